@@ -1,0 +1,5 @@
+//! stub
+/// Stub.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("stub")]
+pub struct BackendError;

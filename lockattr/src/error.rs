@@ -1,0 +1,180 @@
+//! What can go wrong, told apart by what a caller can do about it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::BackendError;
+
+/// Why a lock was not acquired, or not kept.
+///
+/// No variant ever carries a password or an owner id.
+///
+/// # Examples
+///
+/// ```
+/// fn status(error: &lockattr::Error) -> u16 {
+///     match error {
+///         lockattr::Error::Busy { .. } => 409,
+///         lockattr::Error::Backend { .. } => 503,
+///         _ => 500,
+///     }
+/// }
+/// # let busy = lockattr::Error::Closed;
+/// # assert_eq!(status(&busy), 500);
+/// ```
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Somebody else held the lock for as long as the caller was willing to wait.
+    #[error("the lock `{key}` is held by someone else (waited {waited:?}); try again later, or allow a longer `wait`")]
+    #[non_exhaustive]
+    Busy {
+        /// The key that is locked.
+        key: Arc<str>,
+        /// How long this caller waited.
+        waited: Duration,
+        /// When the present lease ends if it is not renewed; a hint for `Retry-After`.
+        retry_after: Option<Duration>,
+    },
+
+    /// The lease ended while it was still needed, and the body was dropped or let go on as
+    /// `on_lost` says.
+    #[error("the lock `{key}` (fencing token {fencing_token}) was lost: {reason}; check what was done under it before trying again")]
+    #[non_exhaustive]
+    Lost {
+        /// The key that was locked.
+        key: Arc<str>,
+        /// The token under which the work was done.
+        fencing_token: u64,
+        /// How it was lost.
+        reason: LossReason,
+    },
+
+    /// The task asked for a key that it already holds: waiting would be a deadlock with itself.
+    #[error("this task already holds the lock `{key}`; set `reentrant = true` to nest, or lock a finer key")]
+    #[non_exhaustive]
+    Reentrant {
+        /// The key that is held.
+        key: Arc<str>,
+    },
+
+    /// The key cannot be locked; nothing was sent.
+    #[error("`{key}` is no usable key: {reason}")]
+    #[non_exhaustive]
+    InvalidKey {
+        /// The key, or as much of it as helps.
+        key: Arc<str>,
+        /// What is wrong with it, and what to do.
+        reason: &'static str,
+    },
+
+    /// There is no pool to take the lock from.
+    #[error("no pool {}is installed; call `LockPool::builder().url(…).{}.await` once at start-up, or wrap the call in `pool.scope(…)`",
+        .pool.as_ref().map(|name| format!("named `{name}` ")).unwrap_or_default(),
+        .pool.as_ref().map_or_else(|| "install()".to_owned(), |name| format!("install_named({name:?})")))]
+    #[non_exhaustive]
+    NotConfigured {
+        /// The name that was asked for; `None` for the global pool.
+        pool: Option<Arc<str>>,
+    },
+
+    /// A pool of this name is installed already.
+    #[error("a pool {}is already installed; a process installs each pool once, at start-up",
+        .pool.as_ref().map(|name| format!("named `{name}` ")).unwrap_or_default())]
+    #[non_exhaustive]
+    AlreadyInstalled {
+        /// The name; `None` for the global pool.
+        pool: Option<Arc<str>>,
+    },
+
+    /// A setting is wrong: of the pool, of one call, or of the server.
+    #[error("the setting `{setting}` is wrong: {reason}")]
+    #[non_exhaustive]
+    Config {
+        /// Which setting.
+        setting: &'static str,
+        /// What is wrong with it, and what to do.
+        reason: Arc<str>,
+    },
+
+    /// The lock service could not be asked, or did not answer in time.
+    #[error("the lock `{key}` could not be acquired, because the lock service failed: {source}")]
+    #[non_exhaustive]
+    Backend {
+        /// The key that was to be locked.
+        key: Arc<str>,
+        /// What the lock service said, or failed to say.
+        source: BackendError,
+    },
+
+    /// The pool was shut down.
+    #[error("the pool is shut down; acquire before `shutdown()`, or build a new pool")]
+    Closed,
+
+    /// [`shutdown`](crate::LockPool::shutdown) ran out of time.
+    #[error("{leases} leases could not be released within the time given to `shutdown`; they end by themselves within their ttl")]
+    #[non_exhaustive]
+    Unreleased {
+        /// How many leases are left on the server.
+        leases: usize,
+    },
+}
+
+/// How a lease was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LossReason {
+    /// It could not be renewed before its validity ended.
+    #[error("it could not be renewed before it ran out")]
+    Expired,
+    /// The server no longer had it: it ran out there, was deleted, or the server lost its data.
+    #[error("the server no longer had it")]
+    Gone,
+    /// It reached its `max_hold`.
+    #[error("it was held for as long as `max_hold` allows")]
+    MaxHold,
+    /// The pool was shut down.
+    #[error("the pool was shut down")]
+    Shutdown,
+}
+
+impl Error {
+    pub(crate) fn config(setting: &'static str, reason: impl Into<Arc<str>>) -> Self {
+        Self::Config { setting, reason: reason.into() }
+    }
+
+    /// Whether the lock was simply held by someone else.
+    pub fn is_busy(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+
+    /// Whether the lock was held and then lost.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost { .. })
+    }
+
+    /// The key this is about, where there is one.
+    pub fn key(&self) -> Option<&str> {
+        match self {
+            Self::Busy { key, .. }
+            | Self::Lost { key, .. }
+            | Self::Reentrant { key }
+            | Self::InvalidKey { key, .. }
+            | Self::Backend { key, .. } => Some(key),
+            _ => None,
+        }
+    }
+
+    /// How long to wait before trying again, for the errors that pass by themselves.
+    ///
+    /// Made for HTTP's `Retry-After`: at least one second, rounded up to whole seconds.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let wait = match self {
+            Self::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
+            Self::Backend { .. } => Duration::ZERO,
+            _ => return None,
+        };
+        let up = u64::from(wait.subsec_nanos() > 0);
+        Some(Duration::from_secs((wait.as_secs() + up).max(1)))
+    }
+}

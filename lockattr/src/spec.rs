@@ -1,0 +1,121 @@
+//! What one `#[distributed_lock]` asks for, fixed when the program is compiled.
+
+use std::time::Duration;
+
+use crate::timing::{MAX_TTL, MIN_TTL};
+
+/// How long an acquirer is willing to queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Wait {
+    /// At most this long; zero means to try once.
+    For(Duration),
+    /// Until the lock is free, however long that takes.
+    Forever,
+}
+
+impl From<Duration> for Wait {
+    fn from(wait: Duration) -> Self {
+        Self::For(wait)
+    }
+}
+
+/// What becomes of the body when its lease is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnLost {
+    /// The body's future is dropped at the validity end, and the caller gets [`Error::Lost`](crate::Error::Lost).
+    #[default]
+    Cancel,
+    /// The body runs to its end; the loss is traced, and [`Lease::lost`](crate::Lease::lost) tells the body.
+    Finish,
+}
+
+/// The options of one attribute; what is not set comes from the pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Spec {
+    pub(crate) module: &'static str,
+    pub(crate) function: &'static str,
+    pub(crate) options: Options,
+}
+
+/// The options of one acquisition, shared by the attribute and the builder.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Options {
+    pub(crate) ttl: Option<Duration>,
+    pub(crate) wait: Option<Wait>,
+    pub(crate) renew: bool,
+    pub(crate) max_hold: Option<Duration>,
+    pub(crate) on_lost: OnLost,
+    pub(crate) reentrant: bool,
+}
+
+impl Options {
+    pub(crate) const DEFAULT: Self = Self {
+        ttl: None,
+        wait: None,
+        renew: true,
+        max_hold: None,
+        on_lost: OnLost::Cancel,
+        reentrant: false,
+    };
+}
+
+#[allow(missing_docs, reason = "named by the macro's expansion only")]
+impl Spec {
+    #[must_use]
+    pub const fn new(module: &'static str, function: &'static str) -> Self {
+        Self { module, function, options: Options::DEFAULT }
+    }
+
+    /// # Panics
+    ///
+    /// At compile time, when the ttl is out of range.
+    #[must_use]
+    pub const fn ttl(mut self, ttl: Duration) -> Self {
+        assert!(ttl.as_nanos() >= MIN_TTL.as_nanos(), "`ttl` is below 50ms, which no network round trip fits into");
+        assert!(ttl.as_nanos() <= MAX_TTL.as_nanos(), "`ttl` is above 24h, for which a crash would lock everyone out");
+        self.options.ttl = Some(ttl);
+        self
+    }
+
+    #[must_use]
+    pub const fn wait(mut self, wait: Duration) -> Self {
+        self.options.wait = Some(Wait::For(wait));
+        self
+    }
+
+    #[must_use]
+    pub const fn wait_forever(mut self) -> Self {
+        self.options.wait = Some(Wait::Forever);
+        self
+    }
+
+    #[must_use]
+    pub const fn renew(mut self, renew: bool) -> Self {
+        self.options.renew = renew;
+        self
+    }
+
+    /// # Panics
+    ///
+    /// At compile time, when it is zero.
+    #[must_use]
+    pub const fn max_hold(mut self, max_hold: Duration) -> Self {
+        assert!(!max_hold.is_zero(), "`max_hold` is zero: the body could never run");
+        self.options.max_hold = Some(max_hold);
+        self
+    }
+
+    #[must_use]
+    pub const fn finish_when_lost(mut self) -> Self {
+        self.options.on_lost = OnLost::Finish;
+        self
+    }
+
+    #[must_use]
+    pub const fn reentrant(mut self, reentrant: bool) -> Self {
+        self.options.reentrant = reentrant;
+        self
+    }
+}
