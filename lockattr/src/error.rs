@@ -107,6 +107,16 @@ pub enum Error {
         source: BackendError,
     },
 
+    /// The lock service could not be reached at start-up.
+    #[error("no connection to {place}: {source}; check the URL, the credentials and that the server runs")]
+    #[non_exhaustive]
+    Connect {
+        /// Where the server was looked for, without credentials.
+        place: Arc<str>,
+        /// What went wrong.
+        source: BackendError,
+    },
+
     /// The pool was shut down.
     #[error("the pool is shut down; acquire before `shutdown()`, or build a new pool")]
     Closed,
@@ -136,6 +146,9 @@ pub enum LossReason {
     /// The pool was shut down.
     #[error("the pool was shut down")]
     Shutdown,
+    /// It was released.
+    #[error("it was already released")]
+    Released,
 }
 
 impl Error {

@@ -1,28 +1,42 @@
-//! STUB of the runtime, replaced when merged: only the signatures matter.
-use crate::{Error, key::Key, spec::Spec};
-use std::sync::{Mutex, atomic::{AtomicUsize, Ordering}};
+//! A body that runs under a lease, and not a moment longer.
 
-/// Stub.
-#[derive(Debug, Clone)]
-pub struct LockPool;
-/// Stub.
-#[derive(Debug, Clone)]
-pub struct Lease(u64);
-impl Lease {
-    /// Stub.
-    pub fn fencing_token(&self) -> u64 { self.0 }
+use std::future::poll_fn;
+use std::pin::pin;
+
+use tracing::warn;
+
+use crate::driver::{Acquiring, Grant};
+use crate::key::Key;
+use crate::label::Label;
+use crate::lease::Lease;
+use crate::pool::{LockPool, PoolSource};
+use crate::spec::{OnLost, Options, Spec};
+use crate::{Error, LossReason, current};
+
+/// The way into a body.
+pub(crate) enum Entry {
+    /// The lease has to be acquired.
+    Acquire(Acquiring),
+    /// The task holds it already, and nests.
+    Nested(Lease),
 }
 
-/// Stub of where the pool comes from.
-#[derive(Debug)]
-pub enum PoolSource { /** i */ Installed, /** n */ Named(&'static str), /** g */ Given(LockPool) }
+impl Entry {
+    pub(crate) fn new(pool: &LockPool, key: Key, options: &Options, label: Label) -> Result<Self, Error> {
+        match current::find(pool.commands(), &key) {
+            Some(lease) if options.reentrant => Ok(Self::Nested(lease)),
+            Some(_) => Err(Error::Reentrant { key: key.shared() }),
+            None => Ok(Self::Acquire(pool.begin(key, options, label)?)),
+        }
+    }
+}
 
-/// Last key, for the macro's own tests until the runtime is there.
-pub static LAST_KEY: Mutex<String> = Mutex::new(String::new());
-/// Count.
-pub static ENTERED: AtomicUsize = AtomicUsize::new(0);
-
-/// Runs `body` under the lock; `refuse` makes the function's value out of an error.
+/// What `#[distributed_lock]` expands to: runs `body` under the lock, or makes the function's
+/// value out of the error.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the body, if it runs, and releases the lock in the background.
 pub async fn hold<R, F>(
     spec: &'static Spec,
     pool: PoolSource,
@@ -33,10 +47,59 @@ pub async fn hold<R, F>(
 where
     F: Future<Output = R>,
 {
-    let _ = (spec, pool);
-    let key = match key { Ok(key) => key, Err(error) => return refuse(error) };
-    *LAST_KEY.lock().unwrap() = key.to_string();
-    if key.as_str() == "busy" { return refuse(Error::Closed) }
-    ENTERED.fetch_add(1, Ordering::SeqCst);
-    body(Lease(42)).await
+    let label = Label::Function { module: spec.module, function: spec.function };
+    let entry = key.and_then(|key| Entry::new(&pool.resolve()?, key, &spec.options, label));
+    let output = match entry {
+        Ok(Entry::Acquire(acquiring)) => match acquiring.await {
+            Ok(grant) => run(grant, spec.options.on_lost, body).await,
+            Err(error) => Err(error),
+        },
+        Ok(Entry::Nested(lease)) => Ok(body(lease).await),
+        Err(error) => Err(error),
+    };
+    output.unwrap_or_else(refuse)
+}
+
+/// Runs `body` until it is finished or its lease is lost, and releases.
+///
+/// The grant comes first and the body after it, so that the body, with everything it owns, is
+/// dropped before its lease is given up, whichever way this ends.
+pub(crate) async fn run<R, F>(grant: Grant, on_lost: OnLost, body: impl FnOnce(Lease) -> F) -> Result<R, Error>
+where
+    F: Future<Output = R>,
+{
+    let output = {
+        let lease = grant.lease();
+        let mut body = pin!(current::scope(lease.clone(), body(lease.clone())));
+        let mut lost = pin!(lease.lost());
+        poll_fn(|cx| {
+            if on_lost == OnLost::Cancel {
+                // The clock is asked too: the thread that tells of losses may be late.
+                let told = lost.as_mut().poll(cx).is_ready();
+                if let Some(reason) = lease.over().or(told.then_some(LossReason::Expired)) {
+                    return Err(reason).into();
+                }
+            }
+            body.as_mut().poll(cx).map(Ok)
+        })
+        .await
+    };
+    match output {
+        Ok(value) => {
+            note_end(grant.lease());
+            grant.release().await;
+            Ok(value)
+        }
+        Err(reason) => Err(grant.lease().lost_error(reason)),
+    }
+}
+
+/// A body that is finished has done its work: its value is returned even when the lease ended
+/// under it, but not in silence.
+fn note_end(lease: &Lease) {
+    if let Some(reason) = lease.over() {
+        lease.commands().counters().finished_after_loss.add_one();
+        let (key, fencing_token) = (lease.key(), lease.fencing_token());
+        warn!(key, fencing_token, %reason, "the body finished after its lease was over");
+    }
 }

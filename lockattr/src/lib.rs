@@ -1,17 +1,33 @@
-//! Stub of the crate docs.
+#![doc = include_str!("../../README.md")]
 #![forbid(unsafe_code)]
 
 mod backend;
+mod clock;
+mod current;
+mod driver;
 mod error;
+mod guard;
 mod hold;
 mod key;
+mod label;
+mod lease;
+mod owner;
+mod pool;
+mod protocol;
+mod request;
+mod service_url;
 mod spec;
 mod timing;
 
-pub use backend::BackendError;
+pub use backend::{BackendError, BackendErrorKind};
+pub use current::current;
+pub use driver::PoolStats;
 pub use error::{Error, LossReason};
-pub use hold::{Lease, LockPool};
+pub use guard::Guard;
+pub use lease::Lease;
 pub use lockattr_macros::distributed_lock;
+pub use pool::{LockPool, LockPoolBuilder};
+pub use request::LockRequest;
 pub use spec::{OnLost, Wait};
 
 #[doc(hidden)]

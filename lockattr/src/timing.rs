@@ -1,8 +1,93 @@
-//! The arithmetic of leases: the only place that adds and subtracts their times.
+//! The arithmetic of leases: how long they are valid, when they are renewed, how long one attempt
+//! may take.
 
 use std::time::Duration;
+
+use crate::clock::Time;
 
 /// The shortest ttl: below it a lease is over before a slow round trip is.
 pub(crate) const MIN_TTL: Duration = Duration::from_millis(50);
 /// The longest ttl: it is what everyone waits after a crash.
 pub(crate) const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How much longer than a lease its tombstone stands.
+const TOMBSTONE_MARGIN: Duration = Duration::from_secs(5);
+
+/// When a lease ends for its holder, if the attempt that got or renewed it was sent at `sent_at`.
+///
+/// Counted from before the sending, less what the two clocks may drift apart (1 % of the ttl and
+/// 2 ms for the granularity of timers, as in the Redlock description), so that the holder stops
+/// before the server gives the key to somebody else.
+pub(crate) fn validity_end(sent_at: Time, ttl: Duration) -> Time {
+    let drift = ttl / 100 + Duration::from_millis(2);
+    sent_at + ttl.saturating_sub(drift)
+}
+
+/// Whether what is left of a fresh grant is enough to be called a lease.
+pub(crate) fn worth_having(valid_until: Time, now: Time, ttl: Duration) -> bool {
+    valid_until.since(now) >= ttl / 2
+}
+
+/// When a lease last confirmed at `sent_at` is renewed.
+///
+/// Counted from the last success and not from when the keeper woke up, so that scheduling delays
+/// do not add up.
+pub(crate) fn renewal_due(sent_at: Time, ttl: Duration) -> Time {
+    sent_at + ttl / 3
+}
+
+/// How long to pause after a renewal that failed: short, because the lease is running out.
+pub(crate) fn renewal_retry(ttl: Duration) -> Duration {
+    (ttl / 20).clamp(Duration::from_millis(5), Duration::from_secs(1))
+}
+
+/// How long one attempt may take before its outcome counts as unknown.
+pub(crate) fn patience(response_timeout: Duration, ttl: Duration) -> Duration {
+    response_timeout.min(ttl / 4)
+}
+
+/// How long a tombstone has to stand: longer than an acquire that is still on its way.
+pub(crate) fn tombstone_life(ttl: Duration) -> Duration {
+    ttl + TOMBSTONE_MARGIN
+}
+
+/// After which nothing of a lease last asked for at `sent_at` can be left on the server.
+pub(crate) fn gone_from_server(sent_at: Time, ttl: Duration, patience: Duration) -> Time {
+    sent_at + ttl + patience
+}
+
+/// The pause before attempt `round` (from 0) at a service that fails or a lock that is held:
+/// doubling from `first` to `most`, and jittered so that those who wait do not come in step.
+pub(crate) fn backoff(round: u32, first: Duration, most: Duration, jitter: &mut fastrand::Rng) -> Duration {
+    let full = first.saturating_mul(1 << round.min(16)).min(most);
+    full.mul_f64(0.5 + 0.5 * jitter.f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Time = Time::from_nanos(1_000_000_000);
+
+    #[test]
+    fn a_lease_ends_for_its_holder_before_it_ends_on_the_server() {
+        for ttl in [MIN_TTL, Duration::from_secs(10), MAX_TTL] {
+            let end = validity_end(START, ttl);
+            assert!(end < START + ttl);
+            assert!(end > renewal_due(START, ttl));
+            assert!(worth_having(end, START, ttl));
+            assert!(!worth_having(end, START + ttl * 6 / 10, ttl));
+        }
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        let mut jitter = fastrand::Rng::with_seed(7);
+        let (first, most) = (Duration::from_millis(2), Duration::from_millis(100));
+        for round in 0..64 {
+            let pause = backoff(round, first, most, &mut jitter);
+            assert!(pause >= first / 2 && pause <= most);
+        }
+        assert!(backoff(40, first, most, &mut jitter) >= most / 2);
+    }
+}

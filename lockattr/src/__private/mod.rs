@@ -2,6 +2,7 @@
 
 pub use core::format_args;
 
-pub use crate::hold::{PoolSource, hold};
+pub use crate::hold::hold;
 pub use crate::key::Key;
+pub use crate::pool::{AsPool, PoolSource};
 pub use crate::spec::Spec;

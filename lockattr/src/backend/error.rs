@@ -1,0 +1,48 @@
+//! What a lock service says when it fails, without the types of its client library.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A failure of the lock service.
+///
+/// The text never holds credentials.
+#[derive(Debug, Clone)]
+pub struct BackendError {
+    kind: BackendErrorKind,
+    message: Arc<str>,
+}
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum BackendErrorKind {
+    /// No connection, or the connection was lost.
+    Unreachable,
+    /// No answer in time.
+    Timeout,
+    /// The server cannot do it at present: it loads, runs a script, is out of memory, is a replica.
+    Unavailable,
+    /// The server refuses: missing rights, wrong password, a foreign value under the lock's name.
+    Refused,
+    /// The answer made no sense.
+    Malformed,
+}
+
+impl BackendError {
+    pub(crate) fn new(kind: BackendErrorKind, message: impl Into<Arc<str>>) -> Self {
+        Self { kind, message: message.into() }
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> BackendErrorKind {
+        self.kind
+    }
+}
+
+impl fmt::Display for BackendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for BackendError {}

@@ -1,0 +1,76 @@
+//! Locks inside this process: for development, for tests, and for programs of one process.
+//!
+//! Pools of one name share their locks, so several pools can play the several processes of a fleet.
+
+mod server;
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+#[cfg(test)]
+pub(crate) use server::Handoff;
+pub(crate) use server::Server;
+
+use super::{Attempt, AttemptId, Backend, Event};
+use crate::clock::Time;
+
+type Shared = Mutex<Server<UnboundedSender<Event>>>;
+
+/// One pool's way to a [`Server`].
+#[derive(Debug)]
+pub(crate) struct MemoryBackend {
+    server: Arc<Shared>,
+    events: UnboundedReceiver<Event>,
+    inbox: UnboundedSender<Event>,
+}
+
+impl MemoryBackend {
+    /// Locks of this backend alone.
+    pub(crate) fn private() -> Self {
+        Self::on(Arc::new(new_server()))
+    }
+
+    /// Locks shared with all backends of this name, for as long as one of them is there.
+    pub(crate) fn named(name: &str) -> Self {
+        static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Shared>>>> = LazyLock::new(Mutex::default);
+        let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
+        servers.retain(|_, server| server.strong_count() > 0);
+        let server = servers.get(name).and_then(Weak::upgrade).unwrap_or_else(|| Arc::new(new_server()));
+        servers.insert(name.to_owned(), Arc::downgrade(&server));
+        Self::on(server)
+    }
+
+    fn on(server: Arc<Shared>) -> Self {
+        let (inbox, events) = unbounded_channel();
+        Self { server, events, inbox }
+    }
+}
+
+impl Backend for MemoryBackend {
+    fn submit(&mut self, attempt: Attempt) {
+        let now = Time::now();
+        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
+        let reply = server.execute(now, &attempt, self.inbox.clone(), |handoff| {
+            let (owner, token) = (handoff.owner, handoff.token);
+            handoff.waiter.send(Event::Granted { owner, token, since: now }).is_ok()
+        });
+        drop(server);
+        self.inbox.send(Event::Done(attempt.id, Ok(reply))).expect("the receiver is in this struct");
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
+        self.events.poll_recv(cx).map(|event| event.expect("a sender is in this struct"))
+    }
+
+    fn overdue(&mut self, _: AttemptId) {}
+}
+
+fn new_server<W: Clone>() -> Mutex<Server<W>> {
+    // From the wall clock, as on a real server, so that tokens grow over restarts.
+    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    Mutex::new(Server::new(u64::try_from(micros).unwrap_or(0)))
+}

@@ -1,0 +1,64 @@
+//! The clock that leases are counted on.
+
+use std::ops::Add;
+use std::time::Duration;
+
+/// A point in time of a monotonic clock that goes on while the machine is suspended.
+///
+/// `Instant` stops in suspend on Linux while the server's clock goes on, so a holder that wakes
+/// up would believe in a lease that somebody else has long taken over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Time(u64);
+
+impl Time {
+    /// A time that is reached by no clock.
+    pub(crate) const NEVER: Self = Self(u64::MAX);
+
+    #[cfg(target_os = "linux")]
+    pub(crate) fn now() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        Self(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn now() -> Self {
+        use std::sync::LazyLock;
+        use std::time::Instant;
+        static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+        Self::from_nanos(u64::try_from(START.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero when it is not after it.
+    pub(crate) const fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_goes_forward_and_never_overflows() {
+        let early = Time::now();
+        assert!(Time::now() >= early);
+        assert_eq!(early + Duration::MAX, Time::NEVER);
+        assert_eq!(early.since(Time::NEVER), Duration::ZERO);
+    }
+}

@@ -1,0 +1,71 @@
+//! What a pool counts: everything that cannot be returned to a caller is at least counted.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// How often things happened in a pool since it was built.
+        ///
+        /// # Examples
+        ///
+        /// ```
+        /// # #[tokio::main(flavor = "current_thread")]
+        /// # async fn main() -> Result<(), lockattr::Error> {
+        /// let pool = lockattr::LockPool::memory().await?;
+        /// pool.lock("k").acquire().await?.release().await;
+        /// assert_eq!(pool.stats().acquired, 1);
+        /// # Ok(())
+        /// # }
+        /// ```
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+        #[non_exhaustive]
+        pub struct PoolStats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        #[derive(Debug, Default)]
+        pub(crate) struct Counters {
+            $(pub(crate) $name: Counter,)*
+        }
+
+        impl Counters {
+            pub(crate) fn read(&self) -> PoolStats {
+                PoolStats { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+            }
+        }
+    };
+}
+
+counters! {
+    /// Leases granted.
+    acquired,
+    /// Callers told that somebody else holds the key.
+    busy,
+    /// Callers told that the lock service failed.
+    failed,
+    /// Successful renewals.
+    renewed,
+    /// Renewals that failed and were tried again.
+    renewal_failed,
+    /// Leases lost while they were held.
+    lost,
+    /// Releases confirmed by the lock service.
+    released,
+    /// Releases whose first attempt failed; they go on in the background.
+    release_delayed,
+    /// Releases never confirmed; those leases ended by their ttl.
+    release_abandoned,
+    /// Bodies that ran to their end although their lease was over.
+    finished_after_loss,
+    /// Errors that a function had no way to return (`on_busy = "skip"` without a `Result`).
+    unreported,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,172 @@
+//! What a holder sees of its lease.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use crate::clock::Time;
+use crate::driver::Commands;
+use crate::key::Key;
+use crate::timing::{MAX_TTL, MIN_TTL};
+use crate::{Error, LossReason};
+
+/// Exclusive ownership of a key until a point in time.
+///
+/// Clones speak of the same lease. None of them keeps it: the lease ends when the function under
+/// the attribute does, or when its [`Guard`](crate::Guard) is released or dropped.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lockattr::Error> {
+/// let pool = lockattr::LockPool::memory().await?;
+/// let guard = pool.lock("order:42").acquire().await?;
+/// let lease = guard.lease().clone();
+/// assert!(lease.is_valid());
+/// guard.release().await;
+/// assert!(!lease.is_valid());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Lease(Arc<State>);
+
+struct State {
+    id: u64,
+    key: Key,
+    token: u64,
+    valid_until: AtomicU64,
+    ended: OnceLock<LossReason>,
+    on_end: Notify,
+    commands: Commands,
+}
+
+impl Lease {
+    pub(crate) fn new(id: u64, key: Key, token: u64, valid_until: Time, commands: Commands) -> Self {
+        Self(Arc::new(State {
+            id,
+            key,
+            token,
+            valid_until: AtomicU64::new(valid_until.as_nanos()),
+            ended: OnceLock::new(),
+            on_end: Notify::new(),
+            commands,
+        }))
+    }
+
+    /// The key that is locked.
+    pub fn key(&self) -> &str {
+        self.0.key.as_str()
+    }
+
+    /// A number that is greater than that of every lease granted for this key before.
+    ///
+    /// Hand it to whatever the lock guards, and let that refuse smaller numbers than it has seen:
+    /// it is what protects the data when a paused process wakes up after its lease has ended.
+    pub fn fencing_token(&self) -> u64 {
+        self.0.token
+    }
+
+    /// How long the lease is valid if it is not renewed; zero once it is over.
+    pub fn remaining(&self) -> Duration {
+        if self.0.ended.get().is_some() { Duration::ZERO } else { self.valid_until().since(Time::now()) }
+    }
+
+    /// Whether the lease is still good, by this machine's clock. Cheap enough for right before
+    /// each side effect.
+    pub fn is_valid(&self) -> bool {
+        self.0.ended.get().is_none() && Time::now() < self.valid_until()
+    }
+
+    /// Waits until the lease is over, and says why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is lost by dropping the future.
+    pub async fn lost(&self) -> LossReason {
+        loop {
+            let ended = self.0.on_end.notified();
+            if let Some(reason) = self.0.ended.get() {
+                return *reason;
+            }
+            ended.await;
+        }
+    }
+
+    /// Makes the lease last `ttl` from now on, and be renewed with this ttl. Never shortens it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] when the lease is over; [`Error::Backend`] when the lock service did not
+    /// confirm, in which case the lease is what it was; [`Error::Config`] for a ttl outside 50 ms
+    /// to 24 h; [`Error::Closed`] when the pool is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves it open whether the lease was extended.
+    pub async fn extend(&self, ttl: Duration) -> Result<(), Error> {
+        check_ttl(ttl)?;
+        if let Some(reason) = self.0.ended.get() {
+            return Err(self.lost_error(*reason));
+        }
+        self.0.commands.extend(self.0.id, ttl).await
+    }
+
+    pub(crate) fn lost_error(&self, reason: LossReason) -> Error {
+        Error::Lost { key: self.0.key.shared(), fencing_token: self.0.token, reason }
+    }
+
+    /// Why the lease is over, if it is.
+    pub(crate) fn over(&self) -> Option<LossReason> {
+        match self.0.ended.get() {
+            Some(reason) => Some(*reason),
+            None if self.is_valid() => None,
+            // The I/O thread has not noticed yet.
+            None => Some(LossReason::Expired),
+        }
+    }
+
+    pub(crate) fn prolong(&self, valid_until: Time) {
+        self.0.valid_until.store(valid_until.as_nanos(), Ordering::Release);
+    }
+
+    /// The first reason stays.
+    pub(crate) fn end(&self, reason: LossReason) {
+        if self.0.ended.set(reason).is_ok() {
+            self.0.on_end.notify_waiters();
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.0.id
+    }
+
+    pub(crate) fn commands(&self) -> &Commands {
+        &self.0.commands
+    }
+
+    fn valid_until(&self) -> Time {
+        Time::from_nanos(self.0.valid_until.load(Ordering::Acquire))
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lease")
+            .field("key", &self.0.key)
+            .field("fencing_token", &self.0.token)
+            .field("remaining", &self.remaining())
+            .finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn check_ttl(ttl: Duration) -> Result<(), Error> {
+    if ttl < MIN_TTL || ttl > MAX_TTL {
+        return Err(Error::config("ttl", format!("{ttl:?} is not between 50ms and 24h")));
+    }
+    Ok(())
+}

@@ -1,0 +1,273 @@
+//! The settings of a pool.
+
+use std::env;
+use std::fmt;
+use std::time::Duration;
+
+use tracing::info;
+
+use super::{LockPool, Pool, registry};
+use crate::backend::memory::MemoryBackend;
+use crate::driver::{self, Commands};
+use crate::lease::check_ttl;
+use crate::owner::OwnerIds;
+use crate::protocol::{Keeper, Limits};
+use crate::service_url::{Service, ServiceUrl};
+use crate::spec::Wait;
+use crate::Error;
+
+/// The settings of a [`LockPool`], made by [`LockPool::builder`] or [`LockPool::from_env`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lockattr::Error> {
+/// use std::time::Duration;
+///
+/// let pool = lockattr::LockPool::builder()
+///     .url("memory://")
+///     .default_ttl(Duration::from_secs(20))
+///     .default_wait(Duration::from_secs(2))
+///     .build()
+///     .await?;
+/// # pool.shutdown(Duration::from_secs(1)).await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[must_use = "settings do nothing until `build` or `install`"]
+pub struct LockPoolBuilder {
+    url: Option<ServiceUrl>,
+    prefix: String,
+    default_ttl: Duration,
+    default_wait: Wait,
+    connections: usize,
+    connect_timeout: Duration,
+    response_timeout: Duration,
+    max_in_flight: usize,
+    strict: bool,
+}
+
+impl Default for LockPoolBuilder {
+    fn default() -> Self {
+        Self {
+            url: None,
+            prefix: "lockattr".to_owned(),
+            default_ttl: Duration::from_secs(30),
+            default_wait: Wait::For(Duration::from_secs(10)),
+            connections: 1,
+            connect_timeout: Duration::from_secs(2),
+            response_timeout: Duration::from_millis(500),
+            max_in_flight: 256,
+            strict: false,
+        }
+    }
+}
+
+impl LockPoolBuilder {
+    pub(super) fn from_env() -> Result<Self, Error> {
+        let url = env::var("LOCKATTR_URL").map_err(|_| {
+            Error::config("LOCKATTR_URL", "it is not set; set it to redis://… or, for one process only, to memory://")
+        })?;
+        let mut builder = Self::default().url(url);
+        if let Ok(prefix) = env::var("LOCKATTR_PREFIX") {
+            builder = builder.prefix(prefix);
+        }
+        if let Some(ttl) = read("LOCKATTR_TTL", "a duration such as 30s", |text| humantime::parse_duration(text).ok())? {
+            builder = builder.default_ttl(ttl);
+        }
+        if let Some(wait) = read("LOCKATTR_WAIT", "a duration such as 2s, or `forever`", |text| match text {
+            "forever" => Some(Wait::Forever),
+            text => humantime::parse_duration(text).ok().map(Wait::For),
+        })? {
+            builder = builder.default_wait(wait);
+        }
+        if let Some(connections) = read("LOCKATTR_CONNECTIONS", "a number", |text| text.parse().ok())? {
+            builder = builder.connections(connections);
+        }
+        if let Some(strict) = read("LOCKATTR_STRICT", "true or false", |text| text.parse().ok())? {
+            builder = builder.strict(strict);
+        }
+        Ok(builder)
+    }
+
+    /// Where the lock service is: `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS
+    /// (feature `tls`), `redis+unix:///path[?db=…]`, or `memory://` for locks inside this process
+    /// (`memory://name` shares them between pools). There is no default.
+    pub fn url(mut self, url: impl AsRef<str>) -> Self {
+        self.url = Some(ServiceUrl::new(url.as_ref()));
+        self
+    }
+
+    /// What every name on the server begins with; fleets with different prefixes do not exclude
+    /// each other. Defaults to `lockattr`.
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.prefix = prefix.into();
+        self
+    }
+
+    /// The ttl of leases that do not set their own. Defaults to 30 s.
+    pub fn default_ttl(mut self, ttl: Duration) -> Self {
+        self.default_ttl = ttl;
+        self
+    }
+
+    /// How long those queue who do not say. Defaults to 10 s.
+    pub fn default_wait(mut self, wait: impl Into<Wait>) -> Self {
+        self.default_wait = wait.into();
+        self
+    }
+
+    /// Multiplexed connections to the server; the locks are spread over them. Defaults to 1,
+    /// which carries tens of thousands of locks a second.
+    pub fn connections(mut self, connections: usize) -> Self {
+        self.connections = connections;
+        self
+    }
+
+    /// How long connecting may take. Defaults to 2 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.connect_timeout = timeout;
+        self
+    }
+
+    /// How long one answer of the server is waited for, at most a quarter of the ttl. Defaults to
+    /// 500 ms.
+    pub fn response_timeout(mut self, timeout: Duration) -> Self {
+        self.response_timeout = timeout;
+        self
+    }
+
+    /// How many requests may be unanswered before further acquires queue in the pool. Defaults to
+    /// 256.
+    pub fn max_in_flight(mut self, attempts: usize) -> Self {
+        self.max_in_flight = attempts;
+        self
+    }
+
+    /// Refuses to start on a server whose settings can lose locks (eviction, no persistence, a
+    /// replica), instead of warning. Defaults to false.
+    pub fn strict(mut self, strict: bool) -> Self {
+        self.strict = strict;
+        self
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a wrong setting or an unsafe server under [`strict`](Self::strict),
+    /// [`Error::Connect`] when the server cannot be reached within the connect timeout.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an unfinished pool ends by itself.
+    pub async fn build(self) -> Result<LockPool, Error> {
+        let url = self.check()?;
+        let place = format!("{url} prefix={}", self.prefix);
+        let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
+        let commands = self.connect(&url).await?;
+        Ok(LockPool(std::sync::Arc::new(Pool { commands, default_ttl, default_wait, place })))
+    }
+
+    /// Connects, and makes this the pool of the whole process.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and [`Error::AlreadyInstalled`] the second time.
+    pub async fn install(self) -> Result<LockPool, Error> {
+        if registry::global().is_ok() {
+            return Err(Error::AlreadyInstalled { pool: None });
+        }
+        registry::install_global(self.build().await?)
+    }
+
+    /// Connects, and makes this the pool for `#[distributed_lock(pool = "name")]`.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](Self::build), and [`Error::AlreadyInstalled`] the second time.
+    pub async fn install_named(self, name: &str) -> Result<LockPool, Error> {
+        if registry::named(name).is_ok() {
+            return Err(Error::AlreadyInstalled { pool: Some(name.into()) });
+        }
+        registry::install_named(name, self.build().await?)
+    }
+
+    fn check(&self) -> Result<ServiceUrl, Error> {
+        let url = self.url.clone().ok_or_else(|| {
+            Error::config("url", "it is not set; call `.url(\"redis://…\")` or, for one process only, `.url(\"memory://\")`")
+        })?;
+        check_ttl(self.default_ttl).map_err(|_| {
+            Error::config("default_ttl", format!("{:?} is not between 50ms and 24h", self.default_ttl))
+        })?;
+        if self.prefix.is_empty() || self.prefix.contains(|c: char| c.is_control() || matches!(c, '{' | '}' | ' ')) {
+            return Err(Error::config("prefix", "it must not be empty, nor hold braces, blanks or control characters"));
+        }
+        for (setting, is_zero) in [
+            ("connections", self.connections == 0),
+            ("connect_timeout", self.connect_timeout.is_zero()),
+            ("response_timeout", self.response_timeout.is_zero()),
+            ("max_in_flight", self.max_in_flight == 0),
+        ] {
+            if is_zero {
+                return Err(Error::config(setting, "it must not be zero"));
+            }
+        }
+        Ok(url)
+    }
+
+    async fn connect(self, url: &ServiceUrl) -> Result<Commands, Error> {
+        let owners = OwnerIds::random().map_err(|error| {
+            Error::config("random", format!("the operating system has no random bits for owner ids: {error}"))
+        })?;
+        let limits = Limits { in_flight: self.max_in_flight, response_timeout: self.response_timeout };
+        let keeper = Keeper::new(limits, owners, fastrand::Rng::new());
+        match url.service()? {
+            Service::Memory { name } => {
+                info!("locks are kept in the memory of this process: they exclude nobody outside it");
+                let name = name.map(str::to_owned);
+                driver::start(keeper, || async move {
+                    Ok(name.as_deref().map_or_else(MemoryBackend::private, MemoryBackend::named))
+                })
+                .await
+            }
+            #[cfg(feature = "redis")]
+            Service::Redis { url } => {
+                use crate::backend::redis::{RedisBackend, RedisSettings};
+                let settings = RedisSettings {
+                    url: url.to_owned(),
+                    prefix: self.prefix,
+                    connections: self.connections,
+                    connect_timeout: self.connect_timeout,
+                    strict: self.strict,
+                };
+                driver::start(keeper, || RedisBackend::connect(settings)).await
+            }
+        }
+    }
+}
+
+impl fmt::Debug for LockPoolBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LockPoolBuilder")
+            .field("url", &self.url)
+            .field("prefix", &self.prefix)
+            .field("default_ttl", &self.default_ttl)
+            .field("default_wait", &self.default_wait)
+            .field("connections", &self.connections)
+            .field("strict", &self.strict)
+            .finish_non_exhaustive()
+    }
+}
+
+fn read<T>(variable: &'static str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Error> {
+    match env::var(variable) {
+        Err(_) => Ok(None),
+        Ok(text) => match parse(&text) {
+            Some(value) => Ok(Some(value)),
+            None => Err(Error::config(variable, format!("expected {expected}"))),
+        },
+    }
+}

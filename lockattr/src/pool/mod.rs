@@ -1,0 +1,177 @@
+//! The pool: where locks come from.
+
+mod builder;
+mod registry;
+mod source;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use builder::LockPoolBuilder;
+pub use source::{AsPool, PoolSource};
+
+use crate::driver::{Acquiring, Commands, PoolStats};
+use crate::key::Key;
+use crate::label::Label;
+use crate::lease::check_ttl;
+use crate::protocol::Terms;
+use crate::request::LockRequest;
+use crate::spec::{Options, Wait};
+use crate::Error;
+
+/// Connections, keeper and local queue for one lock service.
+///
+/// A cheap handle: clones share everything. One pool serves any number of tokio runtimes, because
+/// its connections and timers live on a thread of its own.
+///
+/// # Examples
+///
+/// ```no_run
+/// # async fn start() -> Result<(), lockattr::Error> {
+/// lockattr::LockPool::builder()
+///     .url("redis://127.0.0.1/")
+///     .prefix("shop")
+///     .install()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct LockPool(Arc<Pool>);
+
+struct Pool {
+    commands: Commands,
+    default_ttl: Duration,
+    default_wait: Wait,
+    /// The URL without its password, and the prefix.
+    place: String,
+}
+
+impl LockPool {
+    /// Starts to configure a pool.
+    pub fn builder() -> LockPoolBuilder {
+        LockPoolBuilder::default()
+    }
+
+    /// Configures a pool from the environment: `LOCKATTR_URL`, and if they are set
+    /// `LOCKATTR_PREFIX`, `LOCKATTR_TTL` and `LOCKATTR_WAIT` (such as `10s`; the latter also
+    /// `forever`), `LOCKATTR_CONNECTIONS`, `LOCKATTR_STRICT` (`true` or `false`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] naming the variable that is missing or wrong.
+    pub fn from_env() -> Result<LockPoolBuilder, Error> {
+        LockPoolBuilder::from_env()
+    }
+
+    /// A pool of its own inside this process, for tests and for development.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] when its thread cannot be started.
+    pub async fn memory() -> Result<Self, Error> {
+        Self::builder().url("memory://").build().await
+    }
+
+    /// The pool installed for the whole process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConfigured`] when none is.
+    pub fn installed() -> Result<Self, Error> {
+        registry::global()
+    }
+
+    /// The pool installed under this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotConfigured`] when none is.
+    pub fn named(name: &str) -> Result<Self, Error> {
+        registry::named(name)
+    }
+
+    /// Starts a request for the lock of `key`, which is taken as it is written.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # use std::time::Duration;
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").ttl(Duration::from_secs(10)).acquire().await?;
+    /// assert!(pool.lock("order:42").try_acquire().await?.is_none());
+    /// # guard.release().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn lock(&self, key: impl Into<Arc<str>>) -> LockRequest {
+        LockRequest::new(self.clone(), key.into(), Label::here())
+    }
+
+    /// Runs `future` with this pool in place of the installed ones, for the whole task tree below
+    /// it that is not spawned. Attributes that name a pool object are not affected.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// #[lockattr::distributed_lock(key = "greeting")]
+    /// async fn greet() -> Result<&'static str, lockattr::Error> {
+    ///     Ok("hello")
+    /// }
+    ///
+    /// let pool = lockattr::LockPool::memory().await?;
+    /// assert_eq!(pool.scope(greet()).await?, "hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        source::scope(self.clone(), future)
+    }
+
+    /// Ends the pool: waiting acquisitions fail with [`Error::Closed`], holders are told that
+    /// their lease is lost, and everything is released on the server.
+    ///
+    /// Holders have a quarter of `within`, at most 250 ms, to stop by themselves; then their
+    /// leases are released under them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unreleased`] when the server did not confirm every release within the time.
+    ///
+    /// # Cancel safety
+    ///
+    /// The shutdown goes on when the future is dropped.
+    pub async fn shutdown(&self, within: Duration) -> Result<(), Error> {
+        self.0.commands.shutdown(within).await
+    }
+
+    /// How often things happened in this pool.
+    pub fn stats(&self) -> PoolStats {
+        self.0.commands.counters().read()
+    }
+
+    pub(crate) fn commands(&self) -> &Commands {
+        &self.0.commands
+    }
+
+    /// Sends the request for a lease.
+    pub(crate) fn begin(&self, key: Key, options: &Options, label: Label) -> Result<Acquiring, Error> {
+        let ttl = options.ttl.unwrap_or(self.0.default_ttl);
+        check_ttl(ttl)?;
+        let wait = options.wait.unwrap_or(self.0.default_wait);
+        let (renew, max_hold) = (options.renew, options.max_hold);
+        Ok(self.0.commands.acquire(Terms { key, ttl, wait, renew, max_hold, label }))
+    }
+}
+
+impl fmt::Debug for LockPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("LockPool").field(&self.0.place).finish()
+    }
+}

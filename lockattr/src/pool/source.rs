@@ -1,0 +1,65 @@
+//! Which pool a function takes its lock from.
+
+use std::sync::Arc;
+
+use super::{LockPool, registry};
+use crate::Error;
+
+tokio::task_local! {
+    static SCOPED: LockPool;
+}
+
+/// Where the attribute says the pool comes from.
+#[derive(Debug)]
+pub enum PoolSource {
+    /// The pool installed for the process.
+    Installed,
+    /// The pool installed under a name.
+    Named(&'static str),
+    /// This pool.
+    Given(LockPool),
+}
+
+impl PoolSource {
+    pub(crate) fn resolve(self) -> Result<LockPool, Error> {
+        let scoped = || SCOPED.try_with(Clone::clone).ok();
+        match self {
+            Self::Installed => scoped().map_or_else(registry::global, Ok),
+            Self::Named(name) => scoped().map_or_else(|| registry::named(name), Ok),
+            Self::Given(pool) => Ok(pool),
+        }
+    }
+}
+
+pub(super) fn scope<F: Future>(pool: LockPool, future: F) -> impl Future<Output = F::Output> {
+    SCOPED.scope(pool, future)
+}
+
+/// What the option `pool = …` accepts.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no pool",
+    label = "expected a `LockPool`, or a reference or `Arc` of one",
+    note = "write `pool = \"name\"` for a pool installed under a name"
+)]
+pub trait AsPool {
+    /// A handle of the pool.
+    fn as_pool(&self) -> LockPool;
+}
+
+impl AsPool for LockPool {
+    fn as_pool(&self) -> LockPool {
+        self.clone()
+    }
+}
+
+impl<T: AsPool + ?Sized> AsPool for &T {
+    fn as_pool(&self) -> LockPool {
+        (**self).as_pool()
+    }
+}
+
+impl<T: AsPool + ?Sized> AsPool for Arc<T> {
+    fn as_pool(&self) -> LockPool {
+        (**self).as_pool()
+    }
+}

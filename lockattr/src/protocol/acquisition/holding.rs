@@ -1,0 +1,91 @@
+//! While the lease is held: renewal, extension, loss.
+
+use std::time::Duration;
+
+use super::asking::malformed;
+use super::{Acquisition, Notice, Phase, Step};
+use crate::backend::{Failure, Outcome, Reply};
+use crate::clock::Time;
+use crate::{Error, LossReason, timing};
+
+impl Acquisition {
+    pub(super) fn hold(&mut self, token: u64, sent_at: Time, valid_until: Time, step: &mut Step<'_>) {
+        let hold_until = self.terms.max_hold.map_or(Time::NEVER, |most| step.now + most);
+        let valid_until = valid_until.min(hold_until);
+        self.token = token;
+        self.enter(Phase::Held { valid_until, hold_until }, None);
+        self.schedule_renewal(sent_at);
+        self.tell(step, Notice::Acquired { token, valid_until });
+    }
+
+    fn schedule_renewal(&mut self, sent_at: Time) {
+        let Phase::Held { valid_until, hold_until, .. } = self.phase else { return };
+        let goes_on = self.terms.renew && valid_until < hold_until;
+        self.send_at = goes_on.then(|| timing::renewal_due(sent_at, self.terms.ttl));
+    }
+
+    pub(super) fn on_renewal(&mut self, sent_at: Time, outcome: Outcome, step: &mut Step<'_>) {
+        match outcome {
+            Ok(Reply::Renewed) => self.on_renewed(sent_at, step),
+            Ok(Reply::Gone) => self.lose(LossReason::Gone, step),
+            Ok(reply) => self.on_renewal_failure(malformed(&reply), step),
+            Err(failure) => self.on_renewal_failure(failure, step),
+        }
+    }
+
+    fn on_renewed(&mut self, sent_at: Time, step: &mut Step<'_>) {
+        let Phase::Held { valid_until, hold_until, .. } = &mut self.phase else { return };
+        let end = timing::validity_end(sent_at, self.terms.ttl).min(*hold_until);
+        *valid_until = end.max(*valid_until);
+        let valid_until = *valid_until;
+        self.rounds = 0;
+        self.schedule_renewal(sent_at);
+        self.tell(step, Notice::Renewed { valid_until });
+        self.answer_extend(Ok(()), step);
+    }
+
+    /// One failed renewal is no loss: the lease is ours until its validity ends.
+    fn on_renewal_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
+        let source = failure.error.clone();
+        self.tell(step, Notice::RenewalFailed(failure.error));
+        self.answer_extend(Err(Error::Backend { key: self.key().shared(), source }), step);
+        self.rounds += 1;
+        let goes_on = self.terms.renew;
+        self.send_at = goes_on.then(|| step.now + timing::renewal_retry(self.terms.ttl));
+    }
+
+    /// Renews now, for `ttl` from now on.
+    pub(in super::super) fn extend(&mut self, ttl: Duration, step: &mut Step<'_>) {
+        if let Phase::Held { .. } = self.phase {
+            self.answer_extend(Ok(()), step);
+            self.terms.ttl = ttl;
+            self.extending = true;
+            self.in_flight = None;
+            self.send_at = Some(step.now);
+        } else {
+            let reason = if let Phase::Lost(reason) = self.phase { reason } else { LossReason::Released };
+            let error = self.lost_error(reason);
+            self.tell(step, Notice::Extended(Err(error)));
+        }
+    }
+
+    fn answer_extend(&mut self, answer: Result<(), Error>, step: &mut Step<'_>) {
+        if std::mem::take(&mut self.extending) {
+            self.tell(step, Notice::Extended(answer));
+        }
+    }
+
+    pub(in super::super) fn lose(&mut self, reason: LossReason, step: &mut Step<'_>) {
+        let Phase::Held { hold_until, .. } = self.phase else { return };
+        let at_max = reason == LossReason::Expired && step.now >= hold_until;
+        let reason = if at_max { LossReason::MaxHold } else { reason };
+        self.answer_extend(Err(self.lost_error(reason)), step);
+        self.in_flight = None;
+        self.enter(Phase::Lost(reason), None);
+        self.tell(step, Notice::Lost(reason));
+    }
+
+    fn lost_error(&self, reason: LossReason) -> Error {
+        Error::Lost { key: self.key().shared(), fencing_token: self.token, reason }
+    }
+}

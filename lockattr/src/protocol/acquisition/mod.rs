@@ -1,0 +1,301 @@
+//! The life of one acquisition.
+//!
+//! ```text
+//!  Parked ─▶ Asking ─▶ Held ─▶ Releasing ─▶ Done
+//!              │ ▲       └─▶ Lost ──▲
+//!              ▼ │                  │
+//!            Returning ─────────────┘
+//! ```
+//!
+//! At most one attempt is in flight. An attempt whose reply is overdue is abandoned: its reply, if
+//! it ever comes, is discarded, and from then on the acquisition is `uncertain`, which makes its
+//! release leave a tombstone.
+
+mod asking;
+mod holding;
+mod releasing;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::Notice;
+use super::lanes::Lane;
+use crate::backend::{Attempt, AttemptId, BackendError, BackendErrorKind, Failure, Op, Outcome};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::label::Label;
+use crate::owner::OwnerId;
+use crate::spec::Wait;
+use crate::{LossReason, timing};
+
+/// What was agreed for one acquisition before it started.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) key: Key,
+    pub(crate) ttl: Duration,
+    pub(crate) wait: Wait,
+    pub(crate) renew: bool,
+    pub(crate) max_hold: Option<Duration>,
+    pub(crate) label: Label,
+}
+
+#[derive(Debug)]
+pub(super) struct Acquisition {
+    terms: Terms,
+    owner: OwnerId,
+    response_timeout: Duration,
+    asked_at: Time,
+    wait_until: Time,
+    phase: Phase,
+    /// Whether the caller still wants the lease, or still holds it.
+    wanted: bool,
+    /// Whether an acquire may still be on its way to the server.
+    uncertain: bool,
+    /// Whether the service keeps a place in its queue for this owner.
+    queued: bool,
+    /// Number of the latest attempt.
+    number: u32,
+    in_flight: Option<InFlight>,
+    /// When the next attempt is due.
+    send_at: Option<Time>,
+    /// The lane in which the next attempt waits to be sent.
+    lined_up: Option<Lane>,
+    /// When the latest acquire or renewal was sent.
+    last_sent: Time,
+    /// Attempts of the present phase that came back empty, for the backoff.
+    rounds: u32,
+    last_failure: Option<BackendError>,
+    /// When the present holder's lease ends.
+    held_until: Option<Time>,
+    /// An `extend` waits for its answer.
+    extending: bool,
+    /// The fencing token, once there is one.
+    token: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Behind another acquisition of the same key in this pool.
+    Parked,
+    /// Asks for the key, again and again while somebody else has it.
+    Asking,
+    /// Gives back a grant that came too late to be a lease, to ask again under another owner id.
+    Returning,
+    Held {
+        valid_until: Time,
+        /// Where `max_hold` ends it.
+        hold_until: Time,
+    },
+    /// Over, while the holder still has it.
+    Lost(LossReason),
+    Releasing {
+        /// When nothing can be left on the server any longer.
+        until: Time,
+        /// Whether the first attempt is over, so that the caller and the next one can go on.
+        told: bool,
+    },
+    Done,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    number: u32,
+    sent_at: Time,
+    overdue_at: Time,
+}
+
+/// What every step needs from the outside.
+pub(super) struct Step<'a> {
+    pub(super) now: Time,
+    pub(super) jitter: &'a mut fastrand::Rng,
+    pub(super) notices: &'a mut VecDeque<(u64, Notice)>,
+}
+
+impl Acquisition {
+    pub(super) fn new(terms: Terms, owner: OwnerId, response_timeout: Duration, now: Time) -> Self {
+        let wait_until = match terms.wait {
+            Wait::For(wait) => now + wait,
+            Wait::Forever => Time::NEVER,
+        };
+        Self {
+            terms,
+            owner,
+            response_timeout,
+            asked_at: now,
+            wait_until,
+            phase: Phase::Parked,
+            wanted: true,
+            uncertain: false,
+            queued: false,
+            number: 0,
+            in_flight: None,
+            send_at: None,
+            lined_up: None,
+            last_sent: now,
+            rounds: 0,
+            last_failure: None,
+            held_until: None,
+            extending: false,
+            token: 0,
+        }
+    }
+
+    pub(super) fn key(&self) -> &Key {
+        &self.terms.key
+    }
+
+    /// Whether the next local acquisition of the key may start asking.
+    pub(super) fn turn_is_over(&self) -> bool {
+        matches!(self.phase, Phase::Lost(_) | Phase::Releasing { told: true, .. } | Phase::Done)
+    }
+
+    pub(super) fn is_parked(&self) -> bool {
+        self.phase == Phase::Parked
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    /// Whether it has the key, or still hopes to.
+    pub(super) fn is_in_the_way(&self) -> bool {
+        self.wanted && !self.turn_is_over()
+    }
+
+    pub(super) fn in_flight(&self) -> Option<AttemptId> {
+        self.in_flight.map(|attempt| self.attempt_id(attempt.number))
+    }
+
+    pub(super) fn last_failure(&self) -> Option<&BackendError> {
+        self.last_failure.as_ref()
+    }
+
+    /// The lane that the next attempt should join, if one is due and does not stand there yet.
+    pub(super) fn line_up(&mut self, now: Time) -> Option<Lane> {
+        if self.in_flight.is_some() || self.send_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        let lane = match self.phase {
+            Phase::Held { .. } => Lane::Renewals,
+            Phase::Returning | Phase::Releasing { .. } => Lane::Releases,
+            _ => Lane::Acquires,
+        };
+        (self.lined_up.replace(lane) != Some(lane)).then_some(lane)
+    }
+
+    /// When [`on_timer`](Self::on_timer) is due next.
+    pub(super) fn wakeup(&self) -> Time {
+        let phase = match self.phase {
+            Phase::Parked | Phase::Asking => self.give_up_at(),
+            Phase::Held { valid_until, .. } => valid_until,
+            Phase::Releasing { until, .. } => until,
+            Phase::Returning | Phase::Lost(_) | Phase::Done => Time::NEVER,
+        };
+        let attempt = match &self.in_flight {
+            Some(attempt) => attempt.overdue_at,
+            None if self.lined_up.is_some() => Time::NEVER,
+            None => self.send_at.unwrap_or(Time::NEVER),
+        };
+        phase.min(attempt)
+    }
+
+    /// The attempt that is due, counted as sent now; `None` when it is not wanted any longer.
+    pub(super) fn begin(&mut self, now: Time) -> Option<Attempt> {
+        self.lined_up = None;
+        if self.in_flight.is_some() || self.send_at.is_none_or(|at| at > now) {
+            return None;
+        }
+        let ttl = self.terms.ttl;
+        let op = match self.phase {
+            Phase::Asking => Op::Acquire { ttl, label: self.terms.label },
+            Phase::Held { .. } => Op::Renew { ttl },
+            Phase::Returning | Phase::Releasing { .. } => {
+                Op::Release { tombstone: self.uncertain.then(|| timing::tombstone_life(ttl)) }
+            }
+            Phase::Parked | Phase::Lost(_) | Phase::Done => return None,
+        };
+        if !matches!(op, Op::Release { .. }) {
+            self.last_sent = now;
+        }
+        self.number += 1;
+        self.send_at = None;
+        self.in_flight = Some(InFlight { number: self.number, sent_at: now, overdue_at: now + self.patience() });
+        Some(Attempt { id: self.attempt_id(self.number), key: self.key().clone(), owner: self.owner.clone(), op })
+    }
+
+    /// An attempt is over. Says whether it was the one that is waited for.
+    pub(super) fn on_outcome(&mut self, number: u32, outcome: Outcome, step: &mut Step<'_>) -> bool {
+        match self.in_flight.take_if(|attempt| attempt.number == number) {
+            Some(attempt) => {
+                self.settle(attempt, outcome, step);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Time has passed. Gives the attempt that is overdue, if one is.
+    pub(super) fn on_timer(&mut self, step: &mut Step<'_>) -> Option<AttemptId> {
+        let overdue = self.in_flight.take_if(|attempt| attempt.overdue_at <= step.now);
+        if let Some(attempt) = overdue {
+            let message = format!("no answer within {:?}", self.patience());
+            let error = BackendError::new(BackendErrorKind::Timeout, message);
+            self.settle(attempt, Err(Failure { maybe_executed: true, passing: true, error }), step);
+        }
+        match self.phase {
+            Phase::Parked | Phase::Asking if step.now >= self.give_up_at() => self.give_up(step),
+            Phase::Held { valid_until, .. } if step.now >= valid_until => self.lose(LossReason::Expired, step),
+            Phase::Releasing { until, .. } if step.now >= until => self.finish(Notice::ReleaseAbandoned, step),
+            _ => {}
+        }
+        overdue.map(|attempt| self.attempt_id(attempt.number))
+    }
+
+    /// The caller is gone, or is finished with its lease.
+    pub(super) fn relinquish(&mut self, step: &mut Step<'_>) {
+        self.wanted = false;
+        match self.phase {
+            Phase::Parked => self.finish(Notice::Withdrawn, step),
+            Phase::Asking => self.stop_asking(step),
+            Phase::Held { .. } => self.release(step.now),
+            Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
+            Phase::Lost(_) => self.release(step.now),
+            Phase::Returning => {
+                self.phase = Phase::Releasing { until: self.gone_from_server(), told: false };
+            }
+            Phase::Releasing { .. } | Phase::Done => {}
+        }
+    }
+
+    fn settle(&mut self, attempt: InFlight, outcome: Outcome, step: &mut Step<'_>) {
+        match self.phase {
+            Phase::Asking => self.on_answer(attempt.sent_at, outcome, step),
+            Phase::Held { .. } => self.on_renewal(attempt.sent_at, outcome, step),
+            Phase::Returning => self.on_returned(outcome, step),
+            Phase::Releasing { .. } => self.on_released(outcome, step),
+            Phase::Parked | Phase::Lost(_) | Phase::Done => {}
+        }
+    }
+
+    fn enter(&mut self, phase: Phase, send_at: Option<Time>) {
+        self.phase = phase;
+        self.send_at = send_at;
+        self.rounds = 0;
+    }
+
+    fn tell(&self, step: &mut Step<'_>, notice: Notice) {
+        step.notices.push_back((self.owner.acquisition, notice));
+    }
+
+    fn attempt_id(&self, number: u32) -> AttemptId {
+        AttemptId { acquisition: self.owner.acquisition, number }
+    }
+
+    fn patience(&self) -> Duration {
+        timing::patience(self.response_timeout, self.terms.ttl)
+    }
+
+    fn gone_from_server(&self) -> Time {
+        timing::gone_from_server(self.last_sent, self.terms.ttl, self.patience())
+    }
+}

@@ -1,0 +1,44 @@
+//! Giving the key back, until that is confirmed or cannot matter any longer.
+
+use std::time::Duration;
+
+use super::{Acquisition, Notice, Phase, Step};
+use crate::backend::Outcome;
+use crate::clock::Time;
+use crate::timing;
+
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Acquisition {
+    pub(super) fn release(&mut self, now: Time) {
+        self.wanted = false;
+        self.queued = false;
+        // A renewal on its way does no harm: it never takes a key that is free.
+        self.in_flight = None;
+        self.enter(Phase::Releasing { until: self.gone_from_server(), told: false }, Some(now));
+    }
+
+    pub(super) fn on_released(&mut self, outcome: Outcome, step: &mut Step<'_>) {
+        let Phase::Releasing { until, told } = self.phase else { return };
+        let Err(failure) = outcome else {
+            return self.finish(Notice::Released, step);
+        };
+        if !told {
+            self.phase = Phase::Releasing { until, told: true };
+            self.tell(step, Notice::ReleaseDelayed(failure.error));
+        }
+        if failure.passing {
+            let pause = timing::backoff(self.rounds, FIRST_PAUSE, LONGEST_PAUSE, step.jitter);
+            self.rounds += 1;
+            self.send_at = Some(step.now + pause);
+        } else {
+            self.finish(Notice::ReleaseAbandoned, step);
+        }
+    }
+
+    pub(super) fn finish(&mut self, last: Notice, step: &mut Step<'_>) {
+        self.phase = Phase::Done;
+        self.tell(step, last);
+    }
+}

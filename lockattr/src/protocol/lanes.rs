@@ -1,0 +1,54 @@
+//! The order in which due attempts are sent: releases, then renewals, then acquires.
+
+use std::collections::VecDeque;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// First: others wait for the key.
+    Releases,
+    /// Then what keeps running work from being lost.
+    Renewals,
+    /// Last, and bounded: with more in flight than the service answers in time, every outcome
+    /// would become unknown.
+    Acquires,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Lanes {
+    releases: VecDeque<u64>,
+    renewals: VecDeque<u64>,
+    acquires: VecDeque<u64>,
+}
+
+impl Lanes {
+    pub(super) fn push(&mut self, lane: Lane, id: u64) {
+        match lane {
+            Lane::Releases => self.releases.push_back(id),
+            Lane::Renewals => self.renewals.push_back(id),
+            Lane::Acquires => self.acquires.push_back(id),
+        }
+    }
+
+    /// The next to send, with so many in flight already and so many acquires allowed.
+    pub(super) fn pop(&mut self, in_flight: usize, limit: usize) -> Option<u64> {
+        let urgent = self.releases.pop_front().or_else(|| self.renewals.pop_front());
+        urgent.or_else(|| if in_flight < limit { self.acquires.pop_front() } else { None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_overtake_and_acquires_are_bounded() {
+        let mut lanes = Lanes::default();
+        lanes.push(Lane::Acquires, 1);
+        lanes.push(Lane::Renewals, 2);
+        lanes.push(Lane::Releases, 3);
+        assert_eq!(lanes.pop(9, 9), Some(3));
+        assert_eq!(lanes.pop(9, 9), Some(2));
+        assert_eq!(lanes.pop(9, 9), None);
+        assert_eq!(lanes.pop(8, 9), Some(1));
+    }
+}

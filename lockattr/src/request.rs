@@ -1,0 +1,136 @@
+//! The attribute as a function call: the same lock, asked for by hand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::Error;
+use crate::guard::Guard;
+use crate::hold::{self, Entry};
+use crate::key::Key;
+use crate::label::Label;
+use crate::lease::Lease;
+use crate::pool::LockPool;
+use crate::spec::{OnLost, Options, Wait};
+
+/// A request for a lock, made by [`LockPool::lock`].
+///
+/// It takes the same way as `#[distributed_lock]`; what is not set comes from the pool.
+#[derive(Debug, Clone)]
+#[must_use = "a request does nothing until `acquire`, `try_acquire` or `run`"]
+pub struct LockRequest {
+    pool: LockPool,
+    key: Arc<str>,
+    options: Options,
+    label: Label,
+}
+
+impl LockRequest {
+    pub(crate) fn new(pool: LockPool, key: Arc<str>, label: Label) -> Self {
+        Self { pool, key, options: Options::DEFAULT, label }
+    }
+
+    /// How long the lease lives without renewal: what others wait after a crash. 50 ms to 24 h.
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.options.ttl = Some(ttl);
+        self
+    }
+
+    /// How long to queue: a [`Duration`] (zero means to try once), or [`Wait::Forever`].
+    pub fn wait(mut self, wait: impl Into<Wait>) -> Self {
+        self.options.wait = Some(wait.into());
+        self
+    }
+
+    /// Whether the lease is renewed while it is held. Defaults to true.
+    pub fn renew(mut self, renew: bool) -> Self {
+        self.options.renew = renew;
+        self
+    }
+
+    /// The longest time that renewal keeps the lease. Defaults to none.
+    pub fn max_hold(mut self, max_hold: Duration) -> Self {
+        self.options.max_hold = Some(max_hold);
+        self
+    }
+
+    /// What [`run`](Self::run) does when the lease is lost. Defaults to [`OnLost::Cancel`].
+    pub fn on_lost(mut self, on_lost: OnLost) -> Self {
+        self.options.on_lost = on_lost;
+        self
+    }
+
+    /// Whether [`run`](Self::run) nests when the task holds the key already. Defaults to false.
+    pub fn reentrant(mut self, reentrant: bool) -> Self {
+        self.options.reentrant = reentrant;
+        self
+    }
+
+    /// Waits for the lock.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Busy`] when the wait is over, [`Error::Backend`] when the lock service failed for
+    /// as long, [`Error::InvalidKey`], [`Error::Config`], [`Error::Closed`], and
+    /// [`Error::Reentrant`] when the task runs under this key already.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: whatever the server may have granted by then is released in the background.
+    /// The place in the queue is lost.
+    pub async fn acquire(self) -> Result<Guard, Error> {
+        let options = Options { reentrant: false, ..self.options };
+        match Entry::new(&self.pool, Key::new(self.key)?, &options, self.label)? {
+            Entry::Acquire(acquiring) => acquiring.await.map(Guard::new),
+            Entry::Nested(lease) => Err(Error::Reentrant { key: lease.key().into() }),
+        }
+    }
+
+    /// Takes the lock if it is free; `None` if somebody else holds it.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire), except [`Error::Busy`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`acquire`](Self::acquire).
+    pub async fn try_acquire(self) -> Result<Option<Guard>, Error> {
+        match self.wait(Duration::ZERO).acquire().await {
+            Ok(guard) => Ok(Some(guard)),
+            Err(Error::Busy { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for the lock and runs `body` under it, as the attribute does.
+    ///
+    /// # Errors
+    ///
+    /// As [`acquire`](Self::acquire), and [`Error::Lost`] when the lease was lost and the body
+    /// dropped.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the body, if it runs, and releases the lock in the background.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// let pool = lockattr::LockPool::memory().await?;
+    /// let sum = pool.lock("sum").run(|_lease| async { 1 + 1 }).await?;
+    /// assert_eq!(sum, 2);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn run<R, F>(self, body: impl FnOnce(Lease) -> F) -> Result<R, Error>
+    where
+        F: Future<Output = R>,
+    {
+        match Entry::new(&self.pool, Key::new(self.key)?, &self.options, self.label)? {
+            Entry::Acquire(acquiring) => hold::run(acquiring.await?, self.options.on_lost, body).await,
+            Entry::Nested(lease) => Ok(body(lease).await),
+        }
+    }
+}
