@@ -26,7 +26,9 @@ use crate::backend::BackendError;
 #[non_exhaustive]
 pub enum Error {
     /// Somebody else held the lock for as long as the caller was willing to wait.
-    #[error("the lock `{key}` is held by someone else (waited {waited:?}); try again later, or allow a longer `wait`")]
+    #[error(
+        "the lock `{key}` is held by someone else (waited {waited:?}); try again later, or allow a longer `wait`"
+    )]
     #[non_exhaustive]
     Busy {
         /// The key that is locked.
@@ -39,7 +41,9 @@ pub enum Error {
 
     /// The lease ended while it was still needed, and the body was dropped or let go on as
     /// `on_lost` says.
-    #[error("the lock `{key}` (fencing token {fencing_token}) was lost: {reason}; check what was done under it before trying again")]
+    #[error(
+        "the lock `{key}` (fencing token {fencing_token}) was lost: {reason}; check what was done under it before trying again"
+    )]
     #[non_exhaustive]
     Lost {
         /// The key that was locked.
@@ -51,7 +55,9 @@ pub enum Error {
     },
 
     /// The task asked for a key that it already holds: waiting would be a deadlock with itself.
-    #[error("this task already holds the lock `{key}`; set `reentrant = true` to nest, or lock a finer key")]
+    #[error(
+        "this task already holds the lock `{key}`; set `reentrant = true` to nest, or lock a finer key"
+    )]
     #[non_exhaustive]
     Reentrant {
         /// The key that is held.
@@ -108,7 +114,9 @@ pub enum Error {
     },
 
     /// The lock service could not be reached at start-up.
-    #[error("no connection to {place}: {source}; check the URL, the credentials and that the server runs")]
+    #[error(
+        "no connection to {place}: {source}; check the URL, the credentials and that the server runs"
+    )]
     #[non_exhaustive]
     Connect {
         /// Where the server was looked for, without credentials.
@@ -122,7 +130,9 @@ pub enum Error {
     Closed,
 
     /// [`shutdown`](crate::LockPool::shutdown) ran out of time.
-    #[error("{leases} leases could not be released within the time given to `shutdown`; they end by themselves within their ttl")]
+    #[error(
+        "{leases} leases could not be released within the time given to `shutdown`; they end by themselves within their ttl"
+    )]
     #[non_exhaustive]
     Unreleased {
         /// How many leases are left on the server.
@@ -153,7 +163,10 @@ pub enum LossReason {
 
 impl Error {
     pub(crate) fn config(setting: &'static str, reason: impl Into<Arc<str>>) -> Self {
-        Self::Config { setting, reason: reason.into() }
+        Self::Config {
+            setting,
+            reason: reason.into(),
+        }
     }
 
     /// Whether the lock was simply held by someone else.

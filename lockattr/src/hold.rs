@@ -22,7 +22,12 @@ pub(crate) enum Entry {
 }
 
 impl Entry {
-    pub(crate) fn new(pool: &LockPool, key: Key, options: &Options, label: Label) -> Result<Self, Error> {
+    pub(crate) fn new(
+        pool: &LockPool,
+        key: Key,
+        options: &Options,
+        label: Label,
+    ) -> Result<Self, Error> {
         match current::find(pool.commands(), &key) {
             Some(lease) if options.reentrant => Ok(Self::Nested(lease)),
             Some(_) => Err(Error::Reentrant { key: key.shared() }),
@@ -47,7 +52,10 @@ pub async fn hold<R, F>(
 where
     F: Future<Output = R>,
 {
-    let label = Label::Function { module: spec.module, function: spec.function };
+    let label = Label::Function {
+        module: spec.module,
+        function: spec.function,
+    };
     let entry = key.and_then(|key| Entry::new(&pool.resolve()?, key, &spec.options, label));
     let output = match entry {
         Ok(Entry::Acquire(acquiring)) => match acquiring.await {
@@ -64,7 +72,11 @@ where
 ///
 /// The grant comes first and the body after it, so that the body, with everything it owns, is
 /// dropped before its lease is given up, whichever way this ends.
-pub(crate) async fn run<R, F>(grant: Grant, on_lost: OnLost, body: impl FnOnce(Lease) -> F) -> Result<R, Error>
+pub(crate) async fn run<R, F>(
+    grant: Grant,
+    on_lost: OnLost,
+    body: impl FnOnce(Lease) -> F,
+) -> Result<R, Error>
 where
     F: Future<Output = R>,
 {

@@ -35,7 +35,10 @@ impl Key {
     /// The error for a text that is no key; long texts are cut.
     pub(crate) fn invalid(text: &str, reason: &'static str) -> Error {
         let excerpt: String = text.chars().take(64).flat_map(char::escape_debug).collect();
-        Error::InvalidKey { key: excerpt.into(), reason }
+        Error::InvalidKey {
+            key: excerpt.into(),
+            reason,
+        }
     }
 
     /// The key as it is written.

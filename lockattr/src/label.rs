@@ -6,7 +6,10 @@ use std::panic::Location;
 /// The function under the attribute, or the place where `lock` was called.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Label {
-    Function { module: &'static str, function: &'static str },
+    Function {
+        module: &'static str,
+        function: &'static str,
+    },
     Place(&'static Location<'static>),
 }
 

@@ -46,7 +46,13 @@ struct State {
 }
 
 impl Lease {
-    pub(crate) fn new(id: u64, key: Key, token: u64, valid_until: Time, commands: Commands) -> Self {
+    pub(crate) fn new(
+        id: u64,
+        key: Key,
+        token: u64,
+        valid_until: Time,
+        commands: Commands,
+    ) -> Self {
         Self(Arc::new(State {
             id,
             key,
@@ -73,7 +79,11 @@ impl Lease {
 
     /// How long the lease is valid if it is not renewed; zero once it is over.
     pub fn remaining(&self) -> Duration {
-        if self.0.ended.get().is_some() { Duration::ZERO } else { self.valid_until().since(Time::now()) }
+        if self.0.ended.get().is_some() {
+            Duration::ZERO
+        } else {
+            self.valid_until().since(Time::now())
+        }
     }
 
     /// Whether the lease is still good, by this machine's clock. Cheap enough for right before
@@ -117,7 +127,11 @@ impl Lease {
     }
 
     pub(crate) fn lost_error(&self, reason: LossReason) -> Error {
-        Error::Lost { key: self.0.key.shared(), fencing_token: self.0.token, reason }
+        Error::Lost {
+            key: self.0.key.shared(),
+            fencing_token: self.0.token,
+            reason,
+        }
     }
 
     /// Why the lease is over, if it is.
@@ -131,7 +145,9 @@ impl Lease {
     }
 
     pub(crate) fn prolong(&self, valid_until: Time) {
-        self.0.valid_until.store(valid_until.as_nanos(), Ordering::Release);
+        self.0
+            .valid_until
+            .store(valid_until.as_nanos(), Ordering::Release);
     }
 
     /// The first reason stays.
@@ -166,7 +182,10 @@ impl fmt::Debug for Lease {
 
 pub(crate) fn check_ttl(ttl: Duration) -> Result<(), Error> {
     if ttl < MIN_TTL || ttl > MAX_TTL {
-        return Err(Error::config("ttl", format!("{ttl:?} is not between 50ms and 24h")));
+        return Err(Error::config(
+            "ttl",
+            format!("{ttl:?} is not between 50ms and 24h"),
+        ));
     }
     Ok(())
 }

@@ -18,14 +18,21 @@ pub(crate) struct OwnerId {
 impl OwnerId {
     /// The same acquisition under an identity that the server has not seen.
     pub(crate) fn renamed(&self) -> Self {
-        Self { generation: self.generation + 1, ..self.clone() }
+        Self {
+            generation: self.generation + 1,
+            ..self.clone()
+        }
     }
 }
 
 impl fmt::Display for OwnerId {
     /// The form on the wire. It has no `:`, which ends it in stored values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}-{:x}-{:x}", self.pool, self.acquisition, self.generation)
+        write!(
+            f,
+            "{}-{:x}-{:x}",
+            self.pool, self.acquisition, self.generation
+        )
     }
 }
 
@@ -50,15 +57,21 @@ impl OwnerIds {
     }
 
     pub(crate) fn from_bits(bits: [u8; 16]) -> Self {
-        let hex = bits.iter().fold(String::with_capacity(32), |mut hex, byte| {
-            write!(hex, "{byte:02x}").expect("a String takes everything");
-            hex
-        });
+        let hex = bits
+            .iter()
+            .fold(String::with_capacity(32), |mut hex, byte| {
+                write!(hex, "{byte:02x}").expect("a String takes everything");
+                hex
+            });
         Self(hex.into())
     }
 
     pub(crate) fn first(&self, acquisition: u64) -> OwnerId {
-        OwnerId { pool: Arc::clone(&self.0), acquisition, generation: 0 }
+        OwnerId {
+            pool: Arc::clone(&self.0),
+            acquisition,
+            generation: 0,
+        }
     }
 }
 
@@ -69,7 +82,8 @@ mod tests {
     #[test]
     fn no_two_are_alike_and_none_begins_another() {
         let (a, b) = (OwnerIds::from_bits([1; 16]), OwnerIds::from_bits([2; 16]));
-        let ids = [a.first(1), a.first(0x11), a.first(1).renamed(), b.first(1)].map(|id| format!("{id}:"));
+        let ids = [a.first(1), a.first(0x11), a.first(1).renamed(), b.first(1)]
+            .map(|id| format!("{id}:"));
         for (i, left) in ids.iter().enumerate() {
             assert!(!left.trim_end_matches(':').contains(':'));
             for (j, right) in ids.iter().enumerate() {

@@ -26,7 +26,12 @@ pub struct LockRequest {
 
 impl LockRequest {
     pub(crate) fn new(pool: LockPool, key: Arc<str>, label: Label) -> Self {
-        Self { pool, key, options: Options::DEFAULT, label }
+        Self {
+            pool,
+            key,
+            options: Options::DEFAULT,
+            label,
+        }
     }
 
     /// How long the lease lives without renewal: what others wait after a crash. 50 ms to 24 h.
@@ -78,10 +83,15 @@ impl LockRequest {
     /// Cancel safe: whatever the server may have granted by then is released in the background.
     /// The place in the queue is lost.
     pub async fn acquire(self) -> Result<Guard, Error> {
-        let options = Options { reentrant: false, ..self.options };
+        let options = Options {
+            reentrant: false,
+            ..self.options
+        };
         match Entry::new(&self.pool, Key::new(self.key)?, &options, self.label)? {
             Entry::Acquire(acquiring) => acquiring.await.map(Guard::new),
-            Entry::Nested(lease) => Err(Error::Reentrant { key: lease.key().into() }),
+            Entry::Nested(lease) => Err(Error::Reentrant {
+                key: lease.key().into(),
+            }),
         }
     }
 
@@ -129,7 +139,9 @@ impl LockRequest {
         F: Future<Output = R>,
     {
         match Entry::new(&self.pool, Key::new(self.key)?, &self.options, self.label)? {
-            Entry::Acquire(acquiring) => hold::run(acquiring.await?, self.options.on_lost, body).await,
+            Entry::Acquire(acquiring) => {
+                hold::run(acquiring.await?, self.options.on_lost, body).await
+            }
             Entry::Nested(lease) => Ok(body(lease).await),
         }
     }

@@ -28,21 +28,35 @@ impl ServiceUrl {
     /// [`Error::Config`] for a scheme that is unknown or needs a feature that is off.
     pub(crate) fn service(&self) -> Result<Service<'_>, Error> {
         let Some((scheme, rest)) = self.0.split_once("://") else {
-            return Err(Error::config("url", "it has no scheme; write redis://host:port/ or memory://"));
+            return Err(Error::config(
+                "url",
+                "it has no scheme; write redis://host:port/ or memory://",
+            ));
         };
         match scheme {
-            "memory" => Ok(Service::Memory { name: Some(rest).filter(|name| !name.is_empty()) }),
+            "memory" => Ok(Service::Memory {
+                name: Some(rest).filter(|name| !name.is_empty()),
+            }),
             #[cfg(feature = "redis")]
             "redis" | "redis+unix" | "unix" => Ok(Service::Redis { url: &self.0 }),
             #[cfg(feature = "tls")]
             "rediss" => Ok(Service::Redis { url: &self.0 }),
-            "rediss" => Err(Error::config("url", "rediss:// needs the feature `tls` of lockattr")),
-            "redis" | "redis+unix" | "unix" => {
-                Err(Error::config("url", format!("{scheme}:// needs the feature `redis` of lockattr")))
-            }
+            #[cfg(not(feature = "tls"))]
+            "rediss" => Err(Error::config(
+                "url",
+                "rediss:// needs the feature `tls` of lockattr",
+            )),
+            #[cfg(not(feature = "redis"))]
+            "redis" | "redis+unix" | "unix" => Err(Error::config(
+                "url",
+                format!("{scheme}:// needs the feature `redis` of lockattr"),
+            )),
             _ => {
                 let known = "redis://, rediss://, redis+unix:// and memory://";
-                Err(Error::config("url", format!("the scheme `{scheme}` is unknown; there are {known}")))
+                Err(Error::config(
+                    "url",
+                    format!("the scheme `{scheme}` is unknown; there are {known}"),
+                ))
             }
         }
     }
@@ -54,7 +68,9 @@ impl fmt::Display for ServiceUrl {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str("(no url)");
         };
-        let rest = rest.split_once(['?', '#']).map_or(rest, |(before, _)| before);
+        let rest = rest
+            .split_once(['?', '#'])
+            .map_or(rest, |(before, _)| before);
         let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         write!(f, "{scheme}://{host}")
     }
@@ -83,7 +99,10 @@ mod tests {
             let url = ServiceUrl::new(url);
             assert!(!format!("{url} {url:?}").contains("s3cret"), "{url}");
         }
-        assert_eq!(ServiceUrl::new("redis://u:p@host:1/2").to_string(), "redis://host:1/2");
+        assert_eq!(
+            ServiceUrl::new("redis://u:p@host:1/2").to_string(),
+            "redis://host:1/2"
+        );
     }
 
     #[test]

@@ -65,7 +65,11 @@ impl Options {
 impl Spec {
     #[must_use]
     pub const fn new(module: &'static str, function: &'static str) -> Self {
-        Self { module, function, options: Options::DEFAULT }
+        Self {
+            module,
+            function,
+            options: Options::DEFAULT,
+        }
     }
 
     /// # Panics
@@ -73,8 +77,14 @@ impl Spec {
     /// At compile time, when the ttl is out of range.
     #[must_use]
     pub const fn ttl(mut self, ttl: Duration) -> Self {
-        assert!(ttl.as_nanos() >= MIN_TTL.as_nanos(), "`ttl` is below 50ms, which no network round trip fits into");
-        assert!(ttl.as_nanos() <= MAX_TTL.as_nanos(), "`ttl` is above 24h, for which a crash would lock everyone out");
+        assert!(
+            ttl.as_nanos() >= MIN_TTL.as_nanos(),
+            "`ttl` is below 50ms, which no network round trip fits into"
+        );
+        assert!(
+            ttl.as_nanos() <= MAX_TTL.as_nanos(),
+            "`ttl` is above 24h, for which a crash would lock everyone out"
+        );
         self.options.ttl = Some(ttl);
         self
     }
@@ -102,7 +112,10 @@ impl Spec {
     /// At compile time, when it is zero.
     #[must_use]
     pub const fn max_hold(mut self, max_hold: Duration) -> Self {
-        assert!(!max_hold.is_zero(), "`max_hold` is zero: the body could never run");
+        assert!(
+            !max_hold.is_zero(),
+            "`max_hold` is zero: the body could never run"
+        );
         self.options.max_hold = Some(max_hold);
         self
     }

@@ -58,7 +58,12 @@ pub(crate) fn gone_from_server(sent_at: Time, ttl: Duration, patience: Duration)
 
 /// The pause before attempt `round` (from 0) at a service that fails or a lock that is held:
 /// doubling from `first` to `most`, and jittered so that those who wait do not come in step.
-pub(crate) fn backoff(round: u32, first: Duration, most: Duration, jitter: &mut fastrand::Rng) -> Duration {
+pub(crate) fn backoff(
+    round: u32,
+    first: Duration,
+    most: Duration,
+    jitter: &mut fastrand::Rng,
+) -> Duration {
     let full = first.saturating_mul(1 << round.min(16)).min(most);
     full.mul_f64(0.5 + 0.5 * jitter.f64())
 }

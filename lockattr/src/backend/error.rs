@@ -30,7 +30,10 @@ pub enum BackendErrorKind {
 
 impl BackendError {
     pub(crate) fn new(kind: BackendErrorKind, message: impl Into<Arc<str>>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+        }
     }
 
     /// What kind of failure it was.

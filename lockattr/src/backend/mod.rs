@@ -101,7 +101,10 @@ pub(crate) enum Event {
         since: Time,
     },
     /// It is worth asking again for every key: notifications may have been lost.
-    #[cfg_attr(not(feature = "redis"), expect(dead_code, reason = "the memory backend loses nothing"))]
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "the memory backend loses nothing")
+    )]
     Reconnected,
 }
 

@@ -24,8 +24,16 @@ pub(crate) struct Acquiring {
 }
 
 impl Acquiring {
-    pub(super) fn new(id: u64, answer: oneshot::Receiver<Result<Grant, Error>>, commands: Commands) -> Self {
-        Self { id, answer, commands: Some(commands) }
+    pub(super) fn new(
+        id: u64,
+        answer: oneshot::Receiver<Result<Grant, Error>>,
+        commands: Commands,
+    ) -> Self {
+        Self {
+            id,
+            answer,
+            commands: Some(commands),
+        }
     }
 }
 
@@ -57,7 +65,10 @@ pub(crate) struct Grant {
 
 impl Grant {
     pub(super) fn new(lease: Lease) -> Self {
-        Self { lease, is_released: false }
+        Self {
+            lease,
+            is_released: false,
+        }
     }
 
     pub(crate) fn lease(&self) -> &Lease {

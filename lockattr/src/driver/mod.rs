@@ -18,8 +18,8 @@ use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel}
 use tokio::sync::oneshot;
 
 pub(crate) use grant::{Acquiring, Grant};
-pub use stats::PoolStats;
 pub(crate) use stats::Counters;
+pub use stats::PoolStats;
 
 use crate::Error;
 use crate::backend::Backend;
@@ -29,10 +29,24 @@ use run::Driver;
 /// What callers ask of the I/O thread.
 #[derive(Debug)]
 enum Command {
-    Acquire { id: u64, terms: Terms, reply: oneshot::Sender<Result<Grant, Error>> },
-    Release { id: u64, done: Option<oneshot::Sender<()>> },
-    Extend { id: u64, ttl: Duration, reply: oneshot::Sender<Result<(), Error>> },
-    Shutdown { within: Duration, reply: oneshot::Sender<Result<(), Error>> },
+    Acquire {
+        id: u64,
+        terms: Terms,
+        reply: oneshot::Sender<Result<Grant, Error>>,
+    },
+    Release {
+        id: u64,
+        done: Option<oneshot::Sender<()>>,
+    },
+    Extend {
+        id: u64,
+        ttl: Duration,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
+    Shutdown {
+        within: Duration,
+        reply: oneshot::Sender<Result<(), Error>>,
+    },
 }
 
 /// The way to the I/O thread. The thread ends when the last clone is gone and nothing of the pool
@@ -58,7 +72,10 @@ struct WeakCommands {
 impl WeakCommands {
     fn upgrade(&self) -> Option<Commands> {
         let sender = self.sender.upgrade()?;
-        Some(Commands { sender, shared: Arc::clone(&self.shared) })
+        Some(Commands {
+            sender,
+            shared: Arc::clone(&self.shared),
+        })
     }
 }
 
@@ -77,13 +94,21 @@ where
 {
     let (sender, inbox) = unbounded_channel();
     let shared = Arc::new(Shared::default());
-    let weak = WeakCommands { sender: sender.downgrade(), shared: Arc::clone(&shared) };
+    let weak = WeakCommands {
+        sender: sender.downgrade(),
+        shared: Arc::clone(&shared),
+    };
     let (ready, connected) = oneshot::channel();
 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Error::config("runtime", format!("no runtime for the pool's I/O thread: {error}")))?;
+        .map_err(|error| {
+            Error::config(
+                "runtime",
+                format!("no runtime for the pool's I/O thread: {error}"),
+            )
+        })?;
     let body = move || {
         runtime.block_on(async move {
             match connect().await {
@@ -100,7 +125,12 @@ where
     thread::Builder::new()
         .name("lockattr-io".to_owned())
         .spawn(body)
-        .map_err(|error| Error::config("runtime", format!("the pool's I/O thread cannot be started: {error}")))?;
+        .map_err(|error| {
+            Error::config(
+                "runtime",
+                format!("the pool's I/O thread cannot be started: {error}"),
+            )
+        })?;
     connected.await.map_err(|_| Error::Closed)??;
     Ok(Commands { sender, shared })
 }
@@ -138,7 +168,10 @@ impl Commands {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
 
-    async fn ask(&self, command: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Command) -> Result<(), Error> {
+    async fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Command,
+    ) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         drop(self.sender.send(command(reply)));
         answer.await.unwrap_or(Err(Error::Closed))

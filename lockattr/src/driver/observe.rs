@@ -12,7 +12,9 @@ use crate::protocol::Notice;
 
 pub(super) fn observe(counters: &Counters, key: &Key, label: Label, notice: &Notice) {
     match notice {
-        Notice::Waiting { ends_in } => debug!(%key, lock = %label, ?ends_in, "waiting for the lock"),
+        Notice::Waiting { ends_in } => {
+            debug!(%key, lock = %label, ?ends_in, "waiting for the lock")
+        }
         Notice::Acquired { token, .. } => {
             counters.acquired.add_one();
             debug!(%key, lock = %label, fencing_token = token, "lock acquired");

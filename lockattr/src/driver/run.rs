@@ -61,8 +61,20 @@ struct Inputs {
 }
 
 impl<B: Backend> Driver<B> {
-    pub(super) fn new(keeper: Keeper, backend: B, inbox: UnboundedReceiver<Command>, commands: WeakCommands) -> Self {
-        Self { keeper, backend, inbox, commands, callers: HashMap::new(), shutdown: None }
+    pub(super) fn new(
+        keeper: Keeper,
+        backend: B,
+        inbox: UnboundedReceiver<Command>,
+        commands: WeakCommands,
+    ) -> Self {
+        Self {
+            keeper,
+            backend,
+            inbox,
+            commands,
+            callers: HashMap::new(),
+            shutdown: None,
+        }
     }
 
     /// Runs until all callers are gone and nothing is left to release.
@@ -93,7 +105,12 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    fn poll_inputs(&mut self, cx: &mut Context<'_>, mut sleep: Pin<&mut Sleep>, inputs: &mut Inputs) -> Poll<()> {
+    fn poll_inputs(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut sleep: Pin<&mut Sleep>,
+        inputs: &mut Inputs,
+    ) -> Poll<()> {
         let mut is_ready = false;
         if !inputs.all_callers_gone {
             if let Poll::Ready(count) = self.inbox.poll_recv_many(cx, &mut inputs.commands, BATCH) {
@@ -102,16 +119,23 @@ impl<B: Backend> Driver<B> {
             }
         }
         while inputs.events.len() < BATCH {
-            let Poll::Ready(event) = self.backend.poll_event(cx) else { break };
+            let Poll::Ready(event) = self.backend.poll_event(cx) else {
+                break;
+            };
             inputs.events.push(event);
             is_ready = true;
         }
         if is_ready {
             return Poll::Ready(());
         }
-        let shutdown = self.shutdown.as_ref().map_or(Time::NEVER, |shutdown| shutdown.force_at);
+        let shutdown = self
+            .shutdown
+            .as_ref()
+            .map_or(Time::NEVER, |shutdown| shutdown.force_at);
         let wakeup = self.keeper.wakeup().min(shutdown);
-        sleep.as_mut().reset(Instant::now() + wakeup.since(Time::now()).min(LONGEST_SLEEP));
+        sleep
+            .as_mut()
+            .reset(Instant::now() + wakeup.since(Time::now()).min(LONGEST_SLEEP));
         sleep.poll(cx)
     }
 
@@ -136,25 +160,40 @@ impl<B: Backend> Driver<B> {
                 self.keeper.release(now, id);
             }
             Command::Extend { id, ttl, reply } => {
-                let Some(caller) = self.callers.get_mut(&id) else { return };
+                let Some(caller) = self.callers.get_mut(&id) else {
+                    return;
+                };
                 caller.extended = Some(reply);
                 self.keeper.extend(now, id, ttl);
             }
             Command::Shutdown { within, reply } => {
                 self.keeper.close(now);
                 let grace = (within / 4).min(LONGEST_GRACE);
-                self.shutdown = Some(Shutdown { force_at: now + grace, give_up_at: now + within, reply });
+                self.shutdown = Some(Shutdown {
+                    force_at: now + grace,
+                    give_up_at: now + within,
+                    reply,
+                });
             }
         }
     }
 
     fn pass_on(&mut self, id: u64, notice: Notice) {
-        let Some(caller) = self.callers.get_mut(&id) else { return };
-        observe(&self.commands.shared.counters, &caller.key, caller.label, &notice);
+        let Some(caller) = self.callers.get_mut(&id) else {
+            return;
+        };
+        observe(
+            &self.commands.shared.counters,
+            &caller.key,
+            caller.label,
+            &notice,
+        );
         match notice {
             Notice::Acquired { token, valid_until } => {
                 // Without a way back there is no caller either, and the keeper has been told.
-                let Some(commands) = self.commands.upgrade() else { return };
+                let Some(commands) = self.commands.upgrade() else {
+                    return;
+                };
                 let lease = Lease::new(id, caller.key.clone(), token, valid_until, commands);
                 caller.lease = Some(lease.clone());
                 if let Some(granted) = caller.granted.take() {
@@ -184,21 +223,19 @@ impl<B: Backend> Driver<B> {
             }
             Notice::Withdrawn | Notice::Released | Notice::ReleaseAbandoned => {
                 let caller = self.callers.remove(&id);
-                if let Some(released) = caller.and_then(|caller| caller.released) {
-                    drop(released.send(()));
-                }
+                tell_released(caller.and_then(|caller| caller.released));
             }
             Notice::ReleaseDelayed(_) => {
-                if let Some(released) = caller.released.take() {
-                    drop(released.send(()));
-                }
+                tell_released(caller.released.take());
             }
             Notice::Waiting { .. } | Notice::RenewalFailed(_) => {}
         }
     }
 
     fn go_on_with_shutdown(&mut self, now: Time) {
-        let Some(mut shutdown) = self.shutdown.take() else { return };
+        let Some(mut shutdown) = self.shutdown.take() else {
+            return;
+        };
         if now >= shutdown.force_at {
             self.keeper.release_all(now);
             shutdown.force_at = shutdown.give_up_at;
@@ -214,4 +251,9 @@ impl<B: Backend> Driver<B> {
         };
         drop(shutdown.reply.send(answer));
     }
+}
+
+fn tell_released(waiting: Option<oneshot::Sender<()>>) {
+    // Whoever does not wait any longer need not be told.
+    let _gone = waiting.is_some_and(|waiting| waiting.send(()).is_err());
 }

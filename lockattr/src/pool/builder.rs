@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::info;
 
 use super::{LockPool, Pool, registry};
+use crate::Error;
 use crate::backend::memory::MemoryBackend;
 use crate::driver::{self, Commands};
 use crate::lease::check_ttl;
@@ -14,7 +15,6 @@ use crate::owner::OwnerIds;
 use crate::protocol::{Keeper, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::Wait;
-use crate::Error;
 
 /// The settings of a [`LockPool`], made by [`LockPool::builder`] or [`LockPool::from_env`].
 ///
@@ -68,22 +68,33 @@ impl Default for LockPoolBuilder {
 impl LockPoolBuilder {
     pub(super) fn from_env() -> Result<Self, Error> {
         let url = env::var("LOCKATTR_URL").map_err(|_| {
-            Error::config("LOCKATTR_URL", "it is not set; set it to redis://… or, for one process only, to memory://")
+            Error::config(
+                "LOCKATTR_URL",
+                "it is not set; set it to redis://… or, for one process only, to memory://",
+            )
         })?;
         let mut builder = Self::default().url(url);
         if let Ok(prefix) = env::var("LOCKATTR_PREFIX") {
             builder = builder.prefix(prefix);
         }
-        if let Some(ttl) = read("LOCKATTR_TTL", "a duration such as 30s", |text| humantime::parse_duration(text).ok())? {
+        if let Some(ttl) = read("LOCKATTR_TTL", "a duration such as 30s", |text| {
+            humantime::parse_duration(text).ok()
+        })? {
             builder = builder.default_ttl(ttl);
         }
-        if let Some(wait) = read("LOCKATTR_WAIT", "a duration such as 2s, or `forever`", |text| match text {
-            "forever" => Some(Wait::Forever),
-            text => humantime::parse_duration(text).ok().map(Wait::For),
-        })? {
+        if let Some(wait) = read(
+            "LOCKATTR_WAIT",
+            "a duration such as 2s, or `forever`",
+            |text| match text {
+                "forever" => Some(Wait::Forever),
+                text => humantime::parse_duration(text).ok().map(Wait::For),
+            },
+        )? {
             builder = builder.default_wait(wait);
         }
-        if let Some(connections) = read("LOCKATTR_CONNECTIONS", "a number", |text| text.parse().ok())? {
+        if let Some(connections) =
+            read("LOCKATTR_CONNECTIONS", "a number", |text| text.parse().ok())?
+        {
             builder = builder.connections(connections);
         }
         if let Some(strict) = read("LOCKATTR_STRICT", "true or false", |text| text.parse().ok())? {
@@ -168,7 +179,12 @@ impl LockPoolBuilder {
         let place = format!("{url} prefix={}", self.prefix);
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
         let commands = self.connect(&url).await?;
-        Ok(LockPool(std::sync::Arc::new(Pool { commands, default_ttl, default_wait, place })))
+        Ok(LockPool(std::sync::Arc::new(Pool {
+            commands,
+            default_ttl,
+            default_wait,
+            place,
+        })))
     }
 
     /// Connects, and makes this the pool of the whole process.
@@ -190,7 +206,9 @@ impl LockPoolBuilder {
     /// As [`build`](Self::build), and [`Error::AlreadyInstalled`] the second time.
     pub async fn install_named(self, name: &str) -> Result<LockPool, Error> {
         if registry::named(name).is_ok() {
-            return Err(Error::AlreadyInstalled { pool: Some(name.into()) });
+            return Err(Error::AlreadyInstalled {
+                pool: Some(name.into()),
+            });
         }
         registry::install_named(name, self.build().await?)
     }
@@ -200,10 +218,20 @@ impl LockPoolBuilder {
             Error::config("url", "it is not set; call `.url(\"redis://…\")` or, for one process only, `.url(\"memory://\")`")
         })?;
         check_ttl(self.default_ttl).map_err(|_| {
-            Error::config("default_ttl", format!("{:?} is not between 50ms and 24h", self.default_ttl))
+            Error::config(
+                "default_ttl",
+                format!("{:?} is not between 50ms and 24h", self.default_ttl),
+            )
         })?;
-        if self.prefix.is_empty() || self.prefix.contains(|c: char| c.is_control() || matches!(c, '{' | '}' | ' ')) {
-            return Err(Error::config("prefix", "it must not be empty, nor hold braces, blanks or control characters"));
+        if self.prefix.is_empty()
+            || self
+                .prefix
+                .contains(|c: char| c.is_control() || matches!(c, '{' | '}' | ' '))
+        {
+            return Err(Error::config(
+                "prefix",
+                "it must not be empty, nor hold braces, blanks or control characters",
+            ));
         }
         for (setting, is_zero) in [
             ("connections", self.connections == 0),
@@ -218,18 +246,28 @@ impl LockPoolBuilder {
         Ok(url)
     }
 
-    async fn connect(self, url: &ServiceUrl) -> Result<Commands, Error> {
+    async fn connect(self, service_url: &ServiceUrl) -> Result<Commands, Error> {
         let owners = OwnerIds::random().map_err(|error| {
-            Error::config("random", format!("the operating system has no random bits for owner ids: {error}"))
+            Error::config(
+                "random",
+                format!("the operating system has no random bits for owner ids: {error}"),
+            )
         })?;
-        let limits = Limits { in_flight: self.max_in_flight, response_timeout: self.response_timeout };
+        let limits = Limits {
+            in_flight: self.max_in_flight,
+            response_timeout: self.response_timeout,
+        };
         let keeper = Keeper::new(limits, owners, fastrand::Rng::new());
-        match url.service()? {
+        match service_url.service()? {
             Service::Memory { name } => {
-                info!("locks are kept in the memory of this process: they exclude nobody outside it");
+                info!(
+                    "locks are kept in the memory of this process: they exclude nobody outside it"
+                );
                 let name = name.map(str::to_owned);
                 driver::start(keeper, || async move {
-                    Ok(name.as_deref().map_or_else(MemoryBackend::private, MemoryBackend::named))
+                    Ok(name
+                        .as_deref()
+                        .map_or_else(MemoryBackend::private, MemoryBackend::named))
                 })
                 .await
             }
@@ -238,6 +276,7 @@ impl LockPoolBuilder {
                 use crate::backend::redis::{RedisBackend, RedisSettings};
                 let settings = RedisSettings {
                     url: url.to_owned(),
+                    place: service_url.to_string(),
                     prefix: self.prefix,
                     connections: self.connections,
                     connect_timeout: self.connect_timeout,
@@ -262,7 +301,11 @@ impl fmt::Debug for LockPoolBuilder {
     }
 }
 
-fn read<T>(variable: &'static str, expected: &str, parse: impl FnOnce(&str) -> Option<T>) -> Result<Option<T>, Error> {
+fn read<T>(
+    variable: &'static str,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Error> {
     match env::var(variable) {
         Err(_) => Ok(None),
         Ok(text) => match parse(&text) {

@@ -11,6 +11,7 @@ use std::time::Duration;
 pub use builder::LockPoolBuilder;
 pub use source::{AsPool, PoolSource};
 
+use crate::Error;
 use crate::driver::{Acquiring, Commands, PoolStats};
 use crate::key::Key;
 use crate::label::Label;
@@ -18,7 +19,6 @@ use crate::lease::check_ttl;
 use crate::protocol::Terms;
 use crate::request::LockRequest;
 use crate::spec::{Options, Wait};
-use crate::Error;
 
 /// Connections, keeper and local queue for one lock service.
 ///
@@ -161,12 +161,24 @@ impl LockPool {
     }
 
     /// Sends the request for a lease.
-    pub(crate) fn begin(&self, key: Key, options: &Options, label: Label) -> Result<Acquiring, Error> {
+    pub(crate) fn begin(
+        &self,
+        key: Key,
+        options: &Options,
+        label: Label,
+    ) -> Result<Acquiring, Error> {
         let ttl = options.ttl.unwrap_or(self.0.default_ttl);
         check_ttl(ttl)?;
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
-        Ok(self.0.commands.acquire(Terms { key, ttl, wait, renew, max_hold, label }))
+        Ok(self.0.commands.acquire(Terms {
+            key,
+            ttl,
+            wait,
+            renew,
+            max_hold,
+            label,
+        }))
     }
 }
 

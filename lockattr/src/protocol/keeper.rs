@@ -3,10 +3,10 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
+use super::Notice;
 use super::acquisition::{Acquisition, Step, Terms};
 use super::lanes::Lanes;
 use super::turns::Turns;
-use super::Notice;
 use crate::backend::{Attempt, AttemptId, Event};
 use crate::clock::Time;
 use crate::owner::OwnerIds;
@@ -67,11 +67,15 @@ impl Keeper {
     /// unless [`release`](Self::release) comes first.
     pub(crate) fn acquire(&mut self, now: Time, id: u64, terms: Terms) {
         if self.closed {
-            return self.notices.extend([(id, Notice::Failed(Error::Closed)), (id, Notice::Withdrawn)]);
+            return self
+                .notices
+                .extend([(id, Notice::Failed(Error::Closed)), (id, Notice::Withdrawn)]);
         }
         let (key, tries_once) = (terms.key.clone(), terms.wait == Wait::For(Duration::ZERO));
         let ahead = self.turns.front(&key);
-        let is_busy = ahead.is_some_and(|(front, queued)| queued > 1 || self.acquisitions[&front].acquisition.is_in_the_way());
+        let is_busy = ahead.is_some_and(|(front, queued)| {
+            queued > 1 || self.acquisitions[&front].acquisition.is_in_the_way()
+        });
 
         let owner = self.owners.first(id);
         let mut acquisition = Acquisition::new(terms, owner, self.limits.response_timeout, now);
@@ -79,7 +83,14 @@ impl Keeper {
             acquisition.outwait_release();
         }
         self.turns.join(&key, id);
-        self.acquisitions.insert(id, Entry { acquisition, wakeup: Time::NEVER, has_left: false });
+        self.acquisitions.insert(
+            id,
+            Entry {
+                acquisition,
+                wakeup: Time::NEVER,
+                has_left: false,
+            },
+        );
         if ahead.is_none() {
             return self.step(now, id, Acquisition::start);
         }
@@ -106,10 +117,22 @@ impl Keeper {
     /// The lock service has something to tell.
     pub(crate) fn on_event(&mut self, now: Time, event: Event) {
         match event {
-            Event::Done(AttemptId { acquisition, number }, outcome) => {
-                self.step(now, acquisition, |acquisition, step| acquisition.on_outcome(number, outcome, step));
+            Event::Done(
+                AttemptId {
+                    acquisition,
+                    number,
+                },
+                outcome,
+            ) => {
+                self.step(now, acquisition, |acquisition, step| {
+                    acquisition.on_outcome(number, outcome, step)
+                });
             }
-            Event::Granted { owner, token, since } => {
+            Event::Granted {
+                owner,
+                token,
+                since,
+            } => {
                 self.step(now, owner.acquisition, |acquisition, step| {
                     acquisition.on_handoff(owner.generation, token, since, step);
                 });
@@ -130,7 +153,9 @@ impl Keeper {
             }
             self.blame_front(now, id);
             let mut overdue = None;
-            self.step(now, id, |acquisition, step| overdue = acquisition.on_timer(step));
+            self.step(now, id, |acquisition, step| {
+                overdue = acquisition.on_timer(step)
+            });
             self.overdue.extend(overdue);
         }
     }
@@ -190,14 +215,21 @@ impl Keeper {
 
     /// Lets one that is parked know why the one ahead of it is not getting on.
     fn blame_front(&mut self, now: Time, id: u64) {
-        let Some(entry) = self.acquisitions.get(&id) else { return };
+        let Some(entry) = self.acquisitions.get(&id) else {
+            return;
+        };
         if !entry.acquisition.is_parked() {
             return;
         }
-        let front = self.turns.front(entry.acquisition.key()).map(|(front, _)| &self.acquisitions[&front].acquisition);
+        let front = self
+            .turns
+            .front(entry.acquisition.key())
+            .map(|(front, _)| &self.acquisitions[&front].acquisition);
         let failure = front.and_then(|front| front.last_failure().cloned());
         let held_until = front.and_then(Acquisition::held_until);
-        self.step(now, id, |acquisition, _| acquisition.blame(failure, held_until));
+        self.step(now, id, |acquisition, _| {
+            acquisition.blame(failure, held_until)
+        });
     }
 
     fn ids(&self) -> Vec<u64> {
@@ -205,11 +237,25 @@ impl Keeper {
     }
 
     /// Lets something happen to one acquisition, and draws the consequences.
-    fn step<T>(&mut self, now: Time, id: u64, happen: impl FnOnce(&mut Acquisition, &mut Step<'_>) -> T) {
-        let Some(entry) = self.acquisitions.get_mut(&id) else { return };
+    fn step<T>(
+        &mut self,
+        now: Time,
+        id: u64,
+        happen: impl FnOnce(&mut Acquisition, &mut Step<'_>) -> T,
+    ) {
+        let Some(entry) = self.acquisitions.get_mut(&id) else {
+            return;
+        };
         let acquisition = &mut entry.acquisition;
         let was_in_flight = acquisition.in_flight().is_some();
-        happen(acquisition, &mut Step { now, jitter: &mut self.jitter, notices: &mut self.notices });
+        happen(
+            acquisition,
+            &mut Step {
+                now,
+                jitter: &mut self.jitter,
+                notices: &mut self.notices,
+            },
+        );
 
         match (was_in_flight, acquisition.in_flight().is_some()) {
             (false, true) => self.in_flight += 1,
@@ -219,7 +265,11 @@ impl Keeper {
         if let Some(lane) = acquisition.line_up(now) {
             self.lanes.push(lane, id);
         }
-        let wakeup = if acquisition.is_done() { Time::NEVER } else { acquisition.wakeup() };
+        let wakeup = if acquisition.is_done() {
+            Time::NEVER
+        } else {
+            acquisition.wakeup()
+        };
         if wakeup != entry.wakeup {
             self.timers.remove(&(entry.wakeup, id));
             entry.wakeup = wakeup;

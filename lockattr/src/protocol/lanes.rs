@@ -31,8 +31,17 @@ impl Lanes {
 
     /// The next to send, with so many in flight already and so many acquires allowed.
     pub(super) fn pop(&mut self, in_flight: usize, limit: usize) -> Option<u64> {
-        let urgent = self.releases.pop_front().or_else(|| self.renewals.pop_front());
-        urgent.or_else(|| if in_flight < limit { self.acquires.pop_front() } else { None })
+        let urgent = self
+            .releases
+            .pop_front()
+            .or_else(|| self.renewals.pop_front());
+        urgent.or_else(|| {
+            if in_flight < limit {
+                self.acquires.pop_front()
+            } else {
+                None
+            }
+        })
     }
 }
 

@@ -36,17 +36,25 @@ impl MemoryBackend {
 
     /// Locks shared with all backends of this name, for as long as one of them is there.
     pub(crate) fn named(name: &str) -> Self {
-        static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Shared>>>> = LazyLock::new(Mutex::default);
+        static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Shared>>>> =
+            LazyLock::new(Mutex::default);
         let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
         servers.retain(|_, server| server.strong_count() > 0);
-        let server = servers.get(name).and_then(Weak::upgrade).unwrap_or_else(|| Arc::new(new_server()));
+        let server = servers
+            .get(name)
+            .and_then(Weak::upgrade)
+            .unwrap_or_else(|| Arc::new(new_server()));
         servers.insert(name.to_owned(), Arc::downgrade(&server));
         Self::on(server)
     }
 
     fn on(server: Arc<Shared>) -> Self {
         let (inbox, events) = unbounded_channel();
-        Self { server, events, inbox }
+        Self {
+            server,
+            events,
+            inbox,
+        }
     }
 }
 
@@ -56,14 +64,25 @@ impl Backend for MemoryBackend {
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let reply = server.execute(now, &attempt, self.inbox.clone(), |handoff| {
             let (owner, token) = (handoff.owner, handoff.token);
-            handoff.waiter.send(Event::Granted { owner, token, since: now }).is_ok()
+            handoff
+                .waiter
+                .send(Event::Granted {
+                    owner,
+                    token,
+                    since: now,
+                })
+                .is_ok()
         });
         drop(server);
-        self.inbox.send(Event::Done(attempt.id, Ok(reply))).expect("the receiver is in this struct");
+        self.inbox
+            .send(Event::Done(attempt.id, Ok(reply)))
+            .expect("the receiver is in this struct");
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        self.events.poll_recv(cx).map(|event| event.expect("a sender is in this struct"))
+        self.events
+            .poll_recv(cx)
+            .map(|event| event.expect("a sender is in this struct"))
     }
 
     fn overdue(&mut self, _: AttemptId) {}
@@ -71,6 +90,9 @@ impl Backend for MemoryBackend {
 
 fn new_server<W: Clone>() -> Mutex<Server<W>> {
     // From the wall clock, as on a real server, so that tokens grow over restarts.
-    let micros = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros();
+    let micros = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_micros();
     Mutex::new(Server::new(u64::try_from(micros).unwrap_or(0)))
 }

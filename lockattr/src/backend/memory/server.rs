@@ -50,7 +50,11 @@ struct Waiter<W> {
 impl<W: Clone> Server<W> {
     /// Tokens begin above `tokens_from`: a server that starts anew must not repeat old ones.
     pub(crate) fn new(tokens_from: u64) -> Self {
-        Self { locks: HashMap::new(), tombstones: HashMap::new(), last_token: tokens_from }
+        Self {
+            locks: HashMap::new(),
+            tombstones: HashMap::new(),
+            last_token: tokens_from,
+        }
     }
 
     /// Executes one attempt. `deliver` tells a waiter of its lease, or says that it is gone.
@@ -82,33 +86,60 @@ impl<W: Clone> Server<W> {
         self.locks.is_empty()
     }
 
-    fn acquire(&mut self, now: Time, key: &Key, owner: &OwnerId, ttl: Duration, address: W) -> Reply {
+    fn acquire(
+        &mut self,
+        now: Time,
+        key: &Key,
+        owner: &OwnerId,
+        ttl: Duration,
+        address: W,
+    ) -> Reply {
         if self.tombstones.contains_key(owner) {
             return Reply::Tombstoned;
         }
-        let lock = self.locks.entry(key.clone()).or_insert_with(|| Lock { holder: None, queue: VecDeque::new() });
+        let lock = self.locks.entry(key.clone()).or_insert_with(|| Lock {
+            holder: None,
+            queue: VecDeque::new(),
+        });
         match &mut lock.holder {
             Some(holder) if holder.owner == *owner => {
                 holder.ends_at = holder.ends_at.max(now + ttl);
-                Reply::Granted { token: holder.token }
+                Reply::Granted {
+                    token: holder.token,
+                }
             }
             Some(holder) => {
                 if !lock.queue.iter().any(|waiter| waiter.owner == *owner) {
-                    lock.queue.push_back(Waiter { owner: owner.clone(), ttl, address });
+                    lock.queue.push_back(Waiter {
+                        owner: owner.clone(),
+                        ttl,
+                        address,
+                    });
                 }
-                Reply::Held { ends_in: holder.ends_at.since(now), queued: true }
+                Reply::Held {
+                    ends_in: holder.ends_at.since(now),
+                    queued: true,
+                }
             }
             None => {
                 self.last_token += 1;
                 let token = self.last_token;
-                lock.holder = Some(Holder { owner: owner.clone(), token, ends_at: now + ttl });
+                lock.holder = Some(Holder {
+                    owner: owner.clone(),
+                    token,
+                    ends_at: now + ttl,
+                });
                 Reply::Granted { token }
             }
         }
     }
 
     fn renew(&mut self, now: Time, key: &Key, owner: &OwnerId, ttl: Duration) -> Reply {
-        match self.locks.get_mut(key).and_then(|lock| lock.holder.as_mut()) {
+        match self
+            .locks
+            .get_mut(key)
+            .and_then(|lock| lock.holder.as_mut())
+        {
             Some(holder) if holder.owner == *owner => {
                 holder.ends_at = holder.ends_at.max(now + ttl);
                 Reply::Renewed
@@ -126,7 +157,11 @@ impl<W: Clone> Server<W> {
     ) -> Reply {
         if let Some(lock) = self.locks.get_mut(key) {
             lock.queue.retain(|waiter| waiter.owner != *owner);
-            if lock.holder.as_ref().is_some_and(|holder| holder.owner == *owner) {
+            if lock
+                .holder
+                .as_ref()
+                .is_some_and(|holder| holder.owner == *owner)
+            {
                 self.pass_on(now, key, deliver);
             }
         }
@@ -142,13 +177,28 @@ impl<W: Clone> Server<W> {
 
     /// Makes the first waiter that can be reached the holder.
     fn pass_on(&mut self, now: Time, key: &Key, deliver: &mut impl FnMut(Handoff<W>) -> bool) {
-        let Some(lock) = self.locks.get_mut(key) else { return };
+        let Some(lock) = self.locks.get_mut(key) else {
+            return;
+        };
         lock.holder = None;
-        while let Some(Waiter { owner, ttl, address }) = lock.queue.pop_front() {
+        while let Some(Waiter {
+            owner,
+            ttl,
+            address,
+        }) = lock.queue.pop_front()
+        {
             let token = self.last_token + 1;
-            if deliver(Handoff { waiter: address, owner: owner.clone(), token }) {
+            if deliver(Handoff {
+                waiter: address,
+                owner: owner.clone(),
+                token,
+            }) {
                 self.last_token = token;
-                lock.holder = Some(Holder { owner, token, ends_at: now + ttl });
+                lock.holder = Some(Holder {
+                    owner,
+                    token,
+                    ends_at: now + ttl,
+                });
                 return;
             }
         }
@@ -173,7 +223,11 @@ mod tests {
 
     impl Fixture {
         fn new() -> Self {
-            Self { server: Server::new(100), delivered: Vec::new(), now: Time::from_nanos(1) }
+            Self {
+                server: Server::new(100),
+                delivered: Vec::new(),
+                now: Time::from_nanos(1),
+            }
         }
 
         fn owner(n: u64) -> OwnerId {
@@ -181,19 +235,34 @@ mod tests {
         }
 
         fn execute(&mut self, n: u64, op: Op) -> Reply {
-            let id = AttemptId { acquisition: n, number: 0 };
-            let attempt = Attempt { id, key: Key::new("k").unwrap(), owner: Self::owner(n), op };
+            let id = AttemptId {
+                acquisition: n,
+                number: 0,
+            };
+            let attempt = Attempt {
+                id,
+                key: Key::new("k").unwrap(),
+                owner: Self::owner(n),
+                op,
+            };
             let delivered = &mut self.delivered;
             // Waiter 9 is gone.
-            self.server.execute(self.now, &attempt, u8::try_from(n).unwrap(), |handoff| {
-                let there = handoff.waiter != 9;
-                delivered.extend(there.then_some(handoff));
-                there
-            })
+            self.server
+                .execute(self.now, &attempt, u8::try_from(n).unwrap(), |handoff| {
+                    let there = handoff.waiter != 9;
+                    delivered.extend(there.then_some(handoff));
+                    there
+                })
         }
 
         fn acquire(&mut self, n: u64) -> Reply {
-            self.execute(n, Op::Acquire { ttl: TTL, label: Label::here() })
+            self.execute(
+                n,
+                Op::Acquire {
+                    ttl: TTL,
+                    label: Label::here(),
+                },
+            )
         }
     }
 
@@ -203,11 +272,24 @@ mod tests {
         assert_eq!(f.acquire(1), Reply::Granted { token: 101 });
         assert_eq!(f.acquire(1), Reply::Granted { token: 101 });
         for waiter in [9, 2, 3] {
-            assert_eq!(f.acquire(waiter), Reply::Held { ends_in: TTL, queued: true });
+            assert_eq!(
+                f.acquire(waiter),
+                Reply::Held {
+                    ends_in: TTL,
+                    queued: true
+                }
+            );
         }
         f.execute(3, Op::Release { tombstone: None });
         f.execute(1, Op::Release { tombstone: None });
-        assert_eq!(f.delivered, [Handoff { waiter: 2, owner: Fixture::owner(2), token: 102 }]);
+        assert_eq!(
+            f.delivered,
+            [Handoff {
+                waiter: 2,
+                owner: Fixture::owner(2),
+                token: 102
+            }]
+        );
         f.execute(1, Op::Release { tombstone: None });
         assert_eq!(f.acquire(2), Reply::Granted { token: 102 });
         f.execute(2, Op::Release { tombstone: None });
@@ -219,7 +301,11 @@ mod tests {
         let mut f = Fixture::new();
         f.acquire(1);
         f.now = f.now + TTL / 2;
-        assert_eq!(f.execute(1, Op::Renew { ttl: TTL / 10 }), Reply::Renewed, "never ends it sooner");
+        assert_eq!(
+            f.execute(1, Op::Renew { ttl: TTL / 10 }),
+            Reply::Renewed,
+            "never ends it sooner"
+        );
         f.now = f.now + TTL / 2;
         assert_eq!(f.execute(1, Op::Renew { ttl: TTL }), Reply::Gone);
         assert_eq!(f.acquire(2), Reply::Granted { token: 102 });
@@ -228,7 +314,12 @@ mod tests {
     #[test]
     fn a_tombstone_stops_an_acquire_that_comes_late() {
         let mut f = Fixture::new();
-        f.execute(1, Op::Release { tombstone: Some(TTL) });
+        f.execute(
+            1,
+            Op::Release {
+                tombstone: Some(TTL),
+            },
+        );
         assert_eq!(f.acquire(1), Reply::Tombstoned);
         assert!(f.server.is_idle());
         f.now = f.now + TTL;

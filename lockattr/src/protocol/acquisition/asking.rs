@@ -44,7 +44,13 @@ impl Acquisition {
     }
 
     /// A releasing holder, or the end of a lease, made this owner the holder.
-    pub(in super::super) fn on_handoff(&mut self, generation: u32, token: u64, since: Time, step: &mut Step<'_>) {
+    pub(in super::super) fn on_handoff(
+        &mut self,
+        generation: u32,
+        token: u64,
+        since: Time,
+        step: &mut Step<'_>,
+    ) {
         if self.phase == Phase::Asking && self.owner.generation == generation {
             // The reply to an ask on its way will not be waited for.
             self.uncertain |= self.in_flight.take().is_some();
@@ -103,7 +109,12 @@ impl Acquisition {
         let pause = if queued {
             free.min(RECHECK)
         } else {
-            free.min(timing::backoff(self.rounds, FIRST_PAUSE, LONGEST_PAUSE, step.jitter))
+            free.min(timing::backoff(
+                self.rounds,
+                FIRST_PAUSE,
+                LONGEST_PAUSE,
+                step.jitter,
+            ))
         };
         self.rounds += 1;
         self.send_at = Some(step.now + pause);
@@ -118,7 +129,12 @@ impl Acquisition {
         if !failure.passing || step.now >= self.wait_until {
             return self.give_up(step);
         }
-        let pause = timing::backoff(self.rounds, FIRST_FAILURE_PAUSE, LONGEST_FAILURE_PAUSE, step.jitter);
+        let pause = timing::backoff(
+            self.rounds,
+            FIRST_FAILURE_PAUSE,
+            LONGEST_FAILURE_PAUSE,
+            step.jitter,
+        );
         self.rounds += 1;
         self.send_at = Some(step.now + pause);
     }
@@ -175,7 +191,10 @@ impl Acquisition {
             Some(source) => Error::Backend { key, source },
             None if self.number == 0 && self.phase == Phase::Asking => {
                 let message = "too many requests are waiting for the lock service";
-                Error::Backend { key, source: BackendError::new(BackendErrorKind::Timeout, message) }
+                Error::Backend {
+                    key,
+                    source: BackendError::new(BackendErrorKind::Timeout, message),
+                }
             }
             None => Error::Busy {
                 key,
@@ -194,7 +213,11 @@ impl Acquisition {
     }
 
     /// Remembers why the acquisition ahead in the local queue is not getting on.
-    pub(in super::super) fn blame(&mut self, failure: Option<BackendError>, held_until: Option<Time>) {
+    pub(in super::super) fn blame(
+        &mut self,
+        failure: Option<BackendError>,
+        held_until: Option<Time>,
+    ) {
         self.last_failure = failure;
         self.held_until = held_until;
     }
@@ -213,6 +236,13 @@ impl Acquisition {
 }
 
 pub(super) fn malformed(reply: &Reply) -> Failure {
-    let error = BackendError::new(BackendErrorKind::Malformed, format!("an answer to another question: {reply:?}"));
-    Failure { maybe_executed: true, passing: false, error }
+    let error = BackendError::new(
+        BackendErrorKind::Malformed,
+        format!("an answer to another question: {reply:?}"),
+    );
+    Failure {
+        maybe_executed: true,
+        passing: false,
+        error,
+    }
 }

@@ -9,17 +9,39 @@ use crate::clock::Time;
 use crate::{Error, LossReason, timing};
 
 impl Acquisition {
-    pub(super) fn hold(&mut self, token: u64, sent_at: Time, valid_until: Time, step: &mut Step<'_>) {
-        let hold_until = self.terms.max_hold.map_or(Time::NEVER, |most| step.now + most);
+    pub(super) fn hold(
+        &mut self,
+        token: u64,
+        sent_at: Time,
+        valid_until: Time,
+        step: &mut Step<'_>,
+    ) {
+        let hold_until = self
+            .terms
+            .max_hold
+            .map_or(Time::NEVER, |most| step.now + most);
         let valid_until = valid_until.min(hold_until);
         self.token = token;
-        self.enter(Phase::Held { valid_until, hold_until }, None);
+        self.enter(
+            Phase::Held {
+                valid_until,
+                hold_until,
+            },
+            None,
+        );
         self.schedule_renewal(sent_at);
         self.tell(step, Notice::Acquired { token, valid_until });
     }
 
     fn schedule_renewal(&mut self, sent_at: Time) {
-        let Phase::Held { valid_until, hold_until, .. } = self.phase else { return };
+        let Phase::Held {
+            valid_until,
+            hold_until,
+            ..
+        } = self.phase
+        else {
+            return;
+        };
         let goes_on = self.terms.renew && valid_until < hold_until;
         self.send_at = goes_on.then(|| timing::renewal_due(sent_at, self.terms.ttl));
     }
@@ -34,7 +56,14 @@ impl Acquisition {
     }
 
     fn on_renewed(&mut self, sent_at: Time, step: &mut Step<'_>) {
-        let Phase::Held { valid_until, hold_until, .. } = &mut self.phase else { return };
+        let Phase::Held {
+            valid_until,
+            hold_until,
+            ..
+        } = &mut self.phase
+        else {
+            return;
+        };
         let end = timing::validity_end(sent_at, self.terms.ttl).min(*hold_until);
         *valid_until = end.max(*valid_until);
         let valid_until = *valid_until;
@@ -48,7 +77,13 @@ impl Acquisition {
     fn on_renewal_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
         let source = failure.error.clone();
         self.tell(step, Notice::RenewalFailed(failure.error));
-        self.answer_extend(Err(Error::Backend { key: self.key().shared(), source }), step);
+        self.answer_extend(
+            Err(Error::Backend {
+                key: self.key().shared(),
+                source,
+            }),
+            step,
+        );
         self.rounds += 1;
         let goes_on = self.terms.renew;
         self.send_at = goes_on.then(|| step.now + timing::renewal_retry(self.terms.ttl));
@@ -63,7 +98,11 @@ impl Acquisition {
             self.in_flight = None;
             self.send_at = Some(step.now);
         } else {
-            let reason = if let Phase::Lost(reason) = self.phase { reason } else { LossReason::Released };
+            let reason = if let Phase::Lost(reason) = self.phase {
+                reason
+            } else {
+                LossReason::Released
+            };
             let error = self.lost_error(reason);
             self.tell(step, Notice::Extended(Err(error)));
         }
@@ -76,7 +115,9 @@ impl Acquisition {
     }
 
     pub(in super::super) fn lose(&mut self, reason: LossReason, step: &mut Step<'_>) {
-        let Phase::Held { hold_until, .. } = self.phase else { return };
+        let Phase::Held { hold_until, .. } = self.phase else {
+            return;
+        };
         let at_max = reason == LossReason::Expired && step.now >= hold_until;
         let reason = if at_max { LossReason::MaxHold } else { reason };
         self.answer_extend(Err(self.lost_error(reason)), step);
@@ -86,6 +127,10 @@ impl Acquisition {
     }
 
     fn lost_error(&self, reason: LossReason) -> Error {
-        Error::Lost { key: self.key().shared(), fencing_token: self.token, reason }
+        Error::Lost {
+            key: self.key().shared(),
+            fencing_token: self.token,
+            reason,
+        }
     }
 }

@@ -146,7 +146,10 @@ impl Acquisition {
 
     /// Whether the next local acquisition of the key may start asking.
     pub(super) fn turn_is_over(&self) -> bool {
-        matches!(self.phase, Phase::Lost(_) | Phase::Releasing { told: true, .. } | Phase::Done)
+        matches!(
+            self.phase,
+            Phase::Lost(_) | Phase::Releasing { told: true, .. } | Phase::Done
+        )
     }
 
     pub(super) fn is_parked(&self) -> bool {
@@ -163,7 +166,8 @@ impl Acquisition {
     }
 
     pub(super) fn in_flight(&self) -> Option<AttemptId> {
-        self.in_flight.map(|attempt| self.attempt_id(attempt.number))
+        self.in_flight
+            .map(|attempt| self.attempt_id(attempt.number))
     }
 
     pub(super) fn last_failure(&self) -> Option<&BackendError> {
@@ -207,11 +211,14 @@ impl Acquisition {
         }
         let ttl = self.terms.ttl;
         let op = match self.phase {
-            Phase::Asking => Op::Acquire { ttl, label: self.terms.label },
+            Phase::Asking => Op::Acquire {
+                ttl,
+                label: self.terms.label,
+            },
             Phase::Held { .. } => Op::Renew { ttl },
-            Phase::Returning | Phase::Releasing { .. } => {
-                Op::Release { tombstone: self.uncertain.then(|| timing::tombstone_life(ttl)) }
-            }
+            Phase::Returning | Phase::Releasing { .. } => Op::Release {
+                tombstone: self.uncertain.then(|| timing::tombstone_life(ttl)),
+            },
             Phase::Parked | Phase::Lost(_) | Phase::Done => return None,
         };
         if !matches!(op, Op::Release { .. }) {
@@ -219,12 +226,26 @@ impl Acquisition {
         }
         self.number += 1;
         self.send_at = None;
-        self.in_flight = Some(InFlight { number: self.number, sent_at: now, overdue_at: now + self.patience() });
-        Some(Attempt { id: self.attempt_id(self.number), key: self.key().clone(), owner: self.owner.clone(), op })
+        self.in_flight = Some(InFlight {
+            number: self.number,
+            sent_at: now,
+            overdue_at: now + self.patience(),
+        });
+        Some(Attempt {
+            id: self.attempt_id(self.number),
+            key: self.key().clone(),
+            owner: self.owner.clone(),
+            op,
+        })
     }
 
     /// An attempt is over. Says whether it was the one that is waited for.
-    pub(super) fn on_outcome(&mut self, number: u32, outcome: Outcome, step: &mut Step<'_>) -> bool {
+    pub(super) fn on_outcome(
+        &mut self,
+        number: u32,
+        outcome: Outcome,
+        step: &mut Step<'_>,
+    ) -> bool {
         match self.in_flight.take_if(|attempt| attempt.number == number) {
             Some(attempt) => {
                 self.settle(attempt, outcome, step);
@@ -236,16 +257,30 @@ impl Acquisition {
 
     /// Time has passed. Gives the attempt that is overdue, if one is.
     pub(super) fn on_timer(&mut self, step: &mut Step<'_>) -> Option<AttemptId> {
-        let overdue = self.in_flight.take_if(|attempt| attempt.overdue_at <= step.now);
+        let overdue = self
+            .in_flight
+            .take_if(|attempt| attempt.overdue_at <= step.now);
         if let Some(attempt) = overdue {
             let message = format!("no answer within {:?}", self.patience());
             let error = BackendError::new(BackendErrorKind::Timeout, message);
-            self.settle(attempt, Err(Failure { maybe_executed: true, passing: true, error }), step);
+            self.settle(
+                attempt,
+                Err(Failure {
+                    maybe_executed: true,
+                    passing: true,
+                    error,
+                }),
+                step,
+            );
         }
         match self.phase {
             Phase::Parked | Phase::Asking if step.now >= self.give_up_at() => self.give_up(step),
-            Phase::Held { valid_until, .. } if step.now >= valid_until => self.lose(LossReason::Expired, step),
-            Phase::Releasing { until, .. } if step.now >= until => self.finish(Notice::ReleaseAbandoned, step),
+            Phase::Held { valid_until, .. } if step.now >= valid_until => {
+                self.lose(LossReason::Expired, step)
+            }
+            Phase::Releasing { until, .. } if step.now >= until => {
+                self.finish(Notice::ReleaseAbandoned, step)
+            }
             _ => {}
         }
         overdue.map(|attempt| self.attempt_id(attempt.number))
@@ -261,7 +296,10 @@ impl Acquisition {
             Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
             Phase::Lost(_) => self.release(step.now),
             Phase::Returning => {
-                self.phase = Phase::Releasing { until: self.gone_from_server(), told: false };
+                self.phase = Phase::Releasing {
+                    until: self.gone_from_server(),
+                    told: false,
+                };
             }
             Phase::Releasing { .. } | Phase::Done => {}
         }
@@ -288,7 +326,10 @@ impl Acquisition {
     }
 
     fn attempt_id(&self, number: u32) -> AttemptId {
-        AttemptId { acquisition: self.owner.acquisition, number }
+        AttemptId {
+            acquisition: self.owner.acquisition,
+            number,
+        }
     }
 
     fn patience(&self) -> Duration {

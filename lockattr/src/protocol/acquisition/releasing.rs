@@ -16,11 +16,19 @@ impl Acquisition {
         self.queued = false;
         // A renewal on its way does no harm: it never takes a key that is free.
         self.in_flight = None;
-        self.enter(Phase::Releasing { until: self.gone_from_server(), told: false }, Some(now));
+        self.enter(
+            Phase::Releasing {
+                until: self.gone_from_server(),
+                told: false,
+            },
+            Some(now),
+        );
     }
 
     pub(super) fn on_released(&mut self, outcome: Outcome, step: &mut Step<'_>) {
-        let Phase::Releasing { until, told } = self.phase else { return };
+        let Phase::Releasing { until, told } = self.phase else {
+            return;
+        };
         let Err(failure) = outcome else {
             return self.finish(Notice::Released, step);
         };

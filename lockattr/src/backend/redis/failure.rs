@@ -1,0 +1,101 @@
+//! What the errors of the client library mean for an attempt.
+
+use std::time::Duration;
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use crate::backend::{BackendError, BackendErrorKind, Failure};
+
+/// The server's own words for «not now».
+const PASSING: [&str; 10] = [
+    "BUSY",
+    "CLUSTERDOWN",
+    "LOADING",
+    "MASTERDOWN",
+    "MISCONF",
+    "NOREPLICAS",
+    "OOM",
+    "READONLY",
+    "TRYAGAIN",
+    "UNBLOCKED",
+];
+
+pub(super) fn classify(error: &RedisError) -> Failure {
+    let kind = match error.kind() {
+        ErrorKind::Parse | ErrorKind::UnexpectedReturnType => BackendErrorKind::Malformed,
+        ErrorKind::AuthenticationFailed
+        | ErrorKind::InvalidClientConfig
+        | ErrorKind::RESP3NotSupported => BackendErrorKind::Refused,
+        ErrorKind::Io | ErrorKind::Client if error.is_timeout() => BackendErrorKind::Timeout,
+        ErrorKind::Io | ErrorKind::Client => BackendErrorKind::Unreachable,
+        _ if error.code().is_some_and(|code| PASSING.contains(&code)) => {
+            BackendErrorKind::Unavailable
+        }
+        _ => BackendErrorKind::Refused,
+    };
+    let by_server = matches!(
+        kind,
+        BackendErrorKind::Unavailable | BackendErrorKind::Refused
+    );
+    Failure {
+        maybe_executed: !by_server,
+        passing: kind != BackendErrorKind::Refused,
+        error: BackendError::new(kind, error.to_string()),
+    }
+}
+
+pub(super) fn not_sent(error: BackendError) -> Failure {
+    Failure {
+        maybe_executed: false,
+        passing: error.kind() != BackendErrorKind::Refused,
+        error,
+    }
+}
+
+pub(super) fn lost_on_the_way(error: BackendError) -> Failure {
+    Failure {
+        maybe_executed: true,
+        passing: true,
+        error,
+    }
+}
+
+pub(super) fn malformed() -> Failure {
+    let error = BackendError::new(
+        BackendErrorKind::Malformed,
+        "the server's answer makes no sense for a lock script",
+    );
+    Failure {
+        maybe_executed: true,
+        passing: false,
+        error,
+    }
+}
+
+pub(super) fn disconnected() -> BackendError {
+    BackendError::new(BackendErrorKind::Unreachable, "the connection was lost")
+}
+
+pub(super) fn no_connection(within: Duration) -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Timeout,
+        format!("no connection within {within:?}"),
+    )
+}
+
+pub(super) fn silent() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Unreachable,
+        "the server does not answer; the connection was given up",
+    )
+}
+
+/// Whether the connection is of no more use: it is broken, its bytes make no sense, or its server
+/// has become a replica.
+pub(super) fn spoils_the_connection(error: &RedisError) -> bool {
+    match error.kind() {
+        ErrorKind::Server(kind) => kind == ServerErrorKind::ReadOnly,
+        ErrorKind::Io | ErrorKind::Parse | ErrorKind::Client => true,
+        _ => false,
+    }
+}

@@ -1,0 +1,81 @@
+//! What things are called on the server.
+//!
+//! ```text
+//! <prefix>:{<bucket>}:<key>            the lock
+//! <prefix>:{<bucket>}#fence            the last fencing token of the bucket
+//! <prefix>:{<bucket>}#tomb:<owner id>  a tombstone
+//! ```
+//!
+//! The bucket in braces comes first, so all names of a script lie in one cluster slot, and no key
+//! can steer another one into it. What follows the closing brace tells locks from the rest, so no
+//! key can be taken for anything else. Neither the hash nor the number of buckets may ever change:
+//! two fleets that name a lock differently do not exclude each other.
+
+use crate::key::Key;
+use crate::owner::OwnerId;
+
+const BUCKETS: u16 = 1024;
+
+pub(super) struct Names {
+    prefix: String,
+}
+
+impl Names {
+    pub(super) fn new(prefix: String) -> Self {
+        Self { prefix }
+    }
+
+    pub(super) fn lock(&self, bucket: u16, key: &Key) -> String {
+        format!("{}:{{{bucket:03x}}}:{key}", self.prefix)
+    }
+
+    pub(super) fn fence(&self, bucket: u16) -> String {
+        format!("{}:{{{bucket:03x}}}#fence", self.prefix)
+    }
+
+    pub(super) fn tombstone(&self, bucket: u16, owner: &OwnerId) -> String {
+        format!("{}:{{{bucket:03x}}}#tomb:{owner}", self.prefix)
+    }
+}
+
+pub(super) fn bucket(key: &Key) -> u16 {
+    crc16(key.as_str().as_bytes()) % BUCKETS
+}
+
+/// CRC-16/XMODEM, the checksum that Redis Cluster uses for its slots.
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0, |crc, byte| {
+        (0..8).fold(crc ^ (u16::from(*byte) << 8), |crc, _| {
+            if crc & 0x8000 == 0 {
+                crc << 1
+            } else {
+                (crc << 1) ^ 0x1021
+            }
+        })
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::owner::OwnerIds;
+
+    #[test]
+    fn golden_names_never_change() {
+        let names = Names::new("shop".to_owned());
+        let lock = |key: &str| {
+            let key = Key::new(key).unwrap();
+            names.lock(bucket(&key), &key)
+        };
+        assert_eq!(crc16(b"123456789"), 0x31c3);
+        assert_eq!(lock("123456789"), "shop:{1c3}:123456789");
+        assert_eq!(lock("order:42"), "shop:{0ec}:order:42");
+        assert_eq!(lock("a:{b}"), "shop:{3a7}:a:{b}");
+        assert_eq!(names.fence(5), "shop:{005}#fence");
+        let owner = OwnerIds::from_bits([1; 16]).first(255);
+        assert_eq!(
+            names.tombstone(5, &owner),
+            format!("shop:{{005}}#tomb:{}-ff-0", "01".repeat(16))
+        );
+    }
+}
