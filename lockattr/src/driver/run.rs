@@ -133,9 +133,12 @@ impl<B: Backend> Driver<B> {
             .as_ref()
             .map_or(Time::NEVER, |shutdown| shutdown.force_at);
         let wakeup = self.keeper.wakeup().min(shutdown);
-        sleep
-            .as_mut()
-            .reset(Instant::now() + wakeup.since(Time::now()).min(LONGEST_SLEEP));
+        let pause = wakeup.since(Time::now()).min(LONGEST_SLEEP);
+        if pause.is_zero() {
+            return Poll::Ready(());
+        }
+        // Registers the waker anew; a sleep that is over is never asked twice.
+        sleep.as_mut().reset(Instant::now() + pause);
         sleep.poll(cx)
     }
 

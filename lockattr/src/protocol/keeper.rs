@@ -287,7 +287,7 @@ impl Keeper {
             self.acquisitions.remove(&id);
         }
         if let Some(next) = next {
-            self.step(now, next, |acquisition, step| acquisition.start(step));
+            self.step(now, next, Acquisition::start);
         }
     }
 }

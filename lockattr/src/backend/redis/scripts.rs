@@ -5,7 +5,7 @@ use std::time::Duration;
 use std::{fs, process};
 
 use redis::aio::MultiplexedConnection;
-use redis::{Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
+use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
 
 use super::names::Names;
 use crate::backend::Op;
@@ -86,25 +86,30 @@ impl Call {
         &self,
         connection: &mut MultiplexedConnection,
     ) -> RedisResult<Value> {
-        let by_hash = self.command("EVALSHA", &self.script.sha1);
-        match connection.send_packed_command(&by_hash).await {
+        match self.send(connection, "EVALSHA", &self.script.sha1).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                connection
-                    .send_packed_command(&self.command("EVAL", self.script.text))
-                    .await
+                self.send(connection, "EVAL", self.script.text).await
             }
             answer => answer,
         }
     }
 
-    fn command(&self, name: &str, script: &str) -> Cmd {
+    async fn send(
+        &self,
+        connection: &mut MultiplexedConnection,
+        name: &str,
+        script: &str,
+    ) -> RedisResult<Value> {
         let mut command = redis::cmd(name);
         command
             .arg(script)
             .arg(self.keys.len())
             .arg(&self.keys)
             .arg(&self.args);
-        command
+        connection
+            .send_packed_command(&command)
+            .await?
+            .extract_error()
     }
 }
 
