@@ -7,6 +7,8 @@
 mod acquisition;
 mod keeper;
 mod lanes;
+#[cfg(test)]
+mod simulation;
 mod turns;
 
 pub(crate) use acquisition::Terms;

@@ -1,0 +1,421 @@
+//! Whole fleets in virtual time: several keepers, one server, and a network that delays, loses
+//! and reorders, all driven from one seed.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Keeper, Limits, Notice, Terms};
+use crate::backend::memory::Server;
+use crate::backend::{
+    Attempt, AttemptId, BackendError, BackendErrorKind, Event, Failure, Op, Reply,
+};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::label::Label;
+use crate::owner::OwnerIds;
+use crate::spec::Wait;
+use crate::{Error, timing};
+
+const TTL: Duration = Duration::from_millis(1000);
+const RESPONSE_TIMEOUT: Duration = Duration::from_millis(100);
+const KEEPERS: usize = 3;
+const KEYS: [&str; 2] = ["a", "b"];
+
+/// How bad the network is.
+#[derive(Debug, Clone, Copy)]
+struct Weather {
+    /// Of a hundred messages.
+    lost: u32,
+    /// Of a hundred messages, delayed for up to [`TTL`].
+    late: u32,
+}
+
+#[derive(Debug)]
+enum Message {
+    ToServer { keeper: usize, attempt: Attempt },
+    ToKeeper { keeper: usize, event: Event },
+}
+
+/// What a caller knows of its lease.
+#[derive(Debug)]
+struct Caller {
+    key: Key,
+    answer_by: Time,
+    state: CallerState,
+}
+
+#[derive(Debug, PartialEq)]
+enum CallerState {
+    Waiting,
+    Holding { valid_until: Time },
+    Finished,
+}
+
+struct World {
+    now: Time,
+    random: fastrand::Rng,
+    weather: Weather,
+    server: Server<usize>,
+    keepers: Vec<Keeper>,
+    network: BTreeMap<(Time, u64), Message>,
+    messages: u64,
+    callers: HashMap<(usize, u64), Caller>,
+    last_token: HashMap<Key, u64>,
+    granted: u64,
+    cancelled: u64,
+}
+
+impl World {
+    fn new(seed: u64, weather: Weather) -> Self {
+        let limits = Limits {
+            in_flight: 4,
+            response_timeout: RESPONSE_TIMEOUT,
+        };
+        let keeper = |n: usize| {
+            let owners = OwnerIds::from_bits([u8::try_from(n).unwrap(); 16]);
+            Keeper::new(limits, owners, fastrand::Rng::with_seed(seed ^ n as u64))
+        };
+        Self {
+            now: Time::from_nanos(1),
+            random: fastrand::Rng::with_seed(seed),
+            weather,
+            server: Server::new(0),
+            keepers: (0..KEEPERS).map(keeper).collect(),
+            network: BTreeMap::new(),
+            messages: 0,
+            callers: HashMap::new(),
+            last_token: HashMap::new(),
+            granted: 0,
+            cancelled: 0,
+        }
+    }
+
+    /// One random thing happens, and everything that follows at once.
+    fn step(&mut self, id: u64) {
+        let keeper = self.random.usize(..KEEPERS);
+        match self.random.u32(..10) {
+            0..4 => self.acquire(keeper, id),
+            4..7 => self.finish_somebody(),
+            7 => self.extend_somebody(),
+            _ => {}
+        }
+        let pause = Duration::from_micros(self.random.u64(..60_000));
+        self.run_until(self.now + pause);
+    }
+
+    fn acquire(&mut self, keeper: usize, id: u64) {
+        let key = Key::new(KEYS[self.random.usize(..KEYS.len())]).unwrap();
+        let wait = Duration::from_millis(self.random.u64(..2) * self.random.u64(..1500));
+        let terms = Terms {
+            key: key.clone(),
+            ttl: TTL,
+            wait: Wait::For(wait),
+            renew: self.random.bool(),
+            max_hold: self.random.bool().then_some(TTL * 3),
+            label: Label::here(),
+        };
+        // Twice the patience: for the attempt under way, and for a try that waits for a release.
+        let answer_by = self.now
+            + wait
+            + timing::patience(RESPONSE_TIMEOUT, TTL) * 2
+            + Duration::from_millis(1);
+        self.callers.insert(
+            (keeper, id),
+            Caller {
+                key,
+                answer_by,
+                state: CallerState::Waiting,
+            },
+        );
+        self.keepers[keeper].acquire(self.now, id, terms);
+        self.settle(keeper);
+    }
+
+    /// A body ends, or a future is dropped, at whatever point it has reached.
+    fn finish_somebody(&mut self) {
+        let mut open: Vec<_> = self
+            .callers
+            .iter()
+            .filter(|(_, caller)| caller.state != CallerState::Finished)
+            .map(|(who, _)| *who)
+            .collect();
+        open.sort_unstable();
+        if open.is_empty() {
+            return;
+        }
+        let (keeper, id) = open[self.random.usize(..open.len())];
+        self.finish(keeper, id);
+    }
+
+    fn finish(&mut self, keeper: usize, id: u64) {
+        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
+        self.cancelled += u64::from(caller.state == CallerState::Waiting);
+        caller.state = CallerState::Finished;
+        self.keepers[keeper].release(self.now, id);
+        self.settle(keeper);
+    }
+
+    fn extend_somebody(&mut self) {
+        let mut holding: Vec<_> = self
+            .callers
+            .iter()
+            .filter(|(_, caller)| matches!(caller.state, CallerState::Holding { .. }))
+            .map(|(who, _)| *who)
+            .collect();
+        holding.sort_unstable();
+        if let Some((keeper, id)) = holding.first().copied() {
+            let ttl = TTL.mul_f64(0.5 + self.random.f64());
+            self.keepers[keeper].extend(self.now, id, ttl);
+            self.settle(keeper);
+        }
+    }
+
+    fn run_until(&mut self, end: Time) {
+        loop {
+            let timer = self.keepers.iter().map(Keeper::wakeup).min().unwrap();
+            let message = self
+                .network
+                .first_key_value()
+                .map_or(Time::NEVER, |((at, _), _)| *at);
+            let next = timer.min(message);
+            if next > end {
+                self.now = end;
+                return self.check();
+            }
+            self.now = self.now.max(next);
+            if message <= timer {
+                let (_, message) = self.network.pop_first().unwrap();
+                self.deliver(message);
+            } else {
+                for keeper in 0..KEEPERS {
+                    self.keepers[keeper].on_time(self.now);
+                    self.settle(keeper);
+                }
+            }
+            self.check();
+        }
+    }
+
+    fn deliver(&mut self, message: Message) {
+        match message {
+            Message::ToServer { keeper, attempt } => {
+                let mut handoffs = Vec::new();
+                let reply = self.server.execute(self.now, &attempt, keeper, |handoff| {
+                    handoffs.push(handoff);
+                    true
+                });
+                self.post(Message::ToKeeper {
+                    keeper,
+                    event: Event::Done(attempt.id, Ok(reply)),
+                });
+                for handoff in handoffs {
+                    let (owner, token, since) = (handoff.owner, handoff.token, self.now);
+                    let event = Event::Granted {
+                        owner,
+                        token,
+                        since,
+                    };
+                    self.post(Message::ToKeeper {
+                        keeper: handoff.waiter,
+                        event,
+                    });
+                }
+            }
+            Message::ToKeeper { keeper, event } => {
+                self.keepers[keeper].on_event(self.now, event);
+                self.settle(keeper);
+            }
+        }
+    }
+
+    /// Puts a message on the network: mostly delivered soon, sometimes late, never, or twice.
+    fn post(&mut self, message: Message) {
+        let luck = self.random.u32(..100);
+        if luck < self.weather.lost {
+            // The sender may hear of a lost connection before its patience ends.
+            if let (Message::ToServer { keeper, attempt }, true) = (&message, self.random.bool()) {
+                let (keeper, event) =
+                    (*keeper, Event::Done(attempt.id, Err(broken(luck % 2 == 0))));
+                self.schedule(
+                    Duration::from_millis(1),
+                    Message::ToKeeper { keeper, event },
+                );
+            }
+            return;
+        }
+        let most = if luck < self.weather.lost + self.weather.late {
+            TTL
+        } else {
+            Duration::from_millis(5)
+        };
+        let delay = most.mul_f64(self.random.f64());
+        self.schedule(delay, message);
+    }
+
+    fn schedule(&mut self, delay: Duration, message: Message) {
+        self.messages += 1;
+        self.network
+            .insert((self.now + delay, self.messages), message);
+    }
+
+    /// Sends what a keeper wants sent, and hears what it has to tell.
+    fn settle(&mut self, keeper: usize) {
+        loop {
+            let mut idle = true;
+            while let Some((id, notice)) = self.keepers[keeper].next_notice() {
+                self.hear(keeper, id, notice);
+                idle = false;
+            }
+            while let Some(attempt) = self.keepers[keeper].next_attempt(self.now) {
+                self.post(Message::ToServer { keeper, attempt });
+                idle = false;
+            }
+            self.keepers[keeper].take_overdue();
+            if idle {
+                return;
+            }
+        }
+    }
+
+    fn hear(&mut self, keeper: usize, id: u64, notice: Notice) {
+        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
+        match notice {
+            Notice::Acquired { token, valid_until } => {
+                assert_eq!(
+                    caller.state,
+                    CallerState::Waiting,
+                    "granted once, and to nobody who is gone"
+                );
+                assert!(
+                    self.now <= caller.answer_by,
+                    "answered late by {:?}",
+                    self.now.since(caller.answer_by)
+                );
+                caller.state = CallerState::Holding { valid_until };
+                let last = self
+                    .last_token
+                    .insert(caller.key.clone(), token)
+                    .unwrap_or(0);
+                assert!(token > last, "token {token} after {last}");
+                self.granted += 1;
+            }
+            Notice::Renewed { valid_until } => {
+                if let CallerState::Holding { valid_until: known } = &mut caller.state {
+                    assert!(valid_until >= *known, "a renewal never shortens");
+                    *known = valid_until;
+                }
+            }
+            Notice::Failed(error) => {
+                assert_eq!(caller.state, CallerState::Waiting);
+                assert!(
+                    matches!(error, Error::Busy { .. } | Error::Backend { .. }),
+                    "{error}"
+                );
+                assert!(
+                    self.now <= caller.answer_by,
+                    "answered late by {:?}",
+                    self.now.since(caller.answer_by)
+                );
+                caller.state = CallerState::Finished;
+            }
+            Notice::Lost(_) => self.finish(keeper, id),
+            _ => {}
+        }
+    }
+
+    /// At most one holder of each key within its validity.
+    fn check(&self) {
+        for key in KEYS {
+            let holders = self.callers.values().filter(|caller| {
+                let held = matches!(caller.state, CallerState::Holding { valid_until } if self.now < valid_until);
+                held && caller.key.as_str() == key
+            });
+            assert!(holders.count() <= 1, "two holders of {key}");
+        }
+    }
+
+    /// Everybody goes home; nothing may be left.
+    fn end(&mut self) {
+        let open: Vec<_> = self.callers.keys().copied().collect();
+        for (keeper, id) in open {
+            self.finish(keeper, id);
+        }
+        self.run_until(self.now + timing::tombstone_life(TTL) * 3);
+        for keeper in &self.keepers {
+            assert_eq!(keeper.unfinished(), 0);
+            assert_eq!(keeper.wakeup(), Time::NEVER);
+        }
+        for key in KEYS {
+            let id = AttemptId {
+                acquisition: 0,
+                number: 0,
+            };
+            let owner = OwnerIds::from_bits([99; 16]).first(0);
+            let key = Key::new(key).unwrap();
+            let op = Op::Acquire {
+                ttl: TTL,
+                label: Label::here(),
+            };
+            let attempt = Attempt { id, key, owner, op };
+            let reply = self.server.execute(self.now, &attempt, 0, |handoff| {
+                panic!("left in the queue: {handoff:?}")
+            });
+            assert!(
+                matches!(reply, Reply::Granted { .. }),
+                "left behind: {reply:?}"
+            );
+        }
+    }
+}
+
+fn broken(maybe_executed: bool) -> Failure {
+    let error = BackendError::new(BackendErrorKind::Unreachable, "the network ate it");
+    Failure {
+        maybe_executed,
+        passing: true,
+        error,
+    }
+}
+
+fn simulate(seed: u64, weather: Weather, steps: u64) -> (u64, u64) {
+    let mut world = World::new(seed, weather);
+    for id in 0..steps {
+        world.step(id);
+    }
+    world.end();
+    (world.granted, world.cancelled)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..30) {
+        simulate(seed, Weather { lost, late }, 300);
+    }
+}
+
+#[test]
+fn the_simulation_is_not_idle() {
+    let (granted, cancelled) = simulate(1, Weather { lost: 5, late: 5 }, 2000);
+    assert!(granted > 200, "{granted} grants");
+    assert!(cancelled > 50, "{cancelled} cancellations");
+}
+
+#[test]
+fn good_weather_leaves_nothing_even_at_once() {
+    for seed in 0..20 {
+        let mut world = World::new(seed, Weather { lost: 0, late: 0 });
+        for id in 0..200 {
+            world.step(id);
+        }
+        let open: Vec<_> = world.callers.keys().copied().collect();
+        for (keeper, id) in open {
+            world.finish(keeper, id);
+        }
+        world.run_until(world.now + Duration::from_millis(30));
+        assert!(world.server.is_idle(), "seed {seed}");
+    }
+}
