@@ -83,8 +83,7 @@ impl Acquisition {
         } else if timing::worth_having(valid_until, step.now, self.terms.ttl) {
             self.hold(token, sent_at, valid_until, step);
         } else if step.now >= self.wait_until {
-            let late = "the answer came too late to leave a lease";
-            self.last_failure = Some(BackendError::new(BackendErrorKind::Timeout, late));
+            self.last_failure = Some(too_late());
             self.fail(step);
             self.release(step.now);
         } else {
@@ -155,11 +154,21 @@ impl Acquisition {
         }
     }
 
+    /// The wait is over before the late grant is given back: the caller need not wait for that.
+    pub(super) fn give_up_returning(&mut self, step: &mut Step<'_>) {
+        self.last_failure = Some(too_late());
+        self.fail(step);
+        self.go_on_releasing();
+    }
+
     /// When an acquisition without a lease gives up, unless an answer is on its way.
     pub(super) fn give_up_at(&self) -> Time {
         match self.phase {
             // To try once means to send once, however busy the pool is.
-            Phase::Asking if self.number == 0 => self.wait_until + self.patience(),
+            Phase::Asking if self.number == 0 => match self.terms.wait {
+                Wait::For(wait) => self.asked_at + wait + self.patience(),
+                Wait::Forever => Time::NEVER,
+            },
             _ if self.in_flight.is_some() => Time::NEVER,
             _ => self.wait_until,
         }
@@ -233,6 +242,13 @@ impl Acquisition {
             _ => self.held_until,
         }
     }
+}
+
+fn too_late() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Timeout,
+        "the answer came too late to leave a lease",
+    )
 }
 
 pub(super) fn malformed(reply: &Reply) -> Failure {

@@ -193,7 +193,8 @@ impl Acquisition {
             Phase::Parked | Phase::Asking => self.give_up_at(),
             Phase::Held { valid_until, .. } => valid_until,
             Phase::Releasing { until, .. } => until,
-            Phase::Returning | Phase::Lost(_) | Phase::Done => Time::NEVER,
+            Phase::Returning => self.wait_until,
+            Phase::Lost(_) | Phase::Done => Time::NEVER,
         };
         let attempt = match &self.in_flight {
             Some(attempt) => attempt.overdue_at,
@@ -275,6 +276,7 @@ impl Acquisition {
         }
         match self.phase {
             Phase::Parked | Phase::Asking if step.now >= self.give_up_at() => self.give_up(step),
+            Phase::Returning if step.now >= self.wait_until => self.give_up_returning(step),
             Phase::Held { valid_until, .. } if step.now >= valid_until => {
                 self.lose(LossReason::Expired, step)
             }
@@ -295,12 +297,7 @@ impl Acquisition {
             Phase::Held { .. } => self.release(step.now),
             Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
             Phase::Lost(_) => self.release(step.now),
-            Phase::Returning => {
-                self.phase = Phase::Releasing {
-                    until: self.gone_from_server(),
-                    told: false,
-                };
-            }
+            Phase::Returning => self.go_on_releasing(),
             Phase::Releasing { .. } | Phase::Done => {}
         }
     }

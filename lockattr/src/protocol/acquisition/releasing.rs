@@ -25,6 +25,15 @@ impl Acquisition {
         );
     }
 
+    /// What is already being given back is not wanted at all any longer.
+    pub(super) fn go_on_releasing(&mut self) {
+        self.wanted = false;
+        self.phase = Phase::Releasing {
+            until: self.gone_from_server(),
+            told: false,
+        };
+    }
+
     pub(super) fn on_released(&mut self, outcome: Outcome, step: &mut Step<'_>) {
         let Phase::Releasing { until, told } = self.phase else {
             return;
