@@ -17,6 +17,7 @@ mod protocol;
 mod request;
 mod service_url;
 mod spec;
+mod template;
 mod timing;
 
 pub use backend::{BackendError, BackendErrorKind};

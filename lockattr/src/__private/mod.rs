@@ -1,8 +1,17 @@
 //! What the expansion of `#[distributed_lock]` names. No public API: it changes without notice.
 
+mod outcome;
+mod pool;
+mod skip;
+
 pub use core::format_args;
+pub use core::time::Duration;
 
 pub use crate::hold::hold;
 pub use crate::key::Key;
-pub use crate::pool::{AsPool, PoolSource};
+pub use crate::pool::PoolSource;
 pub use crate::spec::Spec;
+pub use crate::template::{Value, Values, display, key};
+pub use outcome::{CarriesLockError, Outcome, handler, never, refused, unreported};
+pub use pool::{AsPool, given, installed, named};
+pub use skip::{Fallible, Infallible, OfResult, OfValue, Skip, SkipsTo};

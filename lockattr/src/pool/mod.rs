@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::LockPoolBuilder;
-pub use source::{AsPool, PoolSource};
+pub use source::PoolSource;
 
 use crate::Error;
 use crate::driver::{Acquiring, Commands, PoolStats};

@@ -1,7 +1,5 @@
 //! Which pool a function takes its lock from.
 
-use std::sync::Arc;
-
 use super::{LockPool, registry};
 use crate::Error;
 
@@ -33,33 +31,4 @@ impl PoolSource {
 
 pub(super) fn scope<F: Future>(pool: LockPool, future: F) -> impl Future<Output = F::Output> {
     SCOPED.scope(pool, future)
-}
-
-/// What the option `pool = …` accepts.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is no pool",
-    label = "expected a `LockPool`, or a reference or `Arc` of one",
-    note = "write `pool = \"name\"` for a pool installed under a name"
-)]
-pub trait AsPool {
-    /// A handle of the pool.
-    fn as_pool(&self) -> LockPool;
-}
-
-impl AsPool for LockPool {
-    fn as_pool(&self) -> LockPool {
-        self.clone()
-    }
-}
-
-impl<T: AsPool + ?Sized> AsPool for &T {
-    fn as_pool(&self) -> LockPool {
-        (**self).as_pool()
-    }
-}
-
-impl<T: AsPool + ?Sized> AsPool for Arc<T> {
-    fn as_pool(&self) -> LockPool {
-        (**self).as_pool()
-    }
 }

@@ -1,0 +1,185 @@
+//! Durations as they are written in attributes: `"250ms"`, `"10s"`, `"1m30s"`.
+
+use std::time::Duration;
+
+use humantime::DurationError;
+use syn::{Error, LitStr, Result};
+
+const MIN_TTL: Duration = Duration::from_millis(50);
+const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A ttl: whole milliseconds, because that is what lock services count, within 50ms..=24h.
+pub(crate) fn ttl(literal: &LitStr) -> Result<Duration> {
+    let ttl = parse(literal)?;
+    let problem = if ttl.is_zero() {
+        "a ttl of zero is a lease that is over before it begins; write how long others wait after a crash, \"10s\""
+    } else if ttl < MIN_TTL {
+        "a ttl below 50ms can end before the answer of the lock service arrives; write at least \"50ms\""
+    } else if ttl > MAX_TTL {
+        "a ttl above 24h locks everyone out for that long after a crash; write a short one, renewal \
+         keeps the lease while the body runs"
+    } else if ttl.subsec_nanos() % 1_000_000 != 0 {
+        "a ttl is counted in whole milliseconds"
+    } else {
+        return Ok(ttl);
+    };
+    Err(Error::new(literal.span(), problem))
+}
+
+/// A bound on how long the lease is kept.
+pub(crate) fn max_hold(literal: &LitStr) -> Result<Duration> {
+    let max_hold = parse(literal)?;
+    if max_hold.is_zero() {
+        return Err(Error::new(
+            literal.span(),
+            "a `max_hold` of zero leaves the body no time to run",
+        ));
+    }
+    Ok(max_hold)
+}
+
+/// A time to queue: a duration, zero to try once, or `None` for ever.
+pub(crate) fn wait(literal: &LitStr) -> Result<Option<Duration>> {
+    if literal.value().trim() == "forever" {
+        return Ok(None);
+    }
+    parse(literal).map(Some)
+}
+
+fn parse(literal: &LitStr) -> Result<Duration> {
+    let text = literal.value();
+    check_units(&text)
+        .and_then(|()| humantime::parse_duration(&text).map_err(|error| explain(&text, &error)))
+        .map_err(|message| Error::new(literal.span(), message))
+}
+
+/// Refuses what humantime takes, but in a meaning that nobody has in mind here.
+fn check_units(text: &str) -> std::result::Result<(), String> {
+    let trimmed = text.trim();
+    if !trimmed.is_empty() && trimmed.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!(
+            "`{trimmed}` has no unit; write \"{trimmed}s\" for seconds or \"{trimmed}ms\" for milliseconds"
+        ));
+    }
+    let mut words = text.split_whitespace().peekable();
+    while let (Some(word), next) = (words.next(), words.peek()) {
+        // humantime reads "1 30s" as 130 seconds.
+        if word.ends_with(|c: char| c.is_ascii_digit() || c == '.')
+            && next.is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()))
+        {
+            return Err(format!(
+                "`{word}` has no unit; write a duration such as \"500ms\", \"10s\" or \"1m30s\""
+            ));
+        }
+    }
+    for unit in text.split(|c: char| !c.is_alphabetic()) {
+        match unit {
+            "M" => return Err("`M` is a month; write `m` for minutes, \"5m\"".to_owned()),
+            "month" | "months" | "year" | "years" | "yr" | "yrs" | "y" => {
+                return Err(format!(
+                    "`{unit}` has no fixed length; write days or less, \"30d\""
+                ));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn explain(text: &str, error: &DurationError) -> String {
+    const EXAMPLES: &str = "write a duration such as \"500ms\", \"10s\" or \"1m30s\"";
+    match error {
+        DurationError::Empty => format!("an empty duration; {EXAMPLES}"),
+        DurationError::UnknownUnit { unit, value, .. } if unit.is_empty() => {
+            format!("`{value}` has no unit; {EXAMPLES}")
+        }
+        DurationError::UnknownUnit { unit, .. } => {
+            format!("`{unit}` is no unit of time; use `ms`, `s`, `m` or `h`")
+        }
+        DurationError::NumberOverflow => format!("`{text}` is too long or too precise; {EXAMPLES}"),
+        _ => format!("`{text}` is no duration; {EXAMPLES}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proc_macro2::Span;
+
+    use super::*;
+
+    fn literal(text: &str) -> LitStr {
+        LitStr::new(text, Span::call_site())
+    }
+
+    fn refusal<T: std::fmt::Debug>(result: Result<T>) -> String {
+        result.unwrap_err().to_string()
+    }
+
+    #[test]
+    fn durations_are_read() {
+        for (text, millis) in [
+            ("50ms", 50),
+            ("10s", 10_000),
+            ("1m30s", 90_000),
+            ("1h 5m", 3_900_000),
+            ("1.5s", 1_500),
+            ("24h", 86_400_000),
+        ] {
+            assert_eq!(
+                ttl(&literal(text)).unwrap(),
+                Duration::from_millis(millis),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn wait_may_be_zero_and_forever() {
+        assert_eq!(wait(&literal("0s")).unwrap(), Some(Duration::ZERO));
+        assert_eq!(wait(&literal("forever")).unwrap(), None);
+        assert_eq!(wait(&literal("2s")).unwrap(), Some(Duration::from_secs(2)));
+    }
+
+    #[test]
+    fn what_is_no_duration_is_explained() {
+        for (text, part) in [
+            ("", "empty"),
+            ("10", "no unit"),
+            ("1 30s", "no unit"),
+            ("1m30", "no unit"),
+            ("5M", "`M` is a month"),
+            ("2 months", "no fixed length"),
+            ("1y", "no fixed length"),
+            ("10 parsecs", "`parsecs` is no unit"),
+            ("-5s", "no duration"),
+            ("s", "no duration"),
+            ("99999999999999999999s", "too long"),
+        ] {
+            let message = refusal(parse(&literal(text)));
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_is_bounded_and_in_whole_milliseconds() {
+        for (text, part) in [
+            ("0s", "zero"),
+            ("49ms", "below 50ms"),
+            ("24h1ms", "above 24h"),
+            ("100ms1us", "whole milliseconds"),
+            ("0.5ms", "below 50ms"),
+        ] {
+            let message = refusal(ttl(&literal(text)));
+            assert!(message.contains(part), "{text}: {message}");
+        }
+    }
+
+    #[test]
+    fn max_hold_is_not_zero() {
+        assert!(refusal(max_hold(&literal("0ms"))).contains("zero"));
+        assert_eq!(
+            max_hold(&literal("2d")).unwrap(),
+            Duration::from_secs(172_800)
+        );
+    }
+}

@@ -1,0 +1,80 @@
+//! The function under the attribute.
+
+use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use syn::parse::{Parse, ParseStream};
+use syn::{AttrStyle, Attribute, Error, Result, Signature, Token, Visibility, braced};
+
+use crate::output::Output;
+
+const NOT_A_FUNCTION: &str = "`#[distributed_lock]` goes on an `async fn`";
+const NO_BODY: &str =
+    "a method without a body has nothing to lock; put the attribute on the implementation";
+const CONST: &str = "a `const fn` cannot wait for a lock; make it an `async fn`";
+const NOT_ASYNC: &str = "`#[distributed_lock]` needs an `async fn`; if this is one, an attribute above (such as \
+                         `#[tokio::main]`) has already rewritten it: move `#[distributed_lock]` to the top";
+
+/// A function whose body stays a token stream.
+///
+/// The body is not looked into, so parsing it would only cost time, and would fail on the half
+/// typed code that an editor sends.
+pub(crate) struct Function {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) sig: Signature,
+    pub(crate) body: TokenStream,
+    pub(crate) output: Output,
+    /// Whether the function is no `async fn`, but makes a boxed future: what `#[async_trait]`
+    /// leaves behind.
+    pub(crate) boxed: bool,
+    braces: Span,
+}
+
+impl Parse for Function {
+    fn parse(input: ParseStream<'_>) -> Result<Self> {
+        let mut attrs = input.call(Attribute::parse_outer)?;
+        let vis = input.parse()?;
+        let start = input.span();
+        let sig: Signature = input
+            .parse()
+            .map_err(|_| Error::new(start, NOT_A_FUNCTION))?;
+        if input.peek(Token![;]) {
+            return Err(Error::new(sig.ident.span(), NO_BODY));
+        }
+        if let Some(constness) = sig.constness {
+            return Err(Error::new(constness.span, CONST));
+        }
+        let (output, boxed) = match (sig.asyncness, Output::awaited(&sig)) {
+            (Some(_), _) => (Output::declared(&sig), false),
+            (None, Some(awaited)) => (awaited, true),
+            (None, None) => return Err(Error::new(sig.fn_token.span, NOT_ASYNC)),
+        };
+        let content;
+        let braces = braced!(content in input).span.join();
+        // What the author wrote inside the braces, `#![allow(..)]`, says the same outside.
+        for mut attr in Attribute::parse_inner(&content)? {
+            attr.style = AttrStyle::Outer;
+            attrs.push(attr);
+        }
+        Ok(Self {
+            attrs,
+            vis,
+            sig,
+            body: content.parse()?,
+            output,
+            boxed,
+            braces,
+        })
+    }
+}
+
+impl Function {
+    /// Wraps tokens in braces that are, to rustc, the braces of the body as the user wrote it.
+    ///
+    /// Lints on the function and errors about its value ask where its braces are. With braces of
+    /// our own the first would fall silent and the second would point at the attribute.
+    pub(crate) fn braced(&self, tokens: TokenStream) -> Group {
+        let mut group = Group::new(Delimiter::Brace, tokens);
+        group.set_span(self.braces);
+        group
+    }
+}

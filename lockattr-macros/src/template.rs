@@ -1,0 +1,272 @@
+//! Key templates: text with placeholders, taken apart as far as `format_args!` does not do it.
+
+/// A template: text around placeholders.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Template {
+    pub(crate) pieces: Vec<Piece>,
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) enum Piece {
+    /// With `{{` and `}}` resolved.
+    Text(String),
+    Placeholder(Placeholder),
+}
+
+/// `{root.path:spec}`
+#[derive(Debug, PartialEq)]
+pub(crate) struct Placeholder {
+    pub(crate) root: String,
+    /// Fields and tuple indices behind the root.
+    pub(crate) path: Vec<String>,
+    /// What follows, with its colon.
+    pub(crate) spec: String,
+}
+
+impl Placeholder {
+    /// Whether `format_args!` can capture it by itself.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.path.is_empty() && self.root != "self"
+    }
+}
+
+impl Template {
+    /// # Errors
+    ///
+    /// What is wrong with the template, and what to write instead.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("an empty key would be one lock for everything; name what is locked, \"order:{order_id}\"".into());
+        }
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find(['{', '}']) {
+            literal.push_str(&rest[..at]);
+            let (brace, after) = rest[at..].split_at(1);
+            if let Some(after) = after.strip_prefix(brace) {
+                literal.push_str(brace);
+                rest = after;
+            } else if brace == "}" {
+                return Err("a `}` without its `{`; write `}}` for the character itself".into());
+            } else {
+                let Some((inside, after)) = after.split_once('}') else {
+                    return Err("a `{` without its `}`; write `{{` for the character itself".into());
+                };
+                if !literal.is_empty() {
+                    pieces.push(Piece::Text(std::mem::take(&mut literal)));
+                }
+                pieces.push(Piece::Placeholder(placeholder(inside)?));
+                rest = after;
+            }
+        }
+        literal.push_str(rest);
+        if !literal.is_empty() {
+            pieces.push(Piece::Text(literal));
+        }
+        Ok(Self { pieces })
+    }
+
+    pub(crate) fn placeholders(&self) -> impl Iterator<Item = &Placeholder> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Placeholder(placeholder) => Some(placeholder),
+            Piece::Text(_) => None,
+        })
+    }
+
+    /// The characters that have to be encoded in this template's values, besides those that always
+    /// are, so that the text between two placeholders is never part of a value.
+    ///
+    /// A value never holds a character that is always encoded, so any of those tells two values
+    /// apart. Text of safe characters only does so once they are encoded too; but an encoded
+    /// character is written with `%`, digits and A to F, so those tell nothing apart.
+    ///
+    /// # Errors
+    ///
+    /// When nothing keeps two placeholders apart.
+    pub(crate) fn separators(&self) -> Result<String, String> {
+        let mut separators = String::new();
+        for window in self.pieces.windows(2) {
+            if let [Piece::Placeholder(left), Piece::Placeholder(right)] = window {
+                return Err(not_apart(left, "", right));
+            }
+        }
+        for window in self.pieces.windows(3) {
+            let [
+                Piece::Placeholder(left),
+                Piece::Text(text),
+                Piece::Placeholder(right),
+            ] = window
+            else {
+                continue;
+            };
+            if text.chars().any(|c| c != '%' && !is_safe(c)) {
+                continue;
+            }
+            let telling: Vec<char> = text
+                .chars()
+                .filter(|c| !matches!(c, '%' | '0'..='9' | 'A'..='F'))
+                .collect();
+            if telling.is_empty() {
+                return Err(not_apart(left, text, right));
+            }
+            for c in telling {
+                if !separators.contains(c) {
+                    separators.push(c);
+                }
+            }
+        }
+        Ok(separators)
+    }
+
+    /// The template for `format_args!`, with other names for some placeholders.
+    pub(crate) fn renamed(&self, mut name: impl FnMut(&Placeholder) -> String) -> String {
+        let mut text = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(literal) => {
+                    text.push_str(&literal.replace('{', "{{").replace('}', "}}"))
+                }
+                Piece::Placeholder(placeholder) => {
+                    text.push_str(&format!("{{{}{}}}", name(placeholder), placeholder.spec));
+                }
+            }
+        }
+        text
+    }
+}
+
+fn is_safe(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')
+}
+
+fn not_apart(left: &Placeholder, text: &str, right: &Placeholder) -> String {
+    let (left, right) = (&left.root, &right.root);
+    let between = if text.is_empty() {
+        "nothing".to_owned()
+    } else {
+        format!("only `{text}`")
+    };
+    format!(
+        "{between} stands between `{{{left}}}` and `{{{right}}}`, so different values could give the same key; \
+         put `:` between them"
+    )
+}
+
+fn placeholder(inside: &str) -> Result<Placeholder, String> {
+    let (name, spec) = match inside.find(':') {
+        Some(at) => inside.split_at(at),
+        None => (inside, ""),
+    };
+    let name = name.trim();
+    if name.is_empty() {
+        return Err(
+            "a placeholder without a name; write which argument it stands for, `{order_id}`".into(),
+        );
+    }
+    if spec.contains(['$', '*']) {
+        return Err(format!(
+            "`{{{inside}}}`: width and precision must be written out, `{{{name}:08}}`"
+        ));
+    }
+    if name.contains(['(', '[', '&', ' ', '+', '!', '?']) {
+        let hint = format!("key(\"…{{value}}…\", value = {name})");
+        return Err(format!(
+            "`{name}` is an expression; a placeholder takes names and fields. Write `{hint}`"
+        ));
+    }
+    let mut segments = name.split('.').map(|segment| segment.trim().to_owned());
+    let root = segments.next().unwrap_or_default();
+    let path: Vec<String> = segments.collect();
+    if root.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(format!(
+            "`{{{name}}}` is a position; write the name of an argument"
+        ));
+    }
+    let is_name = |text: &str| {
+        syn::parse_str::<syn::Member>(text).is_ok()
+            || syn::parse_str::<syn::Ident>(&format!("r#{text}")).is_ok()
+    };
+    match std::iter::once(&root)
+        .chain(&path)
+        .find(|segment| *segment != "self" && !is_name(segment))
+    {
+        Some(segment) => Err(format!(
+            "`{segment}` in `{{{name}}}` is neither a name nor a field; write `{{order.id}}`"
+        )),
+        None => Ok(Placeholder {
+            root,
+            path,
+            spec: spec.to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(text: &str) -> String {
+        let parsed = Template::parse(text);
+        parsed
+            .and_then(|template| template.separators())
+            .unwrap_err()
+    }
+
+    #[test]
+    fn templates_are_taken_apart() {
+        let template = Template::parse("a{{b}}:{id:08}:{req.user.0:?}").unwrap();
+        let placeholder = |root: &str, path: &[&str], spec: &str| {
+            let path = path.iter().map(|part| (*part).to_owned()).collect();
+            Piece::Placeholder(Placeholder {
+                root: root.to_owned(),
+                path,
+                spec: spec.to_owned(),
+            })
+        };
+        assert_eq!(
+            template.pieces,
+            [
+                Piece::Text("a{b}:".to_owned()),
+                placeholder("id", &[], ":08"),
+                Piece::Text(":".to_owned()),
+                placeholder("req", &["user", "0"], ":?"),
+            ]
+        );
+        assert_eq!(
+            template.renamed(|placeholder| format!("_{}", placeholder.root)),
+            "a{{b}}:{_id:08}:{_req:?}"
+        );
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        for (text, part) in [
+            ("", "empty key"),
+            ("a:{", "`{` without"),
+            ("a:{id", "`{` without"),
+            ("a:}", "`}` without"),
+            ("a:{}", "without a name"),
+            ("a:{:?}", "without a name"),
+            ("a:{0}", "position"),
+            ("a:{id.}", "neither a name"),
+            ("a:{id.len()}", "expression"),
+            ("a:{id:>w$}", "written out"),
+            ("a:{id:.*}", "written out"),
+            ("{a}{b}", "nothing stands between"),
+            ("{a}0F{b}", "only `0F` stands between"),
+            ("{a}%{b}", "only `%` stands between"),
+        ] {
+            assert!(refusal(text).contains(part), "{text}: {}", refusal(text));
+        }
+    }
+
+    #[test]
+    fn separators_are_the_safe_characters_that_tell() {
+        let separators = |text: &str| Template::parse(text).unwrap().separators().unwrap();
+        assert_eq!(separators("x{a}:{b}y"), "");
+        assert_eq!(separators("{a}-{b}"), "-");
+        assert_eq!(separators("{a}-{b}zz{c}A_{d}"), "-z_");
+        assert_eq!(separators("{a}% {b}"), "");
+    }
+}

@@ -1,0 +1,62 @@
+//! The value of a function whose lock was not held.
+
+use crate::Error;
+
+/// Names the type of a body; the branch that calls this is never taken.
+#[must_use]
+pub fn never<R>() -> R {
+    unreachable!("called from a branch that is never taken")
+}
+
+/// The function's value when there is nothing else than its return type to tell it by.
+#[must_use]
+pub fn refused<R: Outcome>(error: Error) -> R {
+    R::refused(error)
+}
+
+/// Names the type that an `or_else` handler gives, so that its value is coerced as the body's is.
+pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
+    handler
+}
+
+/// An error that the function's type has no room for.
+pub fn unreported(error: &Error) {
+    tracing::error!(%error, "a locked function could not run, and returned its default");
+}
+
+/// What a locked function may return.
+#[diagnostic::on_unimplemented(
+    message = "a `#[distributed_lock]` function cannot return `{Self}`",
+    label = "this type has no way to say that the lock was not acquired",
+    note = "return a `Result<T, E>` where `E: From<lockattr::Error>`",
+    note = "or say what to return instead: `or_else = |error| ...`, or `on_busy = \"skip\"` for the default value"
+)]
+pub trait Outcome {
+    /// The value that says why the body did not run.
+    fn refused(error: Error) -> Self;
+}
+
+impl<T, E: CarriesLockError> Outcome for Result<T, E> {
+    fn refused(error: Error) -> Self {
+        Err(E::carry(error))
+    }
+}
+
+/// An error type that a [`lockattr::Error`](Error) fits into.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot carry a `lockattr::Error`",
+    label = "the lock may not be acquired, and `{Self}` has no way to say so",
+    note = "implement `From<lockattr::Error>` for `{Self}`; with thiserror: `#[error(transparent)] Lock(#[from] lockattr::Error)`",
+    note = "or say what to return instead: `or_else = |error| ...`"
+)]
+pub trait CarriesLockError {
+    /// Wraps the error.
+    fn carry(error: Error) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<E: From<Error>> CarriesLockError for E {
+    fn carry(error: Error) -> Self {
+        error.into()
+    }
+}
