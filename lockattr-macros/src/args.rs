@@ -100,8 +100,10 @@ impl Args {
         if text == "key" {
             self.key = Some(Key::parse_after_name(input)?);
         } else {
-            input.parse::<Token![=]>()?;
-            if input.is_empty() || input.peek(Token![,]) {
+            let has_value = input.parse::<Option<Token![=]>>()?.is_some()
+                && !input.is_empty()
+                && !input.peek(Token![,]);
+            if !has_value {
                 return Err(Error::new(name.span(), format!("`{text}` has no value")));
             }
             self.parse_value(&text, input)?;
@@ -294,7 +296,7 @@ mod tests {
         for part in [
             "did you mean `ttl`",
             "needs a unit",
-            "expected `=`",
+            "`wait` has no value",
             "`true` or `false`",
             "\\\"skip\\\"",
             "missing `key",

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Path, parse_quote};
 
 use crate::args::{Args, Pool, Timing};
@@ -23,7 +24,9 @@ pub(crate) fn distributed_lock(args: TokenStream, item: TokenStream) -> TokenStr
             let params = Params::of(&function.sig);
             key.check(&params, &mut errors);
             check_bind(&args, &params, &mut errors);
-            expanded = expand(&args, key, &params, function);
+            if errors.is_empty() {
+                expanded = expand(&args, key, &params, function);
+            }
         }
     }
     match errors.into_tokens() {
@@ -58,7 +61,6 @@ fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
 //             const { &::lockattr::__private::Spec::new(module_path!(), "charge").ttl(...) },
 //             ::lockattr::__private::installed(),
 //             key,
-//             ::lockattr::__private::refused,
 //             move |_| async move {
 //                 if false {
 //                     return ::lockattr::__private::never::<Result<Receipt, Error>>();
@@ -91,7 +93,11 @@ fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> Token
     let pool = match &args.pool {
         None => quote!(#private::installed()),
         Some(Pool::Named(name)) => quote!(#private::named(#name)),
-        Some(Pool::Expr(place)) => quote!(#private::given(&#place)),
+        Some(Pool::Expr(place)) => {
+            let at = Span::mixed_site().located_at(place.span());
+            let given = located_at(quote!(#private::given), place.span());
+            quote_spanned!(at=> #given(&#place))
+        }
     };
 
     let lease = args
@@ -114,10 +120,13 @@ fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> Token
 
     // Located at the return type, because that is what the bounds of the call are about.
     let at = Span::mixed_site().located_at(output.span);
-    let hold = located_at(quote!(#private::hold), output.span);
-    let refuse = refuse(args, &private, function);
+    let (hold, refuse) = match refuse(args, &private, function) {
+        None => (quote!(#private::hold), None),
+        Some(refuse) => (quote!(#private::hold_or), Some(quote!(#refuse,))),
+    };
+    let hold = located_at(hold, output.span);
     let call =
-        quote_spanned!(at=> #hold(#spec, #pool, #key_name, #refuse, move |#lease| #body).await);
+        quote_spanned!(at=> #hold(#spec, #pool, #key_name, #refuse move |#lease| #body).await);
 
     let statements = quote!(let #key_name = #key; #call);
     let body = if function.boxed {
@@ -128,29 +137,27 @@ fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> Token
     quote!(#(#attrs)* #vis #sig #body)
 }
 
-/// How the function's value is made out of an error.
-fn refuse(args: &Args, private: &TokenStream, function: &Function) -> TokenStream {
+/// How the function's value is made out of an error; `None` where the return type says it.
+fn refuse(args: &Args, private: &TokenStream, function: &Function) -> Option<TokenStream> {
     let (ty, span) = (&function.output.ty, function.output.span);
     let handler = args
         .or_else
         .as_ref()
         .map(|handler| quote!(#private::handler::<#ty, _>(#handler)));
-    match (args.skips_when_busy(), handler) {
-        (false, None) => located_at(quote!(#private::refused), span),
-        (false, Some(handler)) => handler,
-        (true, handler) => {
-            let error = Ident::new("__lockattr_error", Span::mixed_site());
-            let refused = match handler {
-                None => quote!(refused(#error)),
-                Some(handler) => quote!(refused_or(#error, #handler)),
-            };
-            let rules = quote_spanned!(Span::mixed_site().located_at(span)=> (&#private::Skip::<#ty>::NEW).by_type().#refused);
-            quote!(|#error| {
-                use #private::{Fallible as _, Infallible as _};
-                #rules
-            })
-        }
+    if !args.skips_when_busy() {
+        return handler;
     }
+    let error = Ident::new("__lockattr_error", Span::mixed_site());
+    let refused = match handler {
+        None => quote!(refused(#error)),
+        Some(handler) => quote!(refused_or(#error, #handler)),
+    };
+    let at = Span::mixed_site().located_at(span);
+    let rules = quote_spanned!(at=> (&#private::Skip::<#ty>::NEW).by_type().#refused);
+    Some(quote!(|#error| {
+        use #private::{Fallible as _, Infallible as _};
+        #rules
+    }))
 }
 
 fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
@@ -197,7 +204,7 @@ fn literal(duration: Duration, private: &TokenStream) -> TokenStream {
 }
 
 /// The same tokens, resolved as before but reported elsewhere.
-fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
+pub(crate) fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
     let relocate = |mut token: TokenTree| {
         token.set_span(token.span().located_at(place));
         token

@@ -3,9 +3,11 @@
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::parse::ParseStream;
+use syn::spanned::Spanned as _;
 use syn::{Error, Expr, ExprLit, Lit, LitStr, Path, Result, Token, parenthesized};
 
 use crate::errors::Errors;
+use crate::expand::located_at;
 use crate::params::Params;
 use crate::suggest;
 use crate::template::{Placeholder, Template};
@@ -60,7 +62,11 @@ impl Key {
     pub(crate) fn to_tokens(&self, krate: &Path, params: &Params) -> TokenStream {
         match self {
             Self::Template(template) => template.to_tokens(krate, params),
-            Self::Expr(expr) => quote!(#krate::__private::display(&#expr)),
+            Self::Expr(expr) => {
+                let at = Span::mixed_site().located_at(expr.span());
+                let display = located_at(quote!(#krate::__private::display), expr.span());
+                quote_spanned!(at=> #display(&#expr))
+            }
         }
     }
 }
@@ -165,10 +171,8 @@ impl KeyTemplate {
             });
             // Never taken: it keeps the editor's way from the name in the literal to the argument.
             // With values of its own the template would not be complete.
-            let link = self
-                .values
-                .is_empty()
-                .then(|| quote!(if false { _ = #private::format_args!(#literal); }));
+            let has_link = self.values.is_empty() && !names.is_empty();
+            let link = has_link.then(|| quote!(if false { _ = #private::format_args!(#literal); }));
             return quote! {{
                 #link
                 let #values = #private::Values::new(#separators);
@@ -200,6 +204,8 @@ impl KeyTemplate {
     /// The value of `root.path`, to be borrowed.
     fn expr(&self, root: &str, path: &[String], params: &Params) -> TokenStream {
         let span = self.literal.span();
+        // With the literal's own span, rustc would offer to replace all of it by a field's name.
+        let at = Span::mixed_site().located_at(span);
         let root = match (self.value_of(root), params.receiver()) {
             (Some(value), _) => quote!((#value)),
             (None, Some(receiver)) if root == "self" => {
@@ -218,8 +224,8 @@ impl KeyTemplate {
                     quote_spanned!(span=> #base.#index)
                 }
                 Err(_) => {
-                    let field = ident(segment, span);
-                    quote_spanned!(span=> #base.#field)
+                    let field = ident(segment, at);
+                    quote_spanned!(at=> #base.#field)
                 }
             })
     }

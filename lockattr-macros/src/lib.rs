@@ -11,6 +11,9 @@ mod params;
 mod suggest;
 mod template;
 
+#[cfg(test)]
+mod snapshots;
+
 use proc_macro::TokenStream;
 
 /// Runs an `async fn` while holding a lock that the whole fleet respects.

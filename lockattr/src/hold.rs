@@ -5,6 +5,7 @@ use std::pin::pin;
 
 use tracing::warn;
 
+use crate::__private::Outcome;
 use crate::driver::{Acquiring, Grant};
 use crate::key::Key;
 use crate::label::Label;
@@ -36,13 +37,27 @@ impl Entry {
     }
 }
 
-/// What `#[distributed_lock]` expands to: runs `body` under the lock, or makes the function's
-/// value out of the error.
+/// What `#[distributed_lock]` expands to: runs `body` under the lock, or returns the error as the
+/// function's own.
+pub fn hold<R, F>(
+    spec: &'static Spec,
+    pool: PoolSource,
+    key: Result<Key, Error>,
+    body: impl FnOnce(Lease) -> F,
+) -> impl Future<Output = R>
+where
+    R: Outcome,
+    F: Future<Output = R>,
+{
+    hold_or(spec, pool, key, R::refused, body)
+}
+
+/// The same for functions that say by themselves what to return: `refuse` makes it of the error.
 ///
 /// # Cancel safety
 ///
 /// Dropping the future cancels the body, if it runs, and releases the lock in the background.
-pub async fn hold<R, F>(
+pub async fn hold_or<R, F>(
     spec: &'static Spec,
     pool: PoolSource,
     key: Result<Key, Error>,

@@ -132,3 +132,20 @@ impl Spec {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "`ttl` is below 50ms")]
+    fn a_constant_ttl_is_checked_too() {
+        let _ = Spec::new("module", "function").ttl(Duration::from_millis(1));
+    }
+
+    #[test]
+    #[should_panic(expected = "`max_hold` is zero")]
+    fn a_constant_max_hold_is_checked_too() {
+        let _ = Spec::new("module", "function").max_hold(Duration::ZERO);
+    }
+}

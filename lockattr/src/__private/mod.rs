@@ -7,11 +7,11 @@ mod skip;
 pub use core::format_args;
 pub use core::time::Duration;
 
-pub use crate::hold::hold;
+pub use crate::hold::{hold, hold_or};
 pub use crate::key::Key;
 pub use crate::pool::PoolSource;
 pub use crate::spec::Spec;
 pub use crate::template::{Value, Values, display, key};
-pub use outcome::{CarriesLockError, Outcome, handler, never, refused, unreported};
+pub use outcome::{CarriesLockError, Outcome, handler, never};
 pub use pool::{AsPool, given, installed, named};
 pub use skip::{Fallible, Infallible, OfResult, OfValue, Skip, SkipsTo};

@@ -8,12 +8,6 @@ pub fn never<R>() -> R {
     unreachable!("called from a branch that is never taken")
 }
 
-/// The function's value when there is nothing else than its return type to tell it by.
-#[must_use]
-pub fn refused<R: Outcome>(error: Error) -> R {
-    R::refused(error)
-}
-
 /// Names the type that an `or_else` handler gives, so that its value is coerced as the body's is.
 pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
     handler

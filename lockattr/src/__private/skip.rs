@@ -7,7 +7,8 @@
 
 use std::marker::PhantomData;
 
-use super::{CarriesLockError, unreported};
+use super::CarriesLockError;
+use super::outcome::unreported;
 use crate::Error;
 
 /// A function that returns `R`.

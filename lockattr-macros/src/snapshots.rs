@@ -1,0 +1,160 @@
+//! The expansion of the main shapes, as people would read it.
+//!
+//! `UPDATE_EXPECT=1 cargo test -p lockattr-macros` writes the files anew.
+
+use expect_test::{ExpectFile, expect_file};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use crate::expand::distributed_lock;
+
+#[track_caller]
+fn check(args: TokenStream, item: TokenStream, expected: ExpectFile) {
+    let expanded = distributed_lock(args, item);
+    let file = syn::parse2(expanded).expect("the expansion is Rust");
+    expected.assert_eq(&prettyplease::unparse(&file));
+}
+
+#[test]
+fn function() {
+    check(
+        quote!(key = "order:{order_id}", ttl = "10s", wait = "2s"),
+        quote! {
+            /// Charges.
+            pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
+                pay(order_id).await
+            }
+        },
+        expect_file!["snapshots/function.rs"],
+    );
+}
+
+#[test]
+fn method_with_fields() {
+    check(
+        quote!(
+            key = "{self.tenant}-{req.user.id:04}",
+            pool = self.locks,
+            bind = lease
+        ),
+        quote! {
+            async fn charge(&self, req: Request) -> AppResult {
+                self.pay(req, lease.fencing_token()).await
+            }
+        },
+        expect_file!["snapshots/method_with_fields.rs"],
+    );
+}
+
+#[test]
+fn values_of_its_own() {
+    check(
+        quote!(
+            key("order:{id}", id = order.id()),
+            pool = "reports",
+            reentrant = true
+        ),
+        quote! {
+            async fn charge(order: Order) -> Result<impl Display, AppError> {
+                order.pay().await
+            }
+        },
+        expect_file!["snapshots/values_of_its_own.rs"],
+    );
+}
+
+#[test]
+fn skip() {
+    check(
+        quote!(
+            key = "nightly",
+            wait = "0s",
+            on_busy = "skip",
+            max_hold = "5m",
+            on_lost = "finish"
+        ),
+        quote! {
+            async fn nightly() {
+                clean_up().await;
+            }
+        },
+        expect_file!["snapshots/skip.rs"],
+    );
+}
+
+#[test]
+fn or_else_and_expressions() {
+    check(
+        quote!(
+            key = order_key(&order),
+            ttl = TTL,
+            wait = "forever",
+            renew = false,
+            or_else = StatusCode::from,
+            crate = crate::lockattr
+        ),
+        quote! {
+            async fn charge(order: Order) -> StatusCode {
+                order.pay().await
+            }
+        },
+        expect_file!["snapshots/or_else_and_expressions.rs"],
+    );
+}
+
+#[test]
+fn async_trait() {
+    check(
+        quote!(key = "order:{id}"),
+        quote! {
+            fn charge<'life0, 'async_trait>(
+                &'life0 self,
+                id: u64,
+            ) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = AppResult> + Send + 'async_trait>>
+            where
+                'life0: 'async_trait,
+            {
+                Box::pin(async move { self.pay(id).await })
+            }
+        },
+        expect_file!["snapshots/async_trait.rs"],
+    );
+}
+
+/// What an editor sends while somebody types: the function must stay, whatever is in it.
+#[test]
+fn half_typed_body() {
+    let expanded = distributed_lock(
+        quote!(key = "order:{order}"),
+        quote! {
+            async fn charge(order: Order) -> AppResult {
+                let total = order.
+            }
+        },
+    );
+    let text = expanded.to_string();
+    assert!(
+        text.contains("hold") && text.contains("let total = order ."),
+        "{text}"
+    );
+}
+
+#[test]
+fn half_typed_attribute() {
+    let item = quote!(
+        async fn charge() -> AppResult {
+            Ok(())
+        }
+    );
+    for args in [
+        quote!(key),
+        quote!(key =),
+        quote!(key = "a", tt),
+        quote!(key = "a", ttl =),
+        quote!(key = "a", ,),
+    ] {
+        let text = distributed_lock(args.clone(), item.clone()).to_string();
+        assert!(text.starts_with(&item.to_string()), "{args}: {text}");
+        assert!(text.contains("compile_error"), "{args}: {text}");
+    }
+}

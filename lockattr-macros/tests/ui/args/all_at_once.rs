@@ -1,0 +1,8 @@
+use lockattr::{Error, distributed_lock};
+
+#[distributed_lock(kee = "k", ttl = "10", on_busy = "maybe")]
+fn f() -> Result<(), Error> {
+    Ok(())
+}
+
+fn main() {}

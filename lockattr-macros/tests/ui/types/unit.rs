@@ -1,0 +1,6 @@
+use lockattr::distributed_lock;
+
+#[distributed_lock(key = "k")]
+async fn f() {}
+
+fn main() {}
