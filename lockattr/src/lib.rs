@@ -1,6 +1,7 @@
 #![doc = include_str!("../../README.md")]
 #![forbid(unsafe_code)]
 
+mod assert_held;
 mod backend;
 mod clock;
 mod current;

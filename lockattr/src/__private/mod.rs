@@ -4,9 +4,10 @@ mod outcome;
 mod pool;
 mod skip;
 
-pub use core::format_args;
 pub use core::time::Duration;
+pub use core::{concat, format_args};
 
+pub use crate::assert_held::assert_held;
 pub use crate::hold::{hold, hold_or};
 pub use crate::key::Key;
 pub use crate::pool::PoolSource;

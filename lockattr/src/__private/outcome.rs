@@ -14,7 +14,7 @@ pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
 }
 
 /// An error that the function's type has no room for.
-pub fn unreported(error: &Error) {
+pub(super) fn unreported(error: &Error) {
     tracing::error!(%error, "a locked function could not run, and returned its default");
 }
 

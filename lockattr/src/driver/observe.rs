@@ -13,7 +13,8 @@ use crate::protocol::Notice;
 pub(super) fn observe(counters: &Counters, key: &Key, label: Label, notice: &Notice) {
     match notice {
         Notice::Waiting { ends_in } => {
-            debug!(%key, lock = %label, ?ends_in, "waiting for the lock")
+            counters.waited.add_one();
+            debug!(%key, lock = %label, ?ends_in, "waiting for the lock");
         }
         Notice::Acquired { token, .. } => {
             counters.acquired.add_one();

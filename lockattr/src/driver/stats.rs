@@ -37,6 +37,8 @@ macro_rules! counters {
 }
 
 counters! {
+    /// Acquisitions that found the key held, and waited or gave up.
+    waited,
     /// Leases granted.
     acquired,
     /// Callers told that somebody else holds the key.

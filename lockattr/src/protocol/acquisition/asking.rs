@@ -101,9 +101,7 @@ impl Acquisition {
         if step.now >= self.wait_until {
             return self.give_up(step);
         }
-        if self.rounds == 0 {
-            self.tell_waiting(step);
-        }
+        self.tell_waiting(step);
         let free = ends_in + AFTER_THE_END;
         let pause = if queued {
             free.min(RECHECK)
@@ -231,9 +229,12 @@ impl Acquisition {
         self.held_until = held_until;
     }
 
-    pub(in super::super) fn tell_waiting(&self, step: &mut Step<'_>) {
-        let ends_in = self.held_until.map(|end| end.since(step.now));
-        self.tell(step, Notice::Waiting { ends_in });
+    /// The first time that it has to wait.
+    pub(in super::super) fn tell_waiting(&mut self, step: &mut Step<'_>) {
+        if !std::mem::replace(&mut self.has_waited, true) {
+            let ends_in = self.held_until.map(|end| end.since(step.now));
+            self.tell(step, Notice::Waiting { ends_in });
+        }
     }
 
     pub(in super::super) fn held_until(&self) -> Option<Time> {

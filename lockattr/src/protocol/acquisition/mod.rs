@@ -67,6 +67,7 @@ pub(super) struct Acquisition {
     last_failure: Option<BackendError>,
     /// When the present holder's lease ends.
     held_until: Option<Time>,
+    has_waited: bool,
     /// An `extend` waits for its answer.
     extending: bool,
     /// The fencing token, once there is one.
@@ -135,6 +136,7 @@ impl Acquisition {
             rounds: 0,
             last_failure: None,
             held_until: None,
+            has_waited: false,
             extending: false,
             token: 0,
         }

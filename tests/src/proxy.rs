@@ -1,0 +1,190 @@
+//! A TCP proxy in front of a server, which delays, withholds and cuts.
+//!
+//! It runs on a thread of its own, so it goes on when a test's runtime is blocked or ends.
+
+use std::net::{Ipv4Addr, TcpListener as StdListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// What happens to the bytes of one direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Policy {
+    /// They pass.
+    Pass,
+    /// They arrive so much later, in order; the bandwidth stays what it is.
+    Delay(Duration),
+    /// They are kept until the policy changes, on a connection that stays open.
+    Stall,
+    /// They are swallowed.
+    Drop,
+}
+
+/// Which bytes a policy is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the client to the server.
+    Requests,
+    /// From the server to the client.
+    Replies,
+}
+
+/// The proxy; it ends with this value.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    controls: Arc<Controls>,
+}
+
+#[derive(Debug)]
+struct Controls {
+    requests: watch::Sender<Policy>,
+    replies: watch::Sender<Policy>,
+    /// Counts the cuts: a connection ends when it changes.
+    cuts: watch::Sender<u64>,
+    refuses: watch::Sender<bool>,
+    ends: watch::Sender<bool>,
+}
+
+impl Proxy {
+    /// Starts a proxy in front of a port of this machine.
+    ///
+    /// # Panics
+    ///
+    /// When there is no port or no thread for it.
+    #[must_use]
+    pub fn start(target: u16) -> Self {
+        let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        listener
+            .set_nonblocking(true)
+            .expect("a socket that does not block");
+        let port = listener.local_addr().expect("a port").port();
+        let controls = Arc::new(Controls {
+            requests: watch::Sender::new(Policy::Pass),
+            replies: watch::Sender::new(Policy::Pass),
+            cuts: watch::Sender::new(0),
+            refuses: watch::Sender::new(false),
+            ends: watch::Sender::new(false),
+        });
+        let shared = Arc::clone(&controls);
+        thread::Builder::new()
+            .name("proxy".to_owned())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()
+                    .expect("a runtime");
+                runtime.block_on(serve(listener, target, shared));
+            })
+            .expect("a thread");
+        Self { port, controls }
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Sets the policy of one direction, for present and future connections.
+    pub fn set(&self, direction: Direction, policy: Policy) {
+        match direction {
+            Direction::Requests => self.controls.requests.send_replace(policy),
+            Direction::Replies => self.controls.replies.send_replace(policy),
+        };
+    }
+
+    /// Sets the policy of both directions.
+    pub fn set_both(&self, policy: Policy) {
+        self.set(Direction::Requests, policy);
+        self.set(Direction::Replies, policy);
+    }
+
+    /// Closes every present connection.
+    pub fn cut(&self) {
+        self.controls.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    /// Whether new connections are closed at once.
+    pub fn refuse(&self, refuses: bool) {
+        self.controls.refuses.send_replace(refuses);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.controls.ends.send_replace(true);
+        self.cut();
+    }
+}
+
+async fn serve(listener: StdListener, target: u16, controls: Arc<Controls>) {
+    let listener = TcpListener::from_std(listener).expect("a socket for this runtime");
+    let mut ends = controls.ends.subscribe();
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = ends.wait_for(|ends| *ends) => return,
+        };
+        let Ok((client, _)) = accepted else { continue };
+        if *controls.refuses.borrow() {
+            continue;
+        }
+        let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
+            continue;
+        };
+        let (from_client, to_client) = client.into_split();
+        let (from_server, to_server) = server.into_split();
+        let (requests, replies) = (controls.requests.subscribe(), controls.replies.subscribe());
+        let mut cuts = controls.cuts.subscribe();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = pump(from_client, to_server, requests) => {}
+                () = pump(from_server, to_client, replies) => {}
+                _ = cuts.changed() => {}
+            }
+        });
+    }
+}
+
+/// Forwards one direction until either side ends.
+async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, policy: watch::Receiver<Policy>) {
+    let (queue, mut queued) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
+    let mut now = policy.clone();
+    let reading = async move {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let delay = match *policy.borrow() {
+                Policy::Delay(delay) => delay,
+                Policy::Drop => continue,
+                Policy::Pass | Policy::Stall => Duration::ZERO,
+            };
+            if queue
+                .send((Instant::now() + delay, buffer[..count].to_vec()))
+                .is_err()
+            {
+                return;
+            }
+        }
+    };
+    let writing = async move {
+        while let Some((due, bytes)) = queued.recv().await {
+            tokio::time::sleep_until(due).await;
+            if now
+                .wait_for(|policy| *policy != Policy::Stall)
+                .await
+                .is_err()
+                || to.write_all(&bytes).await.is_err()
+            {
+                return;
+            }
+        }
+    };
+    tokio::join!(reading, writing);
+}

@@ -1,0 +1,221 @@
+//! A real `redis-server` for one test.
+
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, process};
+
+use redis::{Client, Connection};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A server on a port of its own, without persistence, that dies with this value.
+#[derive(Debug)]
+pub struct RedisServer {
+    port: u16,
+    dir: PathBuf,
+    args: Vec<String>,
+    password: Option<String>,
+    child: Child,
+}
+
+impl RedisServer {
+    /// Starts a server and waits until it answers.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same with more arguments, such as `["--maxmemory", "1mb"]`.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `redis-server`, or it does not come up.
+    #[must_use]
+    pub fn start_with(args: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
+        fs::create_dir_all(&dir).expect("a directory for the server");
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let password = args
+            .iter()
+            .position(|arg| arg == "--requirepass")
+            .map(|at| args[at + 1].clone());
+        for _ in 0..20 {
+            // Somebody else may take the port before the server does: then there is another try.
+            let port = TcpListener::bind(("127.0.0.1", 0))
+                .and_then(|socket| socket.local_addr())
+                .expect("a free port")
+                .port();
+            let child = spawn(port, &dir, &args);
+            let mut server = Self {
+                port,
+                dir: dir.clone(),
+                args: args.clone(),
+                password: password.clone(),
+                child,
+            };
+            if server.comes_up() {
+                return server;
+            }
+        }
+        panic!("redis-server does not start with {args:?}");
+    }
+
+    fn comes_up(&mut self) -> bool {
+        let start = Instant::now();
+        while start.elapsed() < Duration::from_secs(10) {
+            if self.child.try_wait().expect("the child is ours").is_some() {
+                return false;
+            }
+            if self
+                .try_connection()
+                .is_ok_and(|mut connection| redis::cmd("PING").exec(&mut connection).is_ok())
+            {
+                return true;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        false
+    }
+
+    /// `redis://127.0.0.1:port/`, with the password if there is one.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_at(self.port)
+    }
+
+    /// The same through somebody else's port.
+    #[must_use]
+    pub fn url_at(&self, port: u16) -> String {
+        let login = self
+            .password
+            .as_ref()
+            .map(|password| format!(":{password}@"))
+            .unwrap_or_default();
+        format!("redis://{login}127.0.0.1:{port}/")
+    }
+
+    /// The URL of the server's unix socket.
+    #[must_use]
+    pub fn unix_url(&self) -> String {
+        format!("redis+unix://{}", self.dir.join("redis.sock").display())
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// A connection for looking at the server.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    #[must_use]
+    pub fn connection(&self) -> Connection {
+        self.try_connection().expect("the server is there")
+    }
+
+    fn try_connection(&self) -> redis::RedisResult<Connection> {
+        Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(1))
+    }
+
+    /// The names on the server that match, in order.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    #[must_use]
+    pub fn keys(&self, pattern: &str) -> Vec<String> {
+        let mut keys: Vec<String> = redis::cmd("KEYS")
+            .arg(pattern)
+            .query(&mut self.connection())
+            .expect("KEYS");
+        keys.sort();
+        keys
+    }
+
+    /// The locks on the server: every name with a bucket, followed by a key.
+    #[must_use]
+    pub fn locks(&self) -> Vec<String> {
+        self.keys("*:{???}:*")
+    }
+
+    /// Stops the process where it stands.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone.
+    pub fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("the server runs");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    ///
+    /// When the process is gone.
+    pub fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("the server is there");
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        // A child that is gone already needs no killing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Starts it again, on the same port and with the same arguments.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.port, &self.dir, &self.args);
+        assert!(self.comes_up(), "the server does not come up again");
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = fs::remove_dir_all(&self.dir);
+    }
+}
+
+fn spawn(port: u16, dir: &PathBuf, args: &[String]) -> Child {
+    Command::new("redis-server")
+        .current_dir(dir)
+        .args([
+            "--port",
+            &port.to_string(),
+            "--bind",
+            "127.0.0.1",
+            "--unixsocket",
+            "redis.sock",
+        ])
+        .args([
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+            "--enable-debug-command",
+            "yes",
+        ])
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is not installed: `tests/run` installs it")
+}

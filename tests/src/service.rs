@@ -1,0 +1,85 @@
+//! The lock services that a test runs on, one after the other.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use lockattr::{LockPool, LockPoolBuilder};
+
+use crate::{RedisServer, eventually_async};
+
+/// A lock service of the test's own.
+#[derive(Debug)]
+pub enum Service {
+    /// A real server.
+    Redis(RedisServer),
+    /// Locks in this process, under a name of their own.
+    Memory(String),
+}
+
+impl Service {
+    /// One of each kind.
+    #[must_use]
+    pub fn all() -> [Self; 2] {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test-{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        [Self::Redis(RedisServer::start()), Self::Memory(name)]
+    }
+
+    /// The settings of a pool there.
+    pub fn builder(&self) -> LockPoolBuilder {
+        let url = match self {
+            Self::Redis(server) => server.url(),
+            Self::Memory(name) => format!("memory://{name}"),
+        };
+        LockPool::builder().url(url)
+    }
+
+    /// A pool; each plays a process of its own.
+    ///
+    /// # Panics
+    ///
+    /// When the service is not there.
+    pub async fn pool(&self) -> LockPool {
+        self.builder().build().await.expect("the service is there")
+    }
+
+    /// Whether nobody holds the key, asked of the service itself.
+    ///
+    /// # Panics
+    ///
+    /// When the service is not there.
+    pub async fn is_free(&self, key: &str) -> bool {
+        match self {
+            Self::Redis(server) => !server
+                .locks()
+                .iter()
+                .any(|name| name.ends_with(&format!("}}:{key}"))),
+            Self::Memory(_) => {
+                let taken = self
+                    .pool()
+                    .await
+                    .lock(key)
+                    .try_acquire()
+                    .await
+                    .expect("memory is there");
+                let is_free = taken.is_some();
+                if let Some(guard) = taken {
+                    guard.release().await;
+                }
+                is_free
+            }
+        }
+    }
+
+    /// Waits until nobody holds the key. With a ttl above the patience of
+    /// [`eventually`](crate::eventually), that is a release and no expiry.
+    pub async fn becomes_free(&self, key: &str) {
+        eventually_async(&format!("{key} becomes free on {self:?}"), || {
+            self.is_free(key)
+        })
+        .await;
+    }
+
+    /// A ttl that no test outlives.
+    pub const LONG: Duration = Duration::from_secs(600);
+}
