@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 
 use crate::__private::Outcome;
 use crate::driver::{Acquiring, Grant};
@@ -97,7 +97,8 @@ where
 {
     let output = {
         let lease = grant.lease();
-        let mut body = pin!(current::scope(lease.clone(), body(lease.clone())));
+        let body = current::scope(lease.clone(), body(lease.clone()));
+        let mut body = pin!(body.instrument(lease.span()));
         let mut lost = pin!(lease.lost());
         poll_fn(|cx| {
             if on_lost == OnLost::Cancel {

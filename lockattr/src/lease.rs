@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tracing::Span;
 
 use crate::clock::Time;
 use crate::driver::Commands;
@@ -43,6 +44,7 @@ struct State {
     ended: OnceLock<LossReason>,
     on_end: Notify,
     commands: Commands,
+    span: Span,
 }
 
 impl Lease {
@@ -52,6 +54,7 @@ impl Lease {
         token: u64,
         valid_until: Time,
         commands: Commands,
+        span: Span,
     ) -> Self {
         Self(Arc::new(State {
             id,
@@ -61,6 +64,7 @@ impl Lease {
             ended: OnceLock::new(),
             on_end: Notify::new(),
             commands,
+            span,
         }))
     }
 
@@ -163,6 +167,11 @@ impl Lease {
 
     pub(crate) fn commands(&self) -> &Commands {
         &self.0.commands
+    }
+
+    /// The span of the call, for the body to run in.
+    pub(crate) fn span(&self) -> Span {
+        self.0.span.clone()
     }
 
     fn valid_until(&self) -> Time {

@@ -16,6 +16,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use tracing::field::Empty;
+use tracing::{Span, debug_span};
 
 pub(crate) use grant::{Acquiring, Grant};
 pub(crate) use stats::Counters;
@@ -32,6 +34,7 @@ enum Command {
     Acquire {
         id: u64,
         terms: Terms,
+        span: Span,
         reply: oneshot::Sender<Result<Grant, Error>>,
     },
     Release {
@@ -138,10 +141,17 @@ where
 impl Commands {
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Terms) -> Acquiring {
+        let (key, label) = (&terms.key, terms.label);
+        let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
         let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         // A failed sending drops `reply`, which the answer's future reports as a closed pool.
-        drop(self.sender.send(Command::Acquire { id, terms, reply }));
+        drop(self.sender.send(Command::Acquire {
+            id,
+            terms,
+            span,
+            reply,
+        }));
         Acquiring::new(id, answer, self.clone())
     }
 

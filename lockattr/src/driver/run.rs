@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
+use tracing::Span;
 
 use super::observe::observe;
 use super::{Command, Grant, WeakCommands};
@@ -16,7 +17,6 @@ use crate::Error;
 use crate::backend::{Backend, Event};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::label::Label;
 use crate::lease::Lease;
 use crate::protocol::{Keeper, Notice};
 
@@ -39,7 +39,7 @@ pub(super) struct Driver<B> {
 /// Whom to tell what becomes of an acquisition.
 struct Caller {
     key: Key,
-    label: Label,
+    span: Span,
     granted: Option<oneshot::Sender<Result<Grant, Error>>>,
     lease: Option<Lease>,
     extended: Option<oneshot::Sender<Result<(), Error>>>,
@@ -144,10 +144,15 @@ impl<B: Backend> Driver<B> {
 
     fn on_command(&mut self, now: Time, command: Command) {
         match command {
-            Command::Acquire { id, terms, reply } => {
+            Command::Acquire {
+                id,
+                terms,
+                span,
+                reply,
+            } => {
                 let caller = Caller {
                     key: terms.key.clone(),
-                    label: terms.label,
+                    span,
                     granted: Some(reply),
                     lease: None,
                     extended: None,
@@ -187,8 +192,8 @@ impl<B: Backend> Driver<B> {
         };
         observe(
             &self.commands.shared.counters,
+            &caller.span,
             &caller.key,
-            caller.label,
             &notice,
         );
         match notice {
@@ -197,7 +202,8 @@ impl<B: Backend> Driver<B> {
                 let Some(commands) = self.commands.upgrade() else {
                     return;
                 };
-                let lease = Lease::new(id, caller.key.clone(), token, valid_until, commands);
+                let (key, span) = (caller.key.clone(), caller.span.clone());
+                let lease = Lease::new(id, key, token, valid_until, commands, span);
                 caller.lease = Some(lease.clone());
                 if let Some(granted) = caller.granted.take() {
                     // A grant that cannot be delivered is dropped here, and releases itself.

@@ -1,0 +1,156 @@
+//! Calls dropped at random points leave nothing behind on the server.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use lockattr::{LockPool, LockPoolBuilder};
+use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually};
+
+const TASKS: u64 = 64;
+const KEYS: u64 = 8;
+
+struct Storm {
+    rounds: u64,
+    /// A call is dropped after up to so long.
+    patience: Duration,
+}
+
+/// Who is in the section of each key, seen from outside of the locks.
+#[derive(Default)]
+struct Sections([AtomicU64; KEYS as usize]);
+
+struct Inside<'a>(&'a AtomicU64);
+
+impl<'a> Inside<'a> {
+    fn enter(section: &'a AtomicU64) -> Self {
+        assert_eq!(
+            section.fetch_add(1, Ordering::SeqCst),
+            0,
+            "two holders at a time"
+        );
+        Self(section)
+    }
+}
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Gives how many calls were entered, and how many dropped.
+async fn run(storm: Storm, builder: LockPoolBuilder) -> (u64, u64, LockPool) {
+    let pool = builder.default_ttl(Service::LONG).build().await.unwrap();
+    let sections = Arc::new(Sections::default());
+    let counts = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+    let seeds = Arc::new(Mutex::new(fastrand::Rng::with_seed(7)));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|_| {
+            let (pool, sections, counts) =
+                (pool.clone(), Arc::clone(&sections), Arc::clone(&counts));
+            let mut random = seeds.lock().unwrap().fork();
+            let (rounds, patience) = (storm.rounds / TASKS, storm.patience);
+            tokio::spawn(async move {
+                for _ in 0..rounds {
+                    let key = random.u64(..KEYS);
+                    let stay = patience.mul_f64(random.f64() / 8.0);
+                    let call = pool.lock(format!("storm:{key}")).run(|_| async {
+                        let _inside = Inside::enter(&sections.0[usize::try_from(key).unwrap()]);
+                        counts.0.fetch_add(1, Ordering::Relaxed);
+                        tokio::time::sleep(stay).await;
+                    });
+                    let leave_after = patience.mul_f64(random.f64());
+                    if tokio::time::timeout(leave_after, call).await.is_err() {
+                        counts.1.fetch_add(1, Ordering::Relaxed);
+                    }
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    (
+        counts.0.load(Ordering::Relaxed),
+        counts.1.load(Ordering::Relaxed),
+        pool,
+    )
+}
+
+fn expect_nothing_left(server: &RedisServer) {
+    eventually("every lock is released", || server.locks().is_empty());
+    let rest: Vec<String> = server
+        .keys("*")
+        .into_iter()
+        .filter(|name| !name.ends_with("#fence"))
+        .collect();
+    let tombstones = rest.iter().filter(|name| name.contains("#tomb:")).count();
+    assert_eq!(
+        rest.len(),
+        tombstones,
+        "only tombstones and fences may be left: {rest:?}"
+    );
+    for name in &rest {
+        let left: i64 = redis::cmd("PTTL")
+            .arg(name)
+            .query(&mut server.connection())
+            .unwrap();
+        assert!(left > 0, "{name} has no end");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_random_drops_leave_no_lock() {
+    let server = RedisServer::start();
+    let storm = Storm {
+        rounds: 25_600,
+        patience: Duration::from_millis(8),
+    };
+    let (entered, dropped, pool) = run(storm, LockPool::builder().url(server.url())).await;
+    assert!(
+        dropped >= 10_000 && entered >= 500,
+        "{entered} entered, {dropped} dropped: not much of a storm"
+    );
+    expect_nothing_left(&server);
+    assert_eq!(pool.stats().release_abandoned, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_do_those_far_from_the_server() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    proxy.set_both(Policy::Delay(Duration::from_millis(25)));
+    let storm = Storm {
+        rounds: 12_800,
+        patience: Duration::from_millis(160),
+    };
+    let builder = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .response_timeout(Duration::from_secs(10));
+    let (entered, dropped, pool) = run(storm, builder).await;
+    assert!(
+        dropped >= 10_000 && entered >= 100,
+        "{entered} entered, {dropped} dropped: not much of a storm"
+    );
+    expect_nothing_left(&server);
+    assert_eq!(pool.stats().release_abandoned, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nor_do_those_in_memory() {
+    let name = "memory://storm";
+    let storm = Storm {
+        rounds: 25_600,
+        patience: Duration::from_millis(8),
+    };
+    let (entered, dropped, _pool) = run(storm, LockPool::builder().url(name)).await;
+    assert!(
+        dropped >= 10_000 && entered >= 500,
+        "{entered} entered, {dropped} dropped: not much of a storm"
+    );
+    let service = Service::Memory("storm".to_owned());
+    for key in 0..KEYS {
+        service.becomes_free(&format!("storm:{key}")).await;
+    }
+}
