@@ -1,0 +1,30 @@
+//! What the examples share: the pool, with the memory backend where no server is named.
+
+use lockattr::{Error, LockPool};
+
+/// Whether the locks are on a server that other processes reach too.
+#[must_use]
+pub fn has_server() -> bool {
+    std::env::var_os("LOCKATTR_URL").is_some()
+}
+
+/// Installs the pool that `LOCKATTR_URL` names, or one in the memory of this process.
+///
+/// # Errors
+///
+/// What [`LockPool::from_env`] and `install` report.
+pub async fn install() -> Result<LockPool, Error> {
+    let filter =
+        tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .init();
+    if has_server() {
+        println!("locks on the server that LOCKATTR_URL names");
+        LockPool::from_env()?.install().await
+    } else {
+        println!("LOCKATTR_URL is not set: locks in the memory of this process");
+        LockPool::builder().url("memory://").install().await
+    }
+}
