@@ -88,6 +88,13 @@ impl Parse for Args {
 
 impl Args {
     fn parse_option(&mut self, input: ParseStream<'_>, seen: &mut Vec<Ident>) -> Result<()> {
+        if let Ok(literal) = input.fork().parse::<LitStr>() {
+            seen.push(Ident::new("key", literal.span()));
+            return Err(Error::new(
+                literal.span(),
+                "a template goes with the option `key`; write `key = \"…\"`",
+            ));
+        }
         let name = input.call(Ident::parse_any)?;
         let text = name.to_string();
         if !OPTIONS.contains(&text.as_str()) {
@@ -139,10 +146,10 @@ impl Args {
                     span,
                     "`max_hold` bounds renewal, and `renew = false` turns it off; drop one of them",
                 );
-            } else if let Some(Timing::Literal(ttl, _)) = self.ttl {
-                if max_hold < ttl {
-                    self.errors.at(span, "`max_hold` is shorter than `ttl`: the lease would end before it has to be renewed");
-                }
+            } else if let Some(Timing::Literal(ttl, _)) = self.ttl
+                && max_hold < ttl
+            {
+                self.errors.at(span, "`max_hold` is shorter than `ttl`: the lease would end before it has to be renewed");
             }
         }
         if let (Some("skip"), Some(Timing::Literal(None, span))) = (self.on_busy, &self.wait) {
@@ -211,13 +218,11 @@ fn choice(input: ParseStream<'_>, choices: [&'static str; 2]) -> Result<&'static
         lit: Lit::Str(literal),
         ..
     }) = &expr
-    {
-        if let Some(choice) = choices
+        && let Some(choice) = choices
             .into_iter()
             .find(|choice| *choice == literal.value())
-        {
-            return Ok(choice);
-        }
+    {
+        return Ok(choice);
     }
     let [first, second] = choices;
     Err(Error::new_spanned(

@@ -13,7 +13,7 @@ use crate::function::Function;
 use crate::key::Key;
 use crate::params::Params;
 
-pub(crate) fn distributed_lock(args: TokenStream, item: TokenStream) -> TokenStream {
+pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = errors.keep(syn::parse2::<Args>(args));
     let function = errors.keep(syn::parse2::<Function>(item.clone()));
@@ -38,13 +38,13 @@ pub(crate) fn distributed_lock(args: TokenStream, item: TokenStream) -> TokenStr
 }
 
 fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
-    if let Some(bind) = &args.bind {
-        if params.contains(&bind.to_string()) {
-            errors.at(
-                bind.span(),
-                format!("`{bind}` is an argument already; bind the lease to another name"),
-            );
-        }
+    if let Some(bind) = &args.bind
+        && params.contains(&bind.to_string())
+    {
+        errors.at(
+            bind.span(),
+            format!("`{bind}` is an argument already; bind the lease to another name"),
+        );
     }
 }
 
@@ -108,9 +108,10 @@ fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> Token
     let body = if function.boxed {
         // What `#[async_trait]` made is a boxed future, of a type that is known.
         let body = function.braced(body.clone());
-        match &borrow {
-            Some(borrow) => quote!(async move { #borrow #body.await }),
-            None => quote!(#body),
+        if let Some(borrow) = &borrow {
+            quote!(async move { #borrow #body.await })
+        } else {
+            quote!(#body)
         }
     } else {
         let edge = output.edge(&quote!(#private::never));

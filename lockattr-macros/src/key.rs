@@ -217,17 +217,15 @@ impl KeyTemplate {
                 quote!(#root)
             }
         };
-        path.iter()
-            .fold(root, |base, segment| match segment.parse::<u32>() {
-                Ok(index) => {
-                    let index = syn::Index { index, span };
-                    quote_spanned!(span=> #base.#index)
-                }
-                Err(_) => {
-                    let field = ident(segment, at);
-                    quote_spanned!(at=> #base.#field)
-                }
-            })
+        path.iter().fold(root, |base, segment| {
+            if let Ok(index) = segment.parse::<u32>() {
+                let index = syn::Index { index, span };
+                quote_spanned!(span=> #base.#index)
+            } else {
+                let field = ident(segment, at);
+                quote_spanned!(at=> #base.#field)
+            }
+        })
     }
 }
 
@@ -240,16 +238,15 @@ fn ident(name: &str, span: Span) -> Ident {
 }
 
 fn unknown(root: &str, params: &Params) -> String {
-    match suggest::nearest(root, params.names()) {
-        Some(near) => format!("`{root}` is no argument of this function; did you mean `{near}`?"),
-        None => {
-            let names: Vec<String> = params.names().map(|name| format!("`{name}`")).collect();
-            let names = if names.is_empty() {
-                "none".to_owned()
-            } else {
-                names.join(", ")
-            };
-            format!("`{root}` is no argument of this function; it has {names}")
-        }
+    if let Some(near) = suggest::nearest(root, params.names()) {
+        format!("`{root}` is no argument of this function; did you mean `{near}`?")
+    } else {
+        let names: Vec<String> = params.names().map(|name| format!("`{name}`")).collect();
+        let names = if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        };
+        format!("`{root}` is no argument of this function; it has {names}")
     }
 }

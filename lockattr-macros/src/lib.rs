@@ -41,5 +41,5 @@ use proc_macro::TokenStream;
 /// `#[tokio::main]` or `#[tokio::test]` remove the `async` that it needs to see.
 #[proc_macro_attribute]
 pub fn distributed_lock(args: TokenStream, item: TokenStream) -> TokenStream {
-    expand::distributed_lock(args.into(), item.into()).into()
+    expand::distributed_lock(args.into(), &item.into()).into()
 }

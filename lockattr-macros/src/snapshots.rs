@@ -9,7 +9,7 @@ use quote::quote;
 use crate::expand::distributed_lock;
 
 #[track_caller]
-fn check(args: TokenStream, item: TokenStream, expected: ExpectFile) {
+fn check(args: TokenStream, item: &TokenStream, expected: &ExpectFile) {
     let expanded = distributed_lock(args, item);
     let file = syn::parse2(expanded).expect("the expansion is Rust");
     expected.assert_eq(&prettyplease::unparse(&file));
@@ -19,13 +19,13 @@ fn check(args: TokenStream, item: TokenStream, expected: ExpectFile) {
 fn function() {
     check(
         quote!(key = "order:{order_id}", ttl = "10s", wait = "2s"),
-        quote! {
+        &quote! {
             /// Charges.
             pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
                 pay(order_id).await
             }
         },
-        expect_file!["snapshots/function.rs"],
+        &expect_file!["snapshots/function.rs"],
     );
 }
 
@@ -37,12 +37,12 @@ fn method_with_fields() {
             pool = self.locks,
             bind = lease
         ),
-        quote! {
+        &quote! {
             async fn charge(&self, req: Request) -> AppResult {
                 self.pay(req, lease.fencing_token()).await
             }
         },
-        expect_file!["snapshots/method_with_fields.rs"],
+        &expect_file!["snapshots/method_with_fields.rs"],
     );
 }
 
@@ -54,12 +54,12 @@ fn values_of_its_own() {
             pool = "reports",
             reentrant = true
         ),
-        quote! {
+        &quote! {
             async fn charge(order: Order) -> Result<impl Display, AppError> {
                 order.pay().await
             }
         },
-        expect_file!["snapshots/values_of_its_own.rs"],
+        &expect_file!["snapshots/values_of_its_own.rs"],
     );
 }
 
@@ -73,12 +73,12 @@ fn skip() {
             max_hold = "5m",
             on_lost = "finish"
         ),
-        quote! {
+        &quote! {
             async fn nightly() {
                 clean_up().await;
             }
         },
-        expect_file!["snapshots/skip.rs"],
+        &expect_file!["snapshots/skip.rs"],
     );
 }
 
@@ -93,12 +93,12 @@ fn or_else_and_expressions() {
             or_else = StatusCode::from,
             crate = crate::lockattr
         ),
-        quote! {
+        &quote! {
             async fn charge(order: Order) -> StatusCode {
                 order.pay().await
             }
         },
-        expect_file!["snapshots/or_else_and_expressions.rs"],
+        &expect_file!["snapshots/or_else_and_expressions.rs"],
     );
 }
 
@@ -106,7 +106,7 @@ fn or_else_and_expressions() {
 fn async_trait() {
     check(
         quote!(key = "order:{id}"),
-        quote! {
+        &quote! {
             fn charge<'life0, 'async_trait>(
                 &'life0 self,
                 id: u64,
@@ -117,7 +117,7 @@ fn async_trait() {
                 Box::pin(async move { self.pay(id).await })
             }
         },
-        expect_file!["snapshots/async_trait.rs"],
+        &expect_file!["snapshots/async_trait.rs"],
     );
 }
 
@@ -126,7 +126,7 @@ fn async_trait() {
 fn half_typed_body() {
     let expanded = distributed_lock(
         quote!(key = "order:{order}"),
-        quote! {
+        &quote! {
             async fn charge(order: Order) -> AppResult {
                 let total = order.
             }
@@ -153,7 +153,7 @@ fn half_typed_attribute() {
         quote!(key = "a", ttl =),
         quote!(key = "a", ,),
     ] {
-        let text = distributed_lock(args.clone(), item.clone()).to_string();
+        let text = distributed_lock(args.clone(), &item).to_string();
         assert!(text.starts_with(&item.to_string()), "{args}: {text}");
         assert!(text.contains("compile_error"), "{args}: {text}");
     }

@@ -38,6 +38,9 @@ impl Template {
         if text.is_empty() {
             return Err("an empty key would be one lock for everything; name what is locked, \"order:{order_id}\"".into());
         }
+        if text.contains(char::is_control) {
+            return Err("a key holds no control characters, such as line ends".into());
+        }
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -125,7 +128,7 @@ impl Template {
         for piece in &self.pieces {
             match piece {
                 Piece::Text(literal) => {
-                    text.push_str(&literal.replace('{', "{{").replace('}', "}}"))
+                    text.push_str(&literal.replace('{', "{{").replace('}', "}}"));
                 }
                 Piece::Placeholder(placeholder) => {
                     text.push_str(&format!("{{{}{}}}", name(placeholder), placeholder.spec));
@@ -243,6 +246,7 @@ mod tests {
     fn mistakes_are_explained() {
         for (text, part) in [
             ("", "empty key"),
+            ("a\nb", "control characters"),
             ("a:{", "`{` without"),
             ("a:{id", "`{` without"),
             ("a:}", "`}` without"),

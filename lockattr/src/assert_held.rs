@@ -17,6 +17,7 @@
 /// # async fn main() -> Result<(), lockattr::Error> {
 /// fn book(account: &str) {
 ///     lockattr::assert_held!("account:{}", account);
+///     lockattr::assert_held!("account:{id}", id = account);
 /// }
 ///
 /// #[lockattr::distributed_lock(key = "account:{account}")]
@@ -43,21 +44,28 @@
 /// ```
 #[macro_export]
 macro_rules! assert_held {
-    ($template:literal $(, $($name:ident =)? $value:expr)* $(,)?) => {{
+    ($template:literal $(, $name:ident = $value:expr)+ $(,)?) => {{
         let values = $crate::__private::Values::new("");
-        // `concat!` keeps the template from capturing names.
-        let key = $crate::__private::key(
-            &values,
-            $crate::__private::format_args!(
-                $crate::__private::concat!($template)
-                $(, $($name =)? values.value(&$value))*
-            ),
-        );
-        $crate::__private::assert_held(key);
+        $crate::assert_held!(@ values, $template $(, $name = values.value(&$value))+);
     }};
+    ($template:literal $(, $value:expr)* $(,)?) => {{
+        let values = $crate::__private::Values::new("");
+        $crate::assert_held!(@ values, $template $(, values.value(&$value))*);
+    }};
+    (@ $values:ident, $template:literal $($arguments:tt)*) => {
+        // `concat!` keeps the template from capturing names.
+        $crate::__private::assert_held($crate::__private::key(
+            &$values,
+            $crate::__private::format_args!($crate::__private::concat!($template) $($arguments)*),
+        ))
+    };
 }
 
-/// Panics unless the running task holds the lock of `key`.
+/// What the macro expands to.
+///
+/// # Panics
+///
+/// Unless the running task holds the lock of `key`.
 #[track_caller]
 pub fn assert_held(key: Result<crate::key::Key, crate::Error>) {
     match key {

@@ -1,5 +1,6 @@
 //! The leases that the running task holds.
 
+use std::iter::successors;
 use std::sync::Arc;
 
 use crate::driver::Commands;
@@ -57,12 +58,10 @@ pub(crate) fn scope<F: Future>(lease: Lease, body: F) -> impl Future<Output = F:
 }
 
 fn find_held(is_it: impl Fn(&Lease) -> bool) -> Option<Lease> {
-    let mut next = HELD.try_with(Arc::clone).ok();
-    while let Some(held) = next {
-        if is_it(&held.lease) {
-            return Some(held.lease.clone());
-        }
-        next = held.outer.clone();
-    }
-    None
+    let innermost = HELD.try_with(Arc::clone).ok()?;
+    let outwards = successors(Some(&*innermost), |held| held.outer.as_deref());
+    outwards
+        .map(|held| &held.lease)
+        .find(|lease| is_it(lease))
+        .cloned()
 }

@@ -157,8 +157,8 @@ struct Request {
 
 #[distributed_lock(key = "{TENANT}:{req.user.id}:{req.pair.1}:{id}")]
 async fn fields(req: Request, id: u8) -> AppResult<String> {
-    drop(req);
-    let _ = id;
+    let moved = req;
+    let _ = (moved.pair, id);
     Ok(held_key())
 }
 
@@ -274,10 +274,10 @@ macro_rules! make {
 make!(from_macro, zone, "macro:{zone}");
 
 mod reexport {
-    pub(crate) use lockattr;
+    pub(crate) use lockattr as locks;
 }
 
-#[distributed_lock(key = "renamed", crate = crate::reexport::lockattr)]
+#[distributed_lock(key = "renamed", crate = crate::reexport::locks)]
 async fn renamed() -> AppResult<u8> {
     Ok(1)
 }

@@ -4,5 +4,9 @@
 
 #[test]
 fn compile_errors() {
-    trybuild::TestCases::new().compile_fail("../lockattr-macros/tests/ui/*/*.rs");
+    let cases = trybuild::TestCases::new();
+    for stage in ["args", "template", "function", "types", "body"] {
+        cases.compile_fail(format!("../lockattr-macros/tests/ui/{stage}/*.rs"));
+    }
+    cases.pass("../lockattr-macros/tests/ui/pass/*.rs");
 }

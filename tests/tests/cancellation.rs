@@ -8,7 +8,7 @@ use lockattr::{LockPool, LockPoolBuilder};
 use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually};
 
 const TASKS: u64 = 64;
-const KEYS: u64 = 8;
+const KEYS: usize = 8;
 
 struct Storm {
     rounds: u64,
@@ -18,7 +18,7 @@ struct Storm {
 
 /// Who is in the section of each key, seen from outside of the locks.
 #[derive(Default)]
-struct Sections([AtomicU64; KEYS as usize]);
+struct Sections([AtomicU64; KEYS]);
 
 struct Inside<'a>(&'a AtomicU64);
 
@@ -53,10 +53,10 @@ async fn run(storm: Storm, builder: LockPoolBuilder) -> (u64, u64, LockPool) {
             let (rounds, patience) = (storm.rounds / TASKS, storm.patience);
             tokio::spawn(async move {
                 for _ in 0..rounds {
-                    let key = random.u64(..KEYS);
+                    let key = random.usize(..KEYS);
                     let stay = patience.mul_f64(random.f64() / 8.0);
                     let call = pool.lock(format!("storm:{key}")).run(|_| async {
-                        let _inside = Inside::enter(&sections.0[usize::try_from(key).unwrap()]);
+                        let _inside = Inside::enter(&sections.0[key]);
                         counts.0.fetch_add(1, Ordering::Relaxed);
                         tokio::time::sleep(stay).await;
                     });

@@ -38,7 +38,7 @@ async fn leave(exit: Exit) -> Result<u8, Box<dyn std::error::Error + Send + Sync
         Exit::Panic => panic!("as told"),
         Exit::Never(entered) => {
             entered.notify_one();
-            pending().await
+            pending::<()>().await;
         }
     }
     Ok(1)

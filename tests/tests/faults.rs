@@ -192,7 +192,7 @@ async fn a_foreign_value_is_respected_and_another_type_refused() {
         .exec(&mut connection)
         .unwrap();
     assert!(pool.lock("k").try_acquire().await.unwrap().is_none());
-    assert_eq!(server.locks(), [name.clone()]);
+    assert_eq!(server.locks(), std::slice::from_ref(&name));
 
     redis::cmd("DEL").arg(&name).exec(&mut connection).unwrap();
     redis::cmd("RPUSH")

@@ -17,7 +17,7 @@ async fn call(id: u32) -> Result<u32, lockattr::Error> {
 fn the_global_pool_outlives_the_runtime_that_installed_it() {
     let server = RedisServer::start();
     let new_runtime = |id: u32| {
-        let mut builder = if id % 2 == 0 {
+        let mut builder = if id.is_multiple_of(2) {
             Builder::new_current_thread()
         } else {
             Builder::new_multi_thread()

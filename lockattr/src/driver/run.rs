@@ -112,11 +112,11 @@ impl<B: Backend> Driver<B> {
         inputs: &mut Inputs,
     ) -> Poll<()> {
         let mut is_ready = false;
-        if !inputs.all_callers_gone {
-            if let Poll::Ready(count) = self.inbox.poll_recv_many(cx, &mut inputs.commands, BATCH) {
-                inputs.all_callers_gone = count == 0;
-                is_ready = true;
-            }
+        if !inputs.all_callers_gone
+            && let Poll::Ready(count) = self.inbox.poll_recv_many(cx, &mut inputs.commands, BATCH)
+        {
+            inputs.all_callers_gone = count == 0;
+            is_ready = true;
         }
         while inputs.events.len() < BATCH {
             let Poll::Ready(event) = self.backend.poll_event(cx) else {

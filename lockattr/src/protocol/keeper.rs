@@ -154,7 +154,7 @@ impl Keeper {
             self.blame_front(now, id);
             let mut overdue = None;
             self.step(now, id, |acquisition, step| {
-                overdue = acquisition.on_timer(step)
+                overdue = acquisition.on_timer(step);
             });
             self.overdue.extend(overdue);
         }
@@ -228,7 +228,7 @@ impl Keeper {
         let failure = front.and_then(|front| front.last_failure().cloned());
         let held_until = front.and_then(Acquisition::held_until);
         self.step(now, id, |acquisition, _| {
-            acquisition.blame(failure, held_until)
+            acquisition.blame(failure, held_until);
         });
     }
 

@@ -18,7 +18,7 @@ use crate::owner::OwnerIds;
 use crate::spec::Wait;
 use crate::{Error, timing};
 
-const TTL: Duration = Duration::from_millis(1000);
+const TTL: Duration = Duration::from_secs(1);
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(100);
 const KEEPERS: usize = 3;
 const KEYS: [&str; 2] = ["a", "b"];
@@ -251,8 +251,10 @@ impl World {
         if luck < self.weather.lost {
             // The sender may hear of a lost connection before its patience ends.
             if let (Message::ToServer { keeper, attempt }, true) = (&message, self.random.bool()) {
-                let (keeper, event) =
-                    (*keeper, Event::Done(attempt.id, Err(broken(luck % 2 == 0))));
+                let (keeper, event) = (
+                    *keeper,
+                    Event::Done(attempt.id, Err(broken(luck.is_multiple_of(2)))),
+                );
                 self.schedule(
                     Duration::from_millis(1),
                     Message::ToKeeper { keeper, event },

@@ -39,6 +39,10 @@ pub(crate) struct Terms {
     pub(crate) label: Label,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not states: those are `Phase`"
+)]
 #[derive(Debug)]
 pub(super) struct Acquisition {
     terms: Terms,
@@ -280,10 +284,10 @@ impl Acquisition {
             Phase::Parked | Phase::Asking if step.now >= self.give_up_at() => self.give_up(step),
             Phase::Returning if step.now >= self.wait_until => self.give_up_returning(step),
             Phase::Held { valid_until, .. } if step.now >= valid_until => {
-                self.lose(LossReason::Expired, step)
+                self.lose(LossReason::Expired, step);
             }
             Phase::Releasing { until, .. } if step.now >= until => {
-                self.finish(Notice::ReleaseAbandoned, step)
+                self.finish(Notice::ReleaseAbandoned, step);
             }
             _ => {}
         }
@@ -296,9 +300,8 @@ impl Acquisition {
         match self.phase {
             Phase::Parked => self.finish(Notice::Withdrawn, step),
             Phase::Asking => self.stop_asking(step),
-            Phase::Held { .. } => self.release(step.now),
             Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
-            Phase::Lost(_) => self.release(step.now),
+            Phase::Held { .. } | Phase::Lost(_) => self.release(step.now),
             Phase::Returning => self.go_on_releasing(),
             Phase::Releasing { .. } | Phase::Done => {}
         }
