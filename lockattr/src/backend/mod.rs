@@ -41,6 +41,10 @@ pub(crate) enum Op {
     Acquire {
         ttl: Duration,
         /// Who asks, for people who look at the server.
+        #[cfg_attr(
+            not(feature = "redis"),
+            expect(dead_code, reason = "nobody looks into memory")
+        )]
         label: Label,
     },
     /// Let the lease end `ttl` from now, if this owner still has it. Never ends it sooner, and
