@@ -90,13 +90,18 @@ fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> Token
     let key_name = Ident::new("__lockattr_key", Span::mixed_site());
     let key = key.to_tokens(&krate, params);
     let spec = spec(args, &private, &sig.ident.to_string());
-    let pool = match &args.pool {
-        None => quote!(#private::installed()),
-        Some(Pool::Named(name)) => quote!(#private::named(#name)),
+    let pool_name = Ident::new("__lockattr_pool", Span::mixed_site());
+    let (pool, pool_statement) = match &args.pool {
+        None => (quote!(#private::installed()), None),
+        Some(Pool::Named(name)) => (quote!(#private::named(#name)), None),
         Some(Pool::Expr(place)) => {
             let at = Span::mixed_site().located_at(place.span());
             let given = located_at(quote!(#private::given), place.span());
-            quote_spanned!(at=> #given(&#place))
+            // In a statement of its own too: what the expression borrows must not be alive there.
+            (
+                quote!(#pool_name),
+                Some(quote_spanned!(at=> let #pool_name = #given(&#place);)),
+            )
         }
     };
 
@@ -129,7 +134,7 @@ fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> Token
     let call =
         quote_spanned!(at=> #hold(#spec, #pool, #key_name, #refuse move |#lease| #body).await);
 
-    let statements = quote!(let #key_name = #key; #call);
+    let statements = quote!(#pool_statement let #key_name = #key; #call);
     let body = if function.boxed {
         function.braced(quote!(::std::boxed::Box::pin(async move { #statements })))
     } else {

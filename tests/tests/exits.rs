@@ -147,6 +147,34 @@ async fn dropped_while_acquiring() {
 }
 
 #[tokio::test]
+async fn dropped_while_releasing() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let url = server.url_at(proxy.port());
+    let pool = LockPool::builder().url(url).build().await.unwrap();
+    for polls in 0..3 {
+        let guard = pool
+            .lock("exit")
+            .ttl(Service::LONG)
+            .acquire()
+            .await
+            .unwrap();
+        proxy.set_both(Policy::Stall);
+        let mut releasing = Box::pin(guard.release());
+        for _ in 0..polls {
+            std::future::poll_fn(|cx| {
+                assert!(releasing.as_mut().poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+        drop(releasing);
+        proxy.set_both(Policy::Pass);
+        eventually("the lock is gone", || server.locks().is_empty());
+    }
+}
+
+#[tokio::test]
 async fn dropped_at_every_poll() {
     for service in Service::all() {
         let pool = service.pool().await;

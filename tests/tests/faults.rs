@@ -192,6 +192,13 @@ async fn a_foreign_value_is_respected_and_another_type_refused() {
         .exec(&mut connection)
         .unwrap();
     assert!(pool.lock("k").try_acquire().await.unwrap().is_none());
+    let waited = pool
+        .lock("k")
+        .wait(Duration::from_millis(30))
+        .acquire()
+        .await
+        .unwrap_err();
+    assert!(waited.is_busy(), "{waited}");
     assert_eq!(server.locks(), std::slice::from_ref(&name));
 
     redis::cmd("DEL").arg(&name).exec(&mut connection).unwrap();

@@ -1,4 +1,5 @@
 async fn charge(&self, req: Request) -> AppResult {
+    let __lockattr_pool = ::lockattr::__private::given(&self.locks);
     let __lockattr_key = {
         let __lockattr_values = ::lockattr::__private::Values::new("-");
         ::lockattr::__private::key(
@@ -14,7 +15,7 @@ async fn charge(&self, req: Request) -> AppResult {
             const {
                 &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
             },
-            ::lockattr::__private::given(&self.locks),
+            __lockattr_pool,
             __lockattr_key,
             move |lease| async move {
                 if false {

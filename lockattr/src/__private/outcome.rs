@@ -15,6 +15,7 @@ pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
 
 /// An error that the function's type has no room for.
 pub(super) fn unreported(error: &Error) {
+    crate::driver::count_unreported();
     tracing::error!(%error, "a locked function could not run, and returned its default");
 }
 

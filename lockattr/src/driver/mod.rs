@@ -20,8 +20,8 @@ use tracing::field::Empty;
 use tracing::{Span, debug_span};
 
 pub(crate) use grant::{Acquiring, Grant};
-pub(crate) use stats::Counters;
 pub use stats::PoolStats;
+pub(crate) use stats::{Counters, count_unreported};
 
 use crate::Error;
 use crate::backend::Backend;

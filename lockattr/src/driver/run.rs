@@ -24,6 +24,8 @@ use crate::protocol::{Keeper, Notice};
 const BATCH: usize = 128;
 /// The longest sleep: tokio's clock stops in suspend, the leases' clock does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
+/// With nothing to keep there is no hurry to notice a suspend.
+const LONGEST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long holders may take to notice a shutdown, before their leases are released under them.
 const LONGEST_GRACE: Duration = Duration::from_millis(250);
 
@@ -133,7 +135,12 @@ impl<B: Backend> Driver<B> {
             .as_ref()
             .map_or(Time::NEVER, |shutdown| shutdown.force_at);
         let wakeup = self.keeper.wakeup().min(shutdown);
-        let pause = wakeup.since(Time::now()).min(LONGEST_SLEEP);
+        let longest = if self.keeper.unfinished() == 0 {
+            LONGEST_IDLE
+        } else {
+            LONGEST_SLEEP
+        };
+        let pause = wakeup.since(Time::now()).min(longest);
         if pause.is_zero() {
             return Poll::Ready(());
         }

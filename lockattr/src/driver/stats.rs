@@ -30,7 +30,8 @@ macro_rules! counters {
 
         impl Counters {
             pub(crate) fn read(&self) -> PoolStats {
-                PoolStats { $($name: self.$name.0.load(Ordering::Relaxed),)* }
+                let own = PoolStats { $($name: self.$name.read(),)* };
+                PoolStats { unreported: UNREPORTED.read(), ..own }
             }
         }
     };
@@ -59,8 +60,17 @@ counters! {
     release_abandoned,
     /// Bodies that ran to their end although their lease was over.
     finished_after_loss,
-    /// Errors that a function had no way to return (`on_busy = "skip"` without a `Result`).
+    /// Errors that a function had no way to return (`on_busy = "skip"` without a `Result`), in the
+    /// whole process.
     unreported,
+}
+
+/// Such an error may come from there being no pool, so it is counted for all of them.
+static UNREPORTED: Counter = Counter(AtomicU64::new(0));
+
+/// Counts an error that nobody hears of but the trace.
+pub(crate) fn count_unreported() {
+    UNREPORTED.add_one();
 }
 
 #[derive(Debug, Default)]
@@ -69,5 +79,9 @@ pub(crate) struct Counter(AtomicU64);
 impl Counter {
     pub(crate) fn add_one(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn read(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
     }
 }

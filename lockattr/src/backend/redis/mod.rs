@@ -22,7 +22,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
-use super::{Attempt, AttemptId, Backend, BackendError, Event, Outcome};
+use super::{Attempt, AttemptId, Backend, BackendError, Event, Failure};
 use crate::Error;
 use crate::clock::Time;
 use dial::Dialer;
@@ -74,9 +74,9 @@ enum Report {
         question: Question,
         answer: RedisResult<Value>,
     },
-    Unsent {
+    Failed {
         id: AttemptId,
-        outcome: Outcome,
+        failure: Failure,
     },
     Dialled {
         link: usize,
@@ -167,9 +167,9 @@ impl RedisBackend {
             if let Some(attempt) = self.in_flight.remove(&id) {
                 attempt.task.abort();
                 let error = self.links[link].last_error.clone();
-                self.report(Report::Unsent {
+                self.report(Report::Failed {
                     id,
-                    outcome: Err(failure::lost_on_the_way(error)),
+                    failure: failure::lost_on_the_way(error),
                 });
             }
         }
@@ -211,7 +211,7 @@ impl RedisBackend {
                 }
                 Some(Event::Done(id, outcome))
             }
-            Report::Unsent { id, outcome } => Some(Event::Done(id, outcome)),
+            Report::Failed { id, failure } => Some(Event::Done(id, Err(failure))),
             Report::Disconnected { link, generation } => {
                 if self.links[link].generation == generation {
                     warn!(link, "connection to Redis lost");
@@ -264,9 +264,9 @@ impl Backend for RedisBackend {
         let link = usize::from(bucket) % self.links.len();
         let Some(mut connection) = self.links[link].connection.clone() else {
             let error = self.links[link].last_error.clone();
-            return self.report(Report::Unsent {
+            return self.report(Report::Failed {
                 id,
-                outcome: Err(failure::not_sent(error)),
+                failure: failure::not_sent(error),
             });
         };
         let question = Question::of(&op);

@@ -102,7 +102,7 @@ impl Acquisition {
             return self.give_up(step);
         }
         self.tell_waiting(step);
-        let free = ends_in + AFTER_THE_END;
+        let free = ends_in.saturating_add(AFTER_THE_END);
         let pause = if queued {
             free.min(RECHECK)
         } else {
