@@ -1,12 +1,9 @@
-//! Whole fleets in virtual time: several keepers, one server, and a network that delays, loses
-//! and reorders, all driven from one seed.
+//! Several keepers, one server, and a network that delays, loses and reorders.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use proptest::prelude::*;
-
-use super::{Keeper, Limits, Notice, Terms};
+use super::super::{Keeper, Limits, Notice, Terms};
 use crate::backend::memory::Server;
 use crate::backend::{
     Attempt, AttemptId, BackendError, BackendErrorKind, Event, Failure, Op, Reply,
@@ -25,13 +22,13 @@ const KEYS: [&str; 2] = ["a", "b"];
 
 /// How bad the network is.
 #[derive(Debug, Clone, Copy)]
-struct Weather {
+pub(super) struct Weather {
     /// Of a hundred messages.
-    lost: u32,
+    pub(super) lost: u32,
     /// Of a hundred messages, delayed for up to [`TTL`].
-    late: u32,
+    pub(super) late: u32,
     /// How often somebody finishes, of ten steps; with none, leases end by themselves.
-    haste: u32,
+    pub(super) haste: u32,
 }
 
 #[derive(Debug)]
@@ -55,7 +52,7 @@ enum CallerState {
     Finished,
 }
 
-struct World {
+pub(super) struct World {
     now: Time,
     random: fastrand::Rng,
     weather: Weather,
@@ -67,14 +64,14 @@ struct World {
     messages: u64,
     callers: HashMap<(usize, u64), Caller>,
     last_token: HashMap<Key, u64>,
-    granted: u64,
-    cancelled: u64,
+    pub(super) granted: u64,
+    pub(super) cancelled: u64,
     /// Releases that never reached the server.
     abandoned: u32,
 }
 
 impl World {
-    fn new(seed: u64, weather: Weather) -> Self {
+    pub(super) fn new(seed: u64, weather: Weather) -> Self {
         let limits = Limits {
             in_flight: 4,
             response_timeout: RESPONSE_TIMEOUT,
@@ -101,7 +98,7 @@ impl World {
     }
 
     /// One random thing happens, and everything that follows at once.
-    fn step(&mut self, id: u64) {
+    pub(super) fn step(&mut self, id: u64) {
         let keeper = self.random.usize(..KEEPERS);
         if self.random.u32(..10) < self.weather.haste {
             self.finish_somebody();
@@ -354,13 +351,24 @@ impl World {
         }
     }
 
-    /// Everybody goes home; nothing may be left.
-    fn end(&mut self) {
-        self.dark = None;
+    fn finish_all(&mut self) {
         let open: Vec<_> = self.callers.keys().copied().collect();
         for (keeper, id) in open {
             self.finish(keeper, id);
         }
+    }
+
+    /// Everybody goes home, and the network is good: nothing is left as soon as they are there.
+    pub(super) fn end_soon(&mut self) {
+        self.finish_all();
+        self.run_until(self.now + Duration::from_millis(30));
+        assert!(self.server.is_idle());
+    }
+
+    /// Everybody goes home; nothing may be left.
+    pub(super) fn end(&mut self) {
+        self.dark = None;
+        self.finish_all();
         self.run_until(self.now + timing::tombstone_life(TTL) * 3);
         for keeper in &self.keepers {
             assert_eq!(keeper.unfinished(), 0);
@@ -401,61 +409,5 @@ fn broken(maybe_executed: bool) -> Failure {
         maybe_executed,
         passing: true,
         error,
-    }
-}
-
-fn simulate(seed: u64, weather: Weather, steps: u64) -> (u64, u64) {
-    let mut world = World::new(seed, weather);
-    for id in 0..steps {
-        world.step(id);
-    }
-    world.end();
-    (world.granted, world.cancelled)
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
-
-    #[test]
-    fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..70, haste in 0_u32..5) {
-        simulate(seed, Weather { lost, late, haste }, 300);
-    }
-}
-
-#[test]
-fn the_simulation_is_not_idle() {
-    let (granted, cancelled) = simulate(
-        1,
-        Weather {
-            lost: 5,
-            late: 5,
-            haste: 3,
-        },
-        2000,
-    );
-    assert!(granted > 200, "{granted} grants");
-    assert!(cancelled > 50, "{cancelled} cancellations");
-}
-
-#[test]
-fn good_weather_leaves_nothing_even_at_once() {
-    for seed in 0..20 {
-        let mut world = World::new(
-            seed,
-            Weather {
-                lost: 0,
-                late: 0,
-                haste: 3,
-            },
-        );
-        for id in 0..200 {
-            world.step(id);
-        }
-        let open: Vec<_> = world.callers.keys().copied().collect();
-        for (keeper, id) in open {
-            world.finish(keeper, id);
-        }
-        world.run_until(world.now + Duration::from_millis(30));
-        assert!(world.server.is_idle(), "seed {seed}");
     }
 }

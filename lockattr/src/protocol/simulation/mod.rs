@@ -1,0 +1,58 @@
+//! Whole fleets in virtual time, all driven from one seed.
+
+mod world;
+
+use proptest::prelude::*;
+
+use world::{Weather, World};
+
+fn simulate(seed: u64, weather: Weather, steps: u64) -> (u64, u64) {
+    let mut world = World::new(seed, weather);
+    for id in 0..steps {
+        world.step(id);
+    }
+    world.end();
+    (world.granted, world.cancelled)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..70, haste in 0_u32..5) {
+        simulate(seed, Weather { lost, late, haste }, 300);
+    }
+}
+
+#[test]
+fn the_simulation_is_not_idle() {
+    let (granted, cancelled) = simulate(
+        1,
+        Weather {
+            lost: 5,
+            late: 5,
+            haste: 3,
+        },
+        2000,
+    );
+    assert!(granted > 200, "{granted} grants");
+    assert!(cancelled > 50, "{cancelled} cancellations");
+}
+
+#[test]
+fn good_weather_leaves_nothing_even_at_once() {
+    for seed in 0..20 {
+        let mut world = World::new(
+            seed,
+            Weather {
+                lost: 0,
+                late: 0,
+                haste: 3,
+            },
+        );
+        for id in 0..200 {
+            world.step(id);
+        }
+        world.end_soon();
+    }
+}
