@@ -119,7 +119,7 @@ fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> Token
             quote!(#body)
         }
     } else {
-        let edge = output.edge(&quote!(#private::never));
+        let edge = output.edge(&located_at(quote!(#private::never), output.span));
         let body = function.braced(quote!(#edge #borrow #body));
         quote!(async move #body)
     };

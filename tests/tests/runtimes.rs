@@ -12,6 +12,11 @@ async fn call(id: u32) -> Result<u32, lockattr::Error> {
     Ok(id)
 }
 
+#[distributed_lock(key = "named:{id}", pool = "other")]
+async fn call_named(id: u32) -> Result<u32, lockattr::Error> {
+    Ok(id)
+}
+
 /// The only test of this binary that installs: the global pool is one per process.
 #[test]
 fn the_global_pool_outlives_the_runtime_that_installed_it() {
@@ -36,6 +41,15 @@ fn the_global_pool_outlives_the_runtime_that_installed_it() {
         assert!(builder().install_named("other").await.is_err());
         assert!(LockPool::named("other").is_ok() && LockPool::named("missing").is_err());
         assert_eq!(call(0).await.unwrap(), 0);
+        assert_eq!(call_named(1).await.unwrap(), 1);
+        assert_eq!(LockPool::named("other").unwrap().stats().acquired, 1);
+        let scoped = LockPool::memory().await.unwrap();
+        assert_eq!(scoped.scope(call_named(2)).await.unwrap(), 2);
+        assert_eq!(
+            scoped.stats().acquired,
+            1,
+            "a scope replaces named pools too"
+        );
     });
     for id in 1..20 {
         assert_eq!(new_runtime(id).block_on(call(id)).unwrap(), id);
