@@ -539,3 +539,17 @@ fn futures_are_send_where_their_bodies_are() {
     drop(assert_send(impl_trait(1)));
     drop(assert_send(skip_result()));
 }
+
+#[tokio::test]
+async fn the_librarys_own_futures_are_send() {
+    let pool = pool().await;
+    drop(assert_send(LockPool::builder().url("memory://").build()));
+    drop(assert_send(pool.shutdown(TTL)));
+    drop(assert_send(pool.scope(async {})));
+    drop(assert_send(pool.lock("k").try_acquire()));
+    drop(assert_send(pool.lock("k").run(|_| async {})));
+    let guard = assert_send(pool.lock("k").acquire()).await.unwrap();
+    drop(assert_send(guard.lease().extend(TTL)));
+    drop(assert_send(guard.lease().lost()));
+    assert_send(guard.release()).await;
+}

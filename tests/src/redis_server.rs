@@ -1,7 +1,7 @@
 //! A real `redis-server` for one test.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -35,6 +35,11 @@ impl RedisServer {
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        let found = Command::new("redis-server").arg("--version").output();
+        assert!(
+            found.is_ok(),
+            "redis-server is not installed: `tests/run` installs it"
+        );
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the server");
@@ -193,8 +198,16 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, dir: &PathBuf, args: &[String]) -> Child {
-    Command::new("redis-server")
+fn spawn(port: u16, dir: &Path, args: &[String]) -> Child {
+    // Through setpriv, a server dies with the thread of its test, also when that is killed.
+    let mut command = if Path::new("/usr/bin/setpriv").exists() {
+        let mut command = Command::new("/usr/bin/setpriv");
+        command.args(["--pdeathsig", "KILL", "redis-server"]);
+        command
+    } else {
+        Command::new("redis-server")
+    };
+    command
         .current_dir(dir)
         .args([
             "--port",
@@ -204,18 +217,11 @@ fn spawn(port: u16, dir: &PathBuf, args: &[String]) -> Child {
             "--unixsocket",
             "redis.sock",
         ])
-        .args([
-            "--save",
-            "",
-            "--appendonly",
-            "no",
-            "--enable-debug-command",
-            "yes",
-        ])
+        .args(["--save", "", "--appendonly", "no"])
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("redis-server is not installed: `tests/run` installs it")
+        .expect("a process for the server")
 }

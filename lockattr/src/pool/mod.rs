@@ -62,7 +62,7 @@ impl LockPool {
     ///
     /// [`Error::Config`] naming the variable that is missing or wrong.
     pub fn from_env() -> Result<LockPoolBuilder, Error> {
-        LockPoolBuilder::from_env()
+        LockPoolBuilder::from_variables(|name| std::env::var(name).ok())
     }
 
     /// A pool of its own inside this process, for tests and for development.
@@ -171,6 +171,12 @@ impl LockPool {
         check_ttl(ttl)?;
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
+        if max_hold.is_some_and(|most| most.is_zero()) {
+            return Err(Error::config(
+                "max_hold",
+                "it is zero: the body could never run",
+            ));
+        }
         Ok(self.0.commands.acquire(Terms {
             key,
             ttl,
