@@ -103,15 +103,9 @@ async fn dropped_while_waiting() {
         waiting.abort();
         assert!(waiting.await.unwrap_err().is_cancelled());
         guard.release().await;
-        assert!(service.is_free("exit").await, "nobody took it over");
-        let next = other
-            .lock("exit")
-            .ttl(Service::LONG)
-            .acquire()
-            .await
-            .unwrap();
-        next.release().await;
-        assert_eq!(pool.stats().acquired, 0);
+        // Its last attempt may still have been on its way: then what it got is given back.
+        service.becomes_free("exit").await;
+        assert_eq!(pool.stats().acquired, 0, "nobody was let in");
     }
 }
 
