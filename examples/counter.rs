@@ -2,26 +2,40 @@
 //!
 //! Look at the two totals: without the lock increments are lost, with it none is. With
 //! `LOCKATTR_URL` the workers are processes; the memory backend knows only one process, so without
-//! it they are threads.
+//! it they are tasks.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::path::Path;
 use std::time::Duration;
-use std::{env, fs, thread};
+use std::{env, process};
 
-use lockattr::distributed_lock;
+use examples::processes::{run_together, wait_for_start};
+use lockattr::{LockPool, distributed_lock};
+use tokio::task::JoinSet;
 
-const WORKERS: u64 = 4;
-const INCREMENTS: u64 = 25;
+const WORKERS: usize = 4;
+const INCREMENTS: usize = 25;
 
-fn read(file: &Path) -> anyhow::Result<u64> {
-    Ok(fs::read_to_string(file)?.trim().parse()?)
+fn read(file: &Path) -> anyhow::Result<usize> {
+    Ok(fs::read_to_string(file)?.parse()?)
+}
+
+/// Overwrites in place and at full width, so that a reader without the lock sees an old number
+/// or a new one, never half of one.
+fn write(file: &Path, count: usize) -> anyhow::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(file)?;
+    Ok(file.write_all(format!("{count:08}").as_bytes())?)
 }
 
 async fn increment(file: &Path) -> anyhow::Result<()> {
     let count = read(file)?;
     tokio::time::sleep(Duration::from_micros(500)).await;
-    Ok(fs::write(file, (count + 1).to_string())?)
+    write(file, count + 1)
 }
 
 #[distributed_lock(key("counter:{name}", name = file.display()), wait = "60s")]
@@ -34,63 +48,55 @@ async fn work(file: &Path, locked: bool) -> anyhow::Result<()> {
         if locked {
             increment_locked(file).await?;
         } else {
-            // Somebody may be writing just now: then this one reads nothing, and gives up.
-            drop(increment(file).await);
+            increment(file).await?;
         }
     }
     Ok(())
 }
 
-/// Runs the workers, each in a runtime of its own, and gives the total.
-fn count(file: &Path, locked: bool) -> anyhow::Result<u64> {
-    fs::write(file, "0")?;
-    let workers: Vec<_> = (0..WORKERS)
-        .map(|_| spawn(file.to_owned(), locked))
-        .collect();
-    for worker in workers {
-        worker.join().expect("a worker panicked")?;
+/// Lets all workers loose on the file, and gives the total.
+async fn count(file: &Path, locked: bool) -> anyhow::Result<usize> {
+    write(file, 0)?;
+    if examples::has_server() {
+        let name = file.to_str().expect("the name is ours");
+        run_together(WORKERS, &[name, &locked.to_string()])?;
+    } else {
+        let mut tasks = JoinSet::new();
+        for _ in 0..WORKERS {
+            let file = file.to_owned();
+            tasks.spawn(async move { work(&file, locked).await });
+        }
+        while let Some(worker) = tasks.join_next().await {
+            worker??;
+        }
     }
     read(file)
 }
 
-fn spawn(file: PathBuf, locked: bool) -> thread::JoinHandle<anyhow::Result<()>> {
-    thread::spawn(move || {
-        if examples::has_server() {
-            let status = Command::new(env::current_exe()?)
-                .arg(file)
-                .arg(locked.to_string())
-                .status()?;
-            anyhow::ensure!(status.success(), "a worker failed");
-            return Ok(());
-        }
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?
-            .block_on(work(&file, locked))
-    })
-}
-
-fn main() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Runtime::new()?;
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = env::args().collect();
     if let [_, file, locked] = args.as_slice() {
-        runtime.block_on(lockattr::LockPool::from_env()?.install())?;
-        return runtime.block_on(work(Path::new(file), locked == "true"));
+        LockPool::from_env()?.install().await?;
+        wait_for_start()?;
+        return work(Path::new(file), locked.parse()?).await;
     }
-    runtime.block_on(examples::install())?;
+
+    examples::install().await?;
     let kind = if examples::has_server() {
         "processes"
     } else {
-        "threads"
+        "tasks of one process"
     };
     println!("{WORKERS} {kind}, {INCREMENTS} increments each");
 
-    let file = env::temp_dir().join(format!("lockattr-counter-{}", std::process::id()));
+    let file = env::temp_dir().join(format!("lockattr-counter-{}", process::id()));
     let expected = WORKERS * INCREMENTS;
-    println!("without the lock: {:3} of {expected}", count(&file, false)?);
-    let total = count(&file, true)?;
-    println!("with the lock:    {total:3} of {expected}");
+    let unlocked = count(&file, false).await?;
+    println!("without the lock: {unlocked:3} of {expected}");
+    let locked = count(&file, true).await?;
+    println!("with the lock:    {locked:3} of {expected}");
     fs::remove_file(&file)?;
-    assert_eq!(total, expected);
+    anyhow::ensure!(locked == expected, "increments were lost under the lock");
     Ok(())
 }

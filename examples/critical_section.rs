@@ -51,9 +51,14 @@ async fn main() -> anyhow::Result<()> {
 
     let guard = pool.lock("section").acquire().await?;
     let busy = do_not_wait().await.expect_err("the guard holds it");
+    assert!(busy.is_busy(), "{busy}");
     println!("wait = \"0s\": {busy}");
-    println!("on_busy = \"skip\": {:?}", skip().await?);
+    let skipped = skip().await?;
+    assert_eq!(skipped, None, "the guard holds it");
+    println!("on_busy = \"skip\": {skipped:?}");
     guard.release().await;
-    println!("free again: {:?}", skip().await?);
+    let ran = skip().await?;
+    assert_eq!(ran, Some("ran"), "the guard is gone");
+    println!("free again: {ran:?}");
     Ok(())
 }

@@ -1,5 +1,7 @@
 //! What the examples share: the pool, with the memory backend where no server is named.
 
+pub mod processes;
+
 use lockattr::{Error, LockPool};
 
 /// Whether the locks are on a server that other processes reach too.
