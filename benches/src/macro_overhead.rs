@@ -3,11 +3,11 @@
 //! Nested calls of one key take no message to the I/O thread, so what is left is the way through
 //! key, pool and task: the part that the attribute writes.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockattr::{Error, LockPool, distributed_lock};
 
-use crate::rounds::{Comparison, compare, time_per_call};
+use crate::rounds::{Effort, interleave, median};
 
 const CALLS: u32 = 200_000;
 
@@ -37,23 +37,23 @@ async fn annotated_with_a_large_local(n: usize) -> Result<u8, Error> {
     Ok(local[n])
 }
 
-pub(crate) async fn run() {
+pub(crate) async fn run(effort: Effort) {
     let pool = LockPool::memory().await.expect("memory is there");
-    let nested = compare(
-        || time_per_call(1, CALLS, |_| nested_by_hand(pool.clone())),
-        || time_per_call(1, CALLS, |_| nested_annotated(pool.clone())),
-    )
+    let all = interleave(effort, &[false, true], async |is_annotated| {
+        let start = Instant::now();
+        if is_annotated {
+            nested_annotated(pool.clone()).await;
+        } else {
+            nested_by_hand(pool.clone()).await;
+        }
+        start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+    })
     .await;
     println!("\none call inside its own lock, ns (median of interleaved rounds)");
-    let Comparison {
-        baseline,
-        ours,
-        ratio,
-    } = nested;
+    let [by_hand, annotated] = [0, 1].map(|n| median(&all[n].1, |nanos| *nanos));
     println!(
-        "by hand {}  annotated {}  ratio {ratio:.2}",
-        baseline.as_nanos(),
-        ours.as_nanos()
+        "by hand {by_hand:.0}  annotated {annotated:.0}  ratio {:.2}",
+        annotated / by_hand
     );
 
     let (plain, annotated) = (plain_with_a_large_local(0), annotated_with_a_large_local(0));

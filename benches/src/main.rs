@@ -1,18 +1,52 @@
-//! Measures what the library adds, in interleaved rounds: machines are noisy, ratios less so.
+//! Measures the library against its peers, in interleaved rounds on a server of its own.
 //!
-//! `cargo run --release -p benches` starts a server of its own.
+//! `cargo run --release -p benches` runs all workloads (some 20 minutes), `-- --quick` in two
+//! minutes; `-- W3` only one. The results are in `benches/results/`.
 
-mod by_hand;
-mod io_thread;
+mod candidate;
+mod fleet;
+mod hot_key;
 mod macro_overhead;
+mod renewal;
+mod report;
 mod rounds;
+mod server_stats;
+mod uncontended;
+mod waiting;
+
+use std::path::Path;
+
+use report::Report;
+use rounds::Effort;
 
 #[tokio::main]
 async fn main() {
-    println!(
-        "{} cores",
-        std::thread::available_parallelism().map_or(0, usize::from)
-    );
-    io_thread::run().await;
-    macro_overhead::run().await;
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    if args.first().is_some_and(|arg| arg == "worker") {
+        return fleet::work(&args[1..]).await;
+    }
+    let effort = Effort::new(args.iter().any(|arg| arg == "--quick"));
+    let wanted: Vec<&String> = args.iter().filter(|arg| arg.starts_with('W')).collect();
+    let wants = |workload: &str| wanted.is_empty() || wanted.iter().any(|arg| *arg == workload);
+    let mut report = Report::default();
+    if wants("W1") || wants("W2") {
+        uncontended::run(effort, &mut report).await;
+    }
+    if wants("W3") {
+        hot_key::run(effort, &mut report).await;
+    }
+    if wants("W4") {
+        fleet::run(effort, &mut report).await;
+    }
+    if wants("W5") {
+        waiting::run(effort, &mut report).await;
+    }
+    if wants("W6") {
+        renewal::run(effort, &mut report).await;
+    }
+    if wanted.is_empty() {
+        macro_overhead::run(effort).await;
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        report.save(&folder);
+    }
 }

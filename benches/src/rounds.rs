@@ -1,59 +1,54 @@
-//! Interleaved rounds of two candidates.
+//! Interleaved rounds: machines are noisy, ratios of neighbouring runs less so.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-const ROUNDS: usize = 9;
-
-/// The medians of both candidates, and the median of the rounds' ratios.
+/// How much is measured.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Comparison {
-    pub(crate) baseline: Duration,
-    pub(crate) ours: Duration,
-    pub(crate) ratio: f64,
+pub(crate) struct Effort {
+    pub(crate) rounds: usize,
+    /// Of one run.
+    pub(crate) run: Duration,
+    pub(crate) is_quick: bool,
 }
 
-/// Runs both in turn. Each candidate gives the time of one call.
-pub(crate) async fn compare<A, B>(
-    mut baseline: impl FnMut() -> A,
-    mut ours: impl FnMut() -> B,
-) -> Comparison
-where
-    A: Future<Output = Duration>,
-    B: Future<Output = Duration>,
-{
-    // Once to warm up: scripts are loaded, connections and caches are warm.
-    baseline().await;
-    ours().await;
-    let mut rounds = Vec::new();
-    for _ in 0..ROUNDS {
-        rounds.push((baseline().await, ours().await));
-    }
-    Comparison {
-        baseline: median(rounds.iter().map(|round| round.0)),
-        ours: median(rounds.iter().map(|round| round.1)),
-        ratio: median(
-            rounds
-                .iter()
-                .map(|round| round.1.as_secs_f64() / round.0.as_secs_f64()),
-        ),
+impl Effort {
+    pub(crate) fn new(is_quick: bool) -> Self {
+        Self {
+            rounds: 5,
+            run: Duration::from_millis(if is_quick { 300 } else { 3000 }),
+            is_quick,
+        }
     }
 }
 
-/// The time of one call, with `tasks` of them at a time and `calls` in each task.
-pub(crate) async fn time_per_call<F>(tasks: u32, calls: u32, call: impl Fn(u32) -> F) -> Duration
-where
-    F: Future<Output = ()> + Send + 'static,
-{
-    let start = Instant::now();
-    let running: Vec<_> = (0..tasks).map(|task| tokio::spawn(call(task))).collect();
-    for task in running {
-        task.await.expect("a benchmark does not panic");
+/// Runs all candidates in turn, round after round; gives the figures of each.
+pub(crate) async fn interleave<C: Copy, T>(
+    effort: Effort,
+    candidates: &[C],
+    mut run: impl AsyncFnMut(C) -> T,
+) -> Vec<(C, Vec<T>)> {
+    let mut all: Vec<(C, Vec<T>)> = candidates
+        .iter()
+        .map(|candidate| (*candidate, Vec::new()))
+        .collect();
+    for _ in 0..effort.rounds {
+        for (candidate, figures) in &mut all {
+            figures.push(run(*candidate).await);
+        }
     }
-    start.elapsed() / (tasks * calls)
+    all
 }
 
-fn median<T: PartialOrd + Copy>(values: impl Iterator<Item = T>) -> T {
-    let mut values: Vec<T> = values.collect();
-    values.sort_by(|a, b| a.partial_cmp(b).expect("times can be compared"));
-    values[values.len() / 2]
+/// The middle one of what `figure` makes of the rounds.
+pub(crate) fn median<T>(rounds: &[T], figure: impl Fn(&T) -> f64) -> f64 {
+    percentile(rounds.iter().map(figure).collect(), 50)
+}
+
+pub(crate) fn percentile(mut values: Vec<f64>, percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let last = values.len().saturating_sub(1);
+    values
+        .get(last * percent / 100)
+        .copied()
+        .unwrap_or(f64::NAN)
 }

@@ -1,8 +1,8 @@
 //! What a holder sees of its lease.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -37,40 +37,97 @@ use crate::{Error, LossReason};
 pub struct Lease(Arc<State>);
 
 struct State {
-    id: u64,
-    key: Key,
+    tenure: Arc<Tenure>,
     token: u64,
-    valid_until: AtomicU64,
-    ended: OnceLock<LossReason>,
-    on_end: Notify,
-    commands: Commands,
+    is_released: AtomicBool,
     span: Span,
 }
 
-impl Lease {
-    pub(crate) fn new(
-        id: u64,
-        key: Key,
-        token: u64,
-        valid_until: Time,
-        commands: Commands,
-        span: Span,
-    ) -> Self {
-        Self(Arc::new(State {
+/// What the lock service granted to this process: the leases of one task after the other.
+#[derive(Debug)]
+pub(crate) struct Tenure {
+    id: u64,
+    key: Key,
+    valid_until: AtomicU64,
+    ended: OnceLock<LossReason>,
+    /// Notified when the tenure or one of its leases ends.
+    on_end: Notify,
+    /// Of the present holder's call.
+    span: Mutex<Span>,
+    commands: Commands,
+}
+
+impl Tenure {
+    pub(crate) fn new(id: u64, key: Key, valid_until: Time, commands: Commands) -> Self {
+        Self {
             id,
             key,
-            token,
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             ended: OnceLock::new(),
             on_end: Notify::new(),
+            span: Mutex::new(Span::none()),
             commands,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(crate) fn prolong(&self, valid_until: Time) {
+        self.valid_until
+            .store(valid_until.as_nanos(), Ordering::Release);
+    }
+
+    /// It is lost. The first reason stays.
+    pub(crate) fn end(&self, reason: LossReason) {
+        if self.ended.set(reason).is_ok() {
+            self.on_end.notify_waiters();
+        }
+    }
+
+    /// How long it is valid; [`Time::from_nanos`]`(0)` once it is lost.
+    pub(crate) fn passable_until(&self) -> Time {
+        match self.ended.get() {
+            Some(_) => Time::from_nanos(0),
+            None => self.valid_until(),
+        }
+    }
+
+    pub(crate) fn holder_span(&self) -> Span {
+        self.span
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn valid_until(&self) -> Time {
+        Time::from_nanos(self.valid_until.load(Ordering::Acquire))
+    }
+}
+
+impl Lease {
+    pub(crate) fn new(tenure: Arc<Tenure>, token: u64, span: Span) -> Self {
+        tenure
+            .span
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone_from(&span);
+        Self(Arc::new(State {
+            tenure,
+            token,
+            is_released: AtomicBool::new(false),
             span,
         }))
     }
 
     /// The key that is locked.
     pub fn key(&self) -> &str {
-        self.0.key.as_str()
+        self.0.tenure.key.as_str()
     }
 
     /// A number that is greater than that of every lease granted for this key before.
@@ -83,17 +140,16 @@ impl Lease {
 
     /// How long the lease is valid if it is not renewed; zero once it is over.
     pub fn remaining(&self) -> Duration {
-        if self.0.ended.get().is_some() {
-            Duration::ZERO
-        } else {
-            self.valid_until().since(Time::now())
+        match self.ended() {
+            Some(_) => Duration::ZERO,
+            None => self.0.tenure.valid_until().since(Time::now()),
         }
     }
 
     /// Whether the lease is still good, by this machine's clock. Cheap enough for right before
     /// each side effect.
     pub fn is_valid(&self) -> bool {
-        self.0.ended.get().is_none() && Time::now() < self.valid_until()
+        self.ended().is_none() && Time::now() < self.0.tenure.valid_until()
     }
 
     /// Waits until the lease is over, and says why.
@@ -103,9 +159,9 @@ impl Lease {
     /// Cancel safe: nothing is lost by dropping the future.
     pub async fn lost(&self) -> LossReason {
         loop {
-            let ended = self.0.on_end.notified();
-            if let Some(reason) = self.0.ended.get() {
-                return *reason;
+            let ended = self.0.tenure.on_end.notified();
+            if let Some(reason) = self.ended() {
+                return reason;
             }
             ended.await;
         }
@@ -124,15 +180,19 @@ impl Lease {
     /// Dropping the future leaves it open whether the lease was extended.
     pub async fn extend(&self, ttl: Duration) -> Result<(), Error> {
         check_ttl(ttl)?;
-        if let Some(reason) = self.0.ended.get() {
-            return Err(self.lost_error(*reason));
+        if let Some(reason) = self.ended() {
+            return Err(self.lost_error(reason));
         }
-        self.0.commands.extend(self.0.id, ttl).await
+        let extended = self.commands().extend(self.0.tenure.id, ttl).await;
+        extended.map_err(|error| match error {
+            Error::Lost { reason, .. } => self.lost_error(reason),
+            error => error,
+        })
     }
 
     pub(crate) fn lost_error(&self, reason: LossReason) -> Error {
         Error::Lost {
-            key: self.0.key.shared(),
+            key: self.0.tenure.key.shared(),
             fencing_token: self.0.token,
             reason,
         }
@@ -140,33 +200,26 @@ impl Lease {
 
     /// Why the lease is over, if it is.
     pub(crate) fn over(&self) -> Option<LossReason> {
-        match self.0.ended.get() {
-            Some(reason) => Some(*reason),
+        match self.ended() {
+            Some(reason) => Some(reason),
             None if self.is_valid() => None,
             // The I/O thread has not noticed yet.
             None => Some(LossReason::Expired),
         }
     }
 
-    pub(crate) fn prolong(&self, valid_until: Time) {
-        self.0
-            .valid_until
-            .store(valid_until.as_nanos(), Ordering::Release);
+    /// Its holder is finished with it.
+    pub(crate) fn release(&self) {
+        self.0.is_released.store(true, Ordering::Release);
+        self.0.tenure.on_end.notify_waiters();
     }
 
-    /// The first reason stays.
-    pub(crate) fn end(&self, reason: LossReason) {
-        if self.0.ended.set(reason).is_ok() {
-            self.0.on_end.notify_waiters();
-        }
-    }
-
-    pub(crate) fn id(&self) -> u64 {
-        self.0.id
+    pub(crate) fn tenure(&self) -> &Arc<Tenure> {
+        &self.0.tenure
     }
 
     pub(crate) fn commands(&self) -> &Commands {
-        &self.0.commands
+        &self.0.tenure.commands
     }
 
     /// The span of the call, for the body to run in.
@@ -174,15 +227,18 @@ impl Lease {
         self.0.span.clone()
     }
 
-    fn valid_until(&self) -> Time {
-        Time::from_nanos(self.0.valid_until.load(Ordering::Acquire))
+    fn ended(&self) -> Option<LossReason> {
+        if self.0.is_released.load(Ordering::Acquire) {
+            return Some(LossReason::Released);
+        }
+        self.0.tenure.ended.get().copied()
     }
 }
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("key", &self.0.key)
+            .field("key", &self.0.tenure.key)
             .field("fencing_token", &self.0.token)
             .field("remaining", &self.remaining())
             .finish_non_exhaustive()

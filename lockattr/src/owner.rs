@@ -66,6 +66,15 @@ impl OwnerIds {
         Self(hex.into())
     }
 
+    /// What the ids of this pool begin with.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "memory has no channels to name")
+    )]
+    pub(crate) fn pool(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn first(&self, acquisition: u64) -> OwnerId {
         OwnerId {
             pool: Arc::clone(&self.0),

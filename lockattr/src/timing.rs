@@ -46,6 +46,22 @@ pub(crate) fn patience(response_timeout: Duration, ttl: Duration) -> Duration {
     response_timeout.min(ttl / 4)
 }
 
+/// How long a lease lasts that was handed to a waiter, unless the waiter renews it.
+///
+/// Two fifths of the claim window; the rest is for the others to notice, see [`recheck`].
+pub(crate) fn claim_ttl(claim_window: Duration, ttl: Duration) -> Duration {
+    (claim_window * 2 / 5).min(ttl)
+}
+
+/// How often a queued waiter asks again, when so many of its pool do.
+///
+/// So seldom that a key costs less than two requests a second, and a pool some hundred, however
+/// much it waits for.
+pub(crate) fn recheck(claim_window: Duration, asking: usize) -> Duration {
+    let crowd = u32::try_from(asking / 100).unwrap_or(u32::MAX).max(1);
+    (claim_window * 3 / 5).saturating_mul(crowd)
+}
+
 /// How long a tombstone has to stand: longer than an acquire that is still on its way.
 pub(crate) fn tombstone_life(ttl: Duration) -> Duration {
     ttl + TOMBSTONE_MARGIN

@@ -8,6 +8,7 @@ pub(crate) mod memory;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
+use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -24,7 +25,23 @@ pub(crate) struct Attempt {
     pub(crate) id: AttemptId,
     pub(crate) key: Key,
     pub(crate) owner: OwnerId,
+    pub(crate) claim: Claim,
+    /// Who asks, for people who look at the server.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(dead_code, reason = "nobody looks into memory")
+    )]
+    pub(crate) label: Label,
     pub(crate) op: Op,
+}
+
+/// What a waiter gets when the key is handed to it. The same in all attempts of one owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Claim {
+    /// How long the lease lasts unless it is renewed: what a waiter that is gone costs the others.
+    pub(crate) ttl: Duration,
+    /// How many fencing tokens to reserve, one for each local holder.
+    pub(crate) tokens: u32,
 }
 
 /// Tells the attempts of one acquisition apart, so that late replies to older ones are noticed.
@@ -37,21 +54,20 @@ pub(crate) struct AttemptId {
 /// What an attempt asks for. Each is idempotent for one owner id.
 #[derive(Debug, Clone)]
 pub(crate) enum Op {
-    /// Take the key if it is free, or say so again if this owner has it already.
-    Acquire {
-        ttl: Duration,
-        /// Who asks, for people who look at the server.
-        #[cfg_attr(
-            not(feature = "redis"),
-            expect(dead_code, reason = "nobody looks into memory")
-        )]
-        label: Label,
-    },
+    /// Take the key if it is free and nobody waits for it, or say so again if this owner has it
+    /// already; otherwise take a place in the queue.
+    Acquire { ttl: Duration },
     /// Let the lease end `ttl` from now, if this owner still has it. Never ends it sooner, and
     /// never takes a key that is free.
-    Renew { ttl: Duration },
-    /// Give the key up if this owner has it, and its place in the queue if it waits.
+    Renew {
+        ttl: Duration,
+        /// How many more fencing tokens to reserve.
+        tokens: u32,
+    },
+    /// Hand the key to the next waiter if this owner has it.
     Release {
+        /// Give up the place in the queue too.
+        queued: bool,
         /// Refuse this owner's acquires for so long, because one may still be on its way.
         tombstone: Option<Duration>,
     },
@@ -60,24 +76,30 @@ pub(crate) enum Op {
 /// What the lock service answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// The owner has the key, under this fencing token.
-    Granted { token: u64 },
-    /// Somebody else has the key.
+    /// The owner has the key.
+    Granted(Granted),
+    /// Somebody else has the key. The service keeps our place and will send [`Event::Granted`].
     Held {
         /// When the present lease ends, if it is not renewed.
         ends_in: Duration,
-        /// Whether the service keeps our place and will send [`Event::Granted`]. If not, the
-        /// asker comes again when it is worth trying.
-        queued: bool,
     },
     /// A tombstone stands for this owner.
     Tombstoned,
     /// The lease goes on.
-    Renewed,
+    Renewed(Granted),
     /// The owner does not have the key (any more).
     Gone,
     /// The owner has the key no more, whether or not it had it before.
     Released,
+}
+
+/// What comes with a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Granted {
+    /// The fencing tokens of this grant: greater than all before, for this owner alone.
+    pub(crate) tokens: Range<u64>,
+    /// Whether others wait for the key.
+    pub(crate) contended: bool,
 }
 
 /// Why an attempt has no reply.
@@ -99,10 +121,13 @@ pub(crate) enum Event {
     Done(AttemptId, Outcome),
     /// The releasing holder made this waiter the owner.
     Granted {
-        owner: OwnerId,
-        token: u64,
+        acquisition: u64,
+        generation: u32,
+        granted: Granted,
         /// Not later than the grant, on our clock: the validity counts from here.
         since: Time,
+        /// How long the lease lasts unless it is renewed.
+        ttl: Duration,
     },
     /// It is worth asking again for every key: notifications may have been lost.
     #[cfg_attr(
@@ -114,8 +139,11 @@ pub(crate) enum Event {
 
 /// A lock service, as the driver sees it. It lives on the pool's I/O thread.
 pub(crate) trait Backend {
-    /// Starts an attempt. Its outcome comes from [`poll_event`](Self::poll_event).
+    /// Takes an attempt on. Its outcome comes from [`poll_event`](Self::poll_event).
     fn submit(&mut self, attempt: Attempt);
+
+    /// No more attempts for now: those taken on are sent.
+    fn flush(&mut self);
 
     /// The next event, whenever there is one.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event>;

@@ -2,37 +2,58 @@
 
 use std::mem;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use tokio::sync::oneshot;
 
 use super::Commands;
-use crate::lease::Lease;
-use crate::{Error, LossReason};
+use crate::Error;
+use crate::key::Key;
+use crate::lease::{Lease, Tenure};
 
 /// A lease on its way to the caller.
 ///
 /// From the first attempt on, the I/O thread is responsible for what the server may have granted.
-/// Dropping this future tells it that nobody wants the lease any longer. A grant that is already
-/// in the channel is dropped with it, and releases itself.
+/// Dropping this future gives the place in the local queue up. A grant that is already in the
+/// channel is dropped with it, and passes itself on.
 #[derive(Debug)]
 pub(crate) struct Acquiring {
-    id: u64,
     answer: oneshot::Receiver<Result<Grant, Error>>,
     /// `None` once the answer is there.
-    commands: Option<Commands>,
+    place: Option<Place>,
+}
+
+#[derive(Debug)]
+struct Place {
+    key: Key,
+    waiter: u64,
+    commands: Commands,
 }
 
 impl Acquiring {
     pub(super) fn new(
-        id: u64,
         answer: oneshot::Receiver<Result<Grant, Error>>,
+        key: Key,
+        waiter: u64,
         commands: Commands,
     ) -> Self {
+        let place = Place {
+            key,
+            waiter,
+            commands,
+        };
         Self {
-            id,
             answer,
-            commands: Some(commands),
+            place: Some(place),
+        }
+    }
+
+    /// Of one that is not in the queue; its answer is there.
+    pub(super) fn refused(answer: oneshot::Receiver<Result<Grant, Error>>) -> Self {
+        Self {
+            answer,
+            place: None,
         }
     }
 }
@@ -42,7 +63,7 @@ impl Future for Acquiring {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.answer).poll(cx).map(|answer| {
-            self.commands = None;
+            self.place = None;
             answer.unwrap_or(Err(Error::Closed))
         })
     }
@@ -50,8 +71,8 @@ impl Future for Acquiring {
 
 impl Drop for Acquiring {
     fn drop(&mut self) {
-        if let Some(commands) = self.commands.take() {
-            commands.release(self.id, None);
+        if let Some(place) = self.place.take() {
+            place.commands.leave(&place.key, place.waiter);
         }
     }
 }
@@ -60,14 +81,14 @@ impl Drop for Acquiring {
 #[derive(Debug)]
 pub(crate) struct Grant {
     lease: Lease,
-    is_released: bool,
+    is_over: bool,
 }
 
 impl Grant {
     pub(super) fn new(lease: Lease) -> Self {
         Self {
             lease,
-            is_released: false,
+            is_over: false,
         }
     }
 
@@ -75,26 +96,38 @@ impl Grant {
         &self.lease
     }
 
-    /// Releases, and waits until the server has confirmed it or its first answer is overdue.
+    /// Passes the lease on to the next one in this process, or releases it and waits until the
+    /// server has confirmed that or its first answer is overdue.
     ///
-    /// The message is sent before the first await, so dropping the future does not stop it.
+    /// All of it is under way before the first await, so dropping the future does not stop it.
     pub(crate) async fn release(mut self) {
-        let (done, confirmed) = oneshot::channel();
-        self.send_release(Some(done));
-        // An error means that the thread is gone, and with it everything there was to release.
-        drop(confirmed.await);
+        if let Some((commands, tenure)) = self.finish() {
+            let (done, confirmed) = oneshot::channel();
+            commands.give_back(tenure, Some(done));
+            // An error means that the thread is gone, and with it everything there was to release.
+            drop(confirmed.await);
+        }
     }
 
-    fn send_release(&mut self, done: Option<oneshot::Sender<()>>) {
-        if !mem::replace(&mut self.is_released, true) {
-            self.lease.end(LossReason::Released);
-            self.lease.commands().release(self.lease.id(), done);
+    /// What there is to be given up to others, the first time.
+    fn finish(&mut self) -> Option<(&Commands, &Arc<Tenure>)> {
+        if mem::replace(&mut self.is_over, true) {
+            return None;
         }
+        self.lease.release();
+        Some((self.lease.commands(), self.lease.tenure()))
+    }
+
+    /// Of a grant that could not be delivered: somebody else has the lease.
+    pub(super) fn forget(mut self) {
+        self.is_over = true;
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        self.send_release(None);
+        if let Some((commands, tenure)) = self.finish() {
+            commands.give_back(tenure, None);
+        }
     }
 }

@@ -9,8 +9,7 @@ mod observe;
 mod run;
 mod stats;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -25,18 +24,16 @@ pub(crate) use stats::{Counters, count_unreported};
 
 use crate::Error;
 use crate::backend::Backend;
-use crate::protocol::{Keeper, Terms};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::lease::{Lease, Tenure};
+use crate::protocol::{Joined, Keeper, Limits, LocalQueues, Order, Released, Terms, Waiter};
 use run::Driver;
 
 /// What callers ask of the I/O thread.
 #[derive(Debug)]
 enum Command {
-    Acquire {
-        id: u64,
-        terms: Terms,
-        span: Span,
-        reply: oneshot::Sender<Result<Grant, Error>>,
-    },
+    Order(Order),
     Release {
         id: u64,
         done: Option<oneshot::Sender<()>>,
@@ -46,10 +43,32 @@ enum Command {
         ttl: Duration,
         reply: oneshot::Sender<Result<(), Error>>,
     },
+    /// Somebody's wait ends before the thread would look.
+    Wake,
     Shutdown {
         within: Duration,
         reply: oneshot::Sender<Result<(), Error>>,
     },
+}
+
+/// Whom to tell what becomes of an acquisition.
+#[derive(Debug)]
+struct Caller {
+    span: Span,
+    reply: oneshot::Sender<Result<Grant, Error>>,
+}
+
+/// A tenure goes back to the lock service; the next caller asks for itself.
+struct Over {
+    next: Option<Order>,
+}
+
+impl Caller {
+    fn refuse(self, counters: &Counters, key: &Key, error: Error) {
+        observe::refused(counters, &self.span, key, &error);
+        // Whoever does not wait any longer need not be told.
+        drop(self.reply.send(Err(error)));
+    }
 }
 
 /// The way to the I/O thread. The thread ends when the last clone is gone and nothing of the pool
@@ -60,9 +79,9 @@ pub(crate) struct Commands {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
-    next_id: AtomicU64,
+    queues: Mutex<LocalQueues<Caller>>,
     counters: Counters,
 }
 
@@ -88,6 +107,7 @@ impl WeakCommands {
 ///
 /// What `connect` reports, and [`Error::Config`] when the thread cannot be started.
 pub(crate) async fn start<B, F>(
+    limits: Limits,
     keeper: Keeper,
     connect: impl FnOnce() -> F + Send + 'static,
 ) -> Result<Commands, Error>
@@ -96,7 +116,10 @@ where
     F: Future<Output = Result<B, Error>>,
 {
     let (sender, inbox) = unbounded_channel();
-    let shared = Arc::new(Shared::default());
+    let shared = Arc::new(Shared {
+        queues: Mutex::new(LocalQueues::new(limits)),
+        counters: Counters::default(),
+    });
     let weak = WeakCommands {
         sender: sender.downgrade(),
         shared: Arc::clone(&shared),
@@ -138,27 +161,112 @@ where
     Ok(Commands { sender, shared })
 }
 
+impl Shared {
+    fn queues(&self) -> MutexGuard<'_, LocalQueues<Caller>> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl Commands {
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Terms) -> Acquiring {
-        let (key, label) = (&terms.key, terms.label);
+        let (key, label) = (terms.key.clone(), terms.label);
         let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
-        let id = self.shared.next_id.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
-        // A failed sending drops `reply`, which the answer's future reports as a closed pool.
-        drop(self.sender.send(Command::Acquire {
-            id,
-            terms,
-            span,
+        let caller = Caller {
+            span: span.clone(),
             reply,
-        }));
-        Acquiring::new(id, answer, self.clone())
+        };
+        let joined = self.shared.queues().join(Time::now(), terms, caller);
+        match joined {
+            Joined::Asking { waiter, order } => {
+                self.send(Command::Order(order));
+                Acquiring::new(answer, key, waiter, self.clone())
+            }
+            Joined::Behind {
+                waiter,
+                order,
+                wake,
+            } => {
+                observe::waiting(self.counters(), &span, &key, None);
+                if let Some(order) = order {
+                    self.send(Command::Order(order));
+                } else if wake {
+                    self.send(Command::Wake);
+                }
+                Acquiring::new(answer, key, waiter, self.clone())
+            }
+            Joined::Refused(caller, error) => {
+                caller.refuse(self.counters(), &key, error);
+                Acquiring::refused(answer)
+            }
+        }
     }
 
-    /// Gives a lease back, or stops asking for one, without waiting.
-    fn release(&self, id: u64, done: Option<oneshot::Sender<()>>) {
-        // With the thread gone there is nothing left to release.
-        drop(self.sender.send(Command::Release { id, done }));
+    /// Gives a place in the local queue up.
+    fn leave(&self, key: &Key, waiter: u64) {
+        let order = self.shared.queues().leave(key, waiter);
+        if let Some(order) = order {
+            self.send(Command::Order(order));
+        }
+    }
+
+    /// Passes the lease on to the next one in this process, or gives it back.
+    fn give_back(&self, tenure: &Arc<Tenure>, done: Option<oneshot::Sender<()>>) {
+        let id = tenure.id();
+        if let Some(over) = self.pass_on(tenure) {
+            self.send(Command::Release { id, done });
+            if let Some(order) = over.next {
+                self.send(Command::Order(order));
+            }
+        }
+    }
+
+    /// Gives the lease to the next one in this process, unless the tenure is over.
+    fn pass_on(&self, tenure: &Arc<Tenure>) -> Option<Over> {
+        loop {
+            let (key, id) = (tenure.key(), tenure.id());
+            let released =
+                self.shared
+                    .queues()
+                    .released(Time::now(), key, id, tenure.passable_until());
+            match released {
+                Released::Over { next } => return Some(Over { next }),
+                Released::Passed {
+                    waiter,
+                    token,
+                    order,
+                } => {
+                    if let Some(order) = order {
+                        self.send(Command::Order(order));
+                    }
+                    if self.deliver(tenure, waiter, token) {
+                        self.counters().passed_on.add_one();
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells a waiter of its lease; false if it is gone.
+    fn deliver(&self, tenure: &Arc<Tenure>, waiter: Waiter<Caller>, token: u64) -> bool {
+        let Caller { span, reply } = waiter.caller;
+        observe::acquired(self.counters(), &span, tenure.key(), token);
+        let lease = Lease::new(Arc::clone(tenure), token, span);
+        match reply.send(Ok(Grant::new(lease))) {
+            Err(Ok(undelivered)) => {
+                undelivered.forget();
+                false
+            }
+            _ => true,
+        }
+    }
+
+    /// With the thread gone there is nothing left to ask for or to release, and the queues are
+    /// closed.
+    fn send(&self, command: Command) {
+        drop(self.sender.send(command));
     }
 
     pub(crate) async fn extend(&self, id: u64, ttl: Duration) -> Result<(), Error> {

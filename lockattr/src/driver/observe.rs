@@ -2,6 +2,8 @@
 //!
 //! The events belong to the span of the call, although they happen on another thread. Owner ids and URLs are never part of it.
 
+use std::time::Duration;
+
 use tracing::{Span, debug, trace, warn};
 
 use super::Counters;
@@ -9,23 +11,32 @@ use crate::Error;
 use crate::key::Key;
 use crate::protocol::Notice;
 
+/// One more waits, for a lease that ends then if it is not renewed.
+pub(super) fn waiting(counters: &Counters, span: &Span, key: &Key, ends_in: Option<Duration>) {
+    counters.waited.add_one();
+    debug!(parent: span, %key, ?ends_in, "waiting for the lock");
+}
+
+pub(super) fn acquired(counters: &Counters, span: &Span, key: &Key, token: u64) {
+    counters.acquired.add_one();
+    span.record("fencing_token", token);
+    debug!(parent: span, %key, fencing_token = token, "lock acquired");
+}
+
+pub(super) fn refused(counters: &Counters, span: &Span, key: &Key, error: &Error) {
+    match error {
+        Error::Busy { .. } => counters.busy.add_one(),
+        _ => counters.failed.add_one(),
+    }
+    debug!(parent: span, %key, %error, "lock not acquired");
+}
+
+/// What happens between the lock service and a lease; the rest is told where it happens.
 pub(super) fn observe(counters: &Counters, span: &Span, key: &Key, notice: &Notice) {
     match notice {
-        Notice::Waiting { ends_in } => {
-            counters.waited.add_one();
-            debug!(parent: span, %key, ?ends_in, "waiting for the lock");
-        }
-        Notice::Acquired { token, .. } => {
-            counters.acquired.add_one();
-            span.record("fencing_token", token);
-            debug!(parent: span, %key, fencing_token = token, "lock acquired");
-        }
-        Notice::Failed(error) => {
-            match error {
-                Error::Busy { .. } => counters.busy.add_one(),
-                _ => counters.failed.add_one(),
-            }
-            debug!(parent: span, %key, %error, "lock not acquired");
+        Notice::Waiting { .. } | Notice::Acquired { .. } | Notice::Failed(_) => {}
+        Notice::Trouble(error) => {
+            debug!(parent: span, %key, %error, "the lock service failed; it is asked again");
         }
         Notice::Renewed { .. } => {
             counters.renewed.add_one();

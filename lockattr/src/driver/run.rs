@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -11,14 +12,14 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tracing::Span;
 
-use super::observe::observe;
-use super::{Command, Grant, WeakCommands};
+use super::observe::{self, observe};
+use super::{Caller, Command, WeakCommands};
 use crate::Error;
-use crate::backend::{Backend, Event};
+use crate::backend::{Backend, Event, Granted};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::lease::Lease;
-use crate::protocol::{Keeper, Notice};
+use crate::lease::Tenure;
+use crate::protocol::{Failures, Keeper, Notice, Order, Released};
 
 /// How many commands and events are taken in before attempts are sent.
 const BATCH: usize = 128;
@@ -34,16 +35,14 @@ pub(super) struct Driver<B> {
     backend: B,
     inbox: UnboundedReceiver<Command>,
     commands: WeakCommands,
-    callers: HashMap<u64, Caller>,
+    entries: HashMap<u64, Entry>,
     shutdown: Option<Shutdown>,
 }
 
-/// Whom to tell what becomes of an acquisition.
-struct Caller {
+/// What is asked for, or held, on behalf of callers.
+struct Entry {
     key: Key,
-    span: Span,
-    granted: Option<oneshot::Sender<Result<Grant, Error>>>,
-    lease: Option<Lease>,
+    tenure: Option<Arc<Tenure>>,
     extended: Option<oneshot::Sender<Result<(), Error>>>,
     released: Option<oneshot::Sender<()>>,
 }
@@ -74,7 +73,7 @@ impl<B: Backend> Driver<B> {
             backend,
             inbox,
             commands,
-            callers: HashMap::new(),
+            entries: HashMap::new(),
             shutdown: None,
         }
     }
@@ -93,17 +92,20 @@ impl<B: Backend> Driver<B> {
                 self.keeper.on_event(now, event);
             }
             self.keeper.on_time(now);
+            let failures = self.commands.shared.queues().expire(now);
+            self.fail(now, failures);
             for attempt in self.keeper.take_overdue() {
                 self.backend.overdue(attempt);
             }
             self.go_on_with_shutdown(now);
             while let Some((id, notice)) = self.keeper.next_notice() {
-                self.pass_on(id, notice);
+                self.pass_on(now, id, notice);
             }
             let now = Time::now();
             while let Some(attempt) = self.keeper.next_attempt(now) {
                 self.backend.submit(attempt);
             }
+            self.backend.flush();
         }
     }
 
@@ -134,13 +136,15 @@ impl<B: Backend> Driver<B> {
             .shutdown
             .as_ref()
             .map_or(Time::NEVER, |shutdown| shutdown.force_at);
-        let wakeup = self.keeper.wakeup().min(shutdown);
+        let now = Time::now();
+        let deadline = self.commands.shared.queues().next_deadline(now);
+        let wakeup = self.keeper.wakeup().min(shutdown).min(deadline);
         let longest = if self.keeper.unfinished() == 0 {
             LONGEST_IDLE
         } else {
             LONGEST_SLEEP
         };
-        let pause = wakeup.since(Time::now()).min(longest);
+        let pause = wakeup.since(now).min(longest);
         if pause.is_zero() {
             return Poll::Ready(());
         }
@@ -151,36 +155,22 @@ impl<B: Backend> Driver<B> {
 
     fn on_command(&mut self, now: Time, command: Command) {
         match command {
-            Command::Acquire {
-                id,
-                terms,
-                span,
-                reply,
-            } => {
-                let caller = Caller {
-                    key: terms.key.clone(),
-                    span,
-                    granted: Some(reply),
-                    lease: None,
-                    extended: None,
-                    released: None,
-                };
-                self.callers.insert(id, caller);
-                self.keeper.acquire(now, id, terms);
-            }
+            Command::Order(order) => self.follow(now, [order]),
             Command::Release { id, done } => {
-                if let Some(caller) = self.callers.get_mut(&id) {
-                    caller.released = done;
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    entry.released = done;
                 }
                 self.keeper.release(now, id);
             }
             Command::Extend { id, ttl, reply } => {
-                let Some(caller) = self.callers.get_mut(&id) else {
+                let Some(entry) = self.entries.get_mut(&id) else {
                     return;
                 };
-                caller.extended = Some(reply);
+                entry.extended = Some(reply);
+                self.commands.shared.queues().extended(&entry.key, id);
                 self.keeper.extend(now, id, ttl);
             }
+            Command::Wake => {}
             Command::Shutdown { within, reply } => {
                 self.keeper.close(now);
                 let grace = (within / 4).min(LONGEST_GRACE);
@@ -193,59 +183,136 @@ impl<B: Backend> Driver<B> {
         }
     }
 
-    fn pass_on(&mut self, id: u64, notice: Notice) {
-        let Some(caller) = self.callers.get_mut(&id) else {
+    fn follow(&mut self, now: Time, orders: impl IntoIterator<Item = Order>) {
+        for order in orders {
+            match order {
+                Order::Ask { id, terms, tokens } => {
+                    let entry = Entry {
+                        key: terms.key.clone(),
+                        tenure: None,
+                        extended: None,
+                        released: None,
+                    };
+                    self.entries.insert(id, entry);
+                    self.keeper.acquire(now, id, terms, tokens);
+                }
+                Order::Release { id } => self.keeper.release(now, id),
+                Order::Refill { id, tokens } => self.keeper.refill(now, id, tokens),
+            }
+        }
+    }
+
+    /// A lease has come, for the one whose turn it is.
+    fn on_acquired(&mut self, now: Time, id: u64, granted: Granted, valid_until: Time) {
+        let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        observe(
-            &self.commands.shared.counters,
-            &caller.span,
-            &caller.key,
-            &notice,
-        );
-        match notice {
-            Notice::Acquired { token, valid_until } => {
-                // Without a way back there is no caller either, and the keeper has been told.
-                let Some(commands) = self.commands.upgrade() else {
+        // Without a way back there is no caller either.
+        let Some(commands) = self.commands.upgrade() else {
+            return self.keeper.release(now, id);
+        };
+        let key = &entry.key;
+        let tenure = Tenure::new(id, key.clone(), valid_until, commands.clone());
+        let tenure = Arc::clone(entry.tenure.insert(Arc::new(tenure)));
+        let mut queues = self.commands.shared.queues();
+        let released = queues.granted(now, key, id, granted, valid_until);
+        drop(queues);
+        let next = match released {
+            Released::Passed {
+                waiter,
+                token,
+                order,
+            } => {
+                self.follow(now, order);
+                if commands.deliver(&tenure, waiter, token) {
                     return;
-                };
-                let (key, span) = (caller.key.clone(), caller.span.clone());
-                let lease = Lease::new(id, key, token, valid_until, commands, span);
-                caller.lease = Some(lease.clone());
-                if let Some(granted) = caller.granted.take() {
-                    // A grant that cannot be delivered is dropped here, and releases itself.
-                    drop(granted.send(Ok(Grant::new(lease))));
                 }
+                match commands.pass_on(&tenure) {
+                    Some(over) => over.next,
+                    None => return,
+                }
+            }
+            Released::Over { next } => next,
+        };
+        self.keeper.release(now, id);
+        self.follow(now, next);
+    }
+
+    fn pass_on(&mut self, now: Time, id: u64, notice: Notice) {
+        let Some(entry) = self.entries.get_mut(&id) else {
+            return;
+        };
+        let shared = &self.commands.shared;
+        let key = &entry.key;
+        let span = entry
+            .tenure
+            .as_ref()
+            .map_or_else(Span::none, |tenure| tenure.holder_span());
+        observe(&shared.counters, &span, key, &notice);
+        match notice {
+            Notice::Acquired {
+                granted,
+                valid_until,
+            } => self.on_acquired(now, id, granted, valid_until),
+            Notice::Waiting { ends_in } => {
+                let mut queues = shared.queues();
+                let (first, failures) = queues.held(now, key, id, ends_in);
+                if let Some(waiter) = first {
+                    let span = &waiter.caller.span;
+                    observe::waiting(&shared.counters, span, key, Some(ends_in));
+                }
+                drop(queues);
+                self.fail(now, failures);
+            }
+            Notice::Trouble(error) => {
+                let failures = shared.queues().troubled(now, key, id, error);
+                self.fail(now, failures);
             }
             Notice::Failed(error) => {
-                if let Some(granted) = caller.granted.take() {
-                    drop(granted.send(Err(error)));
-                }
+                let failures = shared.queues().failed(key, id, error);
+                self.fail(now, failures);
             }
-            Notice::Renewed { valid_until } => {
-                if let Some(lease) = &caller.lease {
-                    lease.prolong(valid_until);
+            Notice::Renewed {
+                granted,
+                valid_until,
+            } => {
+                if let Some(tenure) = &entry.tenure {
+                    tenure.prolong(valid_until);
                 }
+                shared.queues().renewed(now, key, id, granted, valid_until);
             }
             Notice::Extended(answer) => {
-                if let Some(extended) = caller.extended.take() {
+                if let Some(extended) = entry.extended.take() {
                     drop(extended.send(answer));
                 }
             }
             Notice::Lost(reason) => {
-                if let Some(lease) = &caller.lease {
-                    lease.end(reason);
+                if let Some(tenure) = &entry.tenure {
+                    tenure.end(reason);
                 }
+                let order = shared.queues().lost(key, id);
+                self.follow(now, order);
             }
             Notice::Withdrawn | Notice::Released | Notice::ReleaseAbandoned => {
-                let caller = self.callers.remove(&id);
-                tell_released(caller.and_then(|caller| caller.released));
+                let entry = self.entries.remove(&id);
+                tell_released(entry.and_then(|entry| entry.released));
             }
             Notice::ReleaseDelayed(_) => {
-                tell_released(caller.released.take());
+                tell_released(entry.released.take());
             }
-            Notice::Waiting { .. } | Notice::RenewalFailed(_) => {}
+            Notice::RenewalFailed(_) => {}
         }
+    }
+
+    /// Tells those who get no lease.
+    fn fail(&mut self, now: Time, failures: Failures<Caller>) {
+        for (waiter, error) in failures.callers {
+            let key = waiter.key().clone();
+            waiter
+                .caller
+                .refuse(&self.commands.shared.counters, &key, error);
+        }
+        self.follow(now, failures.orders);
     }
 
     fn go_on_with_shutdown(&mut self, now: Time) {
@@ -266,6 +333,14 @@ impl<B: Backend> Driver<B> {
             }
         };
         drop(shutdown.reply.send(answer));
+    }
+}
+
+impl<B> Drop for Driver<B> {
+    /// Nobody waits for a thread that is gone.
+    fn drop(&mut self) {
+        // Their callers hear of it by the end of their channels.
+        drop(self.commands.shared.queues().close());
     }
 }
 

@@ -42,6 +42,9 @@ counters! {
     waited,
     /// Leases granted.
     acquired,
+    /// Of those, passed on from one task of the process to the next without asking the lock
+    /// service.
+    passed_on,
     /// Callers told that somebody else holds the key.
     busy,
     /// Callers told that the lock service failed.

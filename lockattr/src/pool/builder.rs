@@ -11,7 +11,7 @@ use crate::backend::memory::MemoryBackend;
 use crate::driver::{self, Commands};
 use crate::lease::check_ttl;
 use crate::owner::OwnerIds;
-use crate::protocol::{Keeper, Limits};
+use crate::protocol::{Batch, Keeper, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::Wait;
 
@@ -45,6 +45,8 @@ pub struct LockPoolBuilder {
     connect_timeout: Duration,
     response_timeout: Duration,
     max_in_flight: usize,
+    claim_window: Duration,
+    batch: Batch,
     strict: bool,
 }
 
@@ -59,6 +61,11 @@ impl Default for LockPoolBuilder {
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_millis(500),
             max_in_flight: 256,
+            claim_window: Duration::from_secs(1),
+            batch: Batch {
+                size: 64,
+                time: Duration::from_millis(5),
+            },
             strict: false,
         }
     }
@@ -159,6 +166,29 @@ impl LockPoolBuilder {
         self
     }
 
+    /// How long a waiter that died or hangs may hold up those behind it when its turn comes.
+    /// Defaults to 1 s; at least five round trips, since a lease that is handed over has to be
+    /// confirmed within two fifths of it.
+    pub fn claim_window(mut self, window: Duration) -> Self {
+        self.claim_window = window;
+        self
+    }
+
+    /// How many tasks of this process may have a key one after the other, passing the lease on
+    /// without asking the server. Defaults to 64; 1 switches the passing on off. Other processes
+    /// have their turn in between.
+    pub fn batch_size(mut self, holders: u32) -> Self {
+        self.batch.size = holders;
+        self
+    }
+
+    /// How long the lease may be passed on inside this process while others wait for the key. The
+    /// holder whom the end finds at work is not interrupted. Defaults to 5 ms.
+    pub fn batch_time(mut self, time: Duration) -> Self {
+        self.batch.time = time;
+        self
+    }
+
     /// Refuses to start on a server whose settings can lose locks (eviction, no persistence, a
     /// replica), instead of warning. Defaults to false.
     pub fn strict(mut self, strict: bool) -> Self {
@@ -240,6 +270,8 @@ impl LockPoolBuilder {
             ("connect_timeout", self.connect_timeout.is_zero()),
             ("response_timeout", self.response_timeout.is_zero()),
             ("max_in_flight", self.max_in_flight == 0),
+            ("claim_window", self.claim_window.is_zero()),
+            ("batch_size", self.batch.size == 0),
         ] {
             if is_zero {
                 return Err(Error::config(setting, "it must not be zero"));
@@ -258,15 +290,17 @@ impl LockPoolBuilder {
         let limits = Limits {
             in_flight: self.max_in_flight,
             response_timeout: self.response_timeout,
+            claim_window: self.claim_window,
+            batch: self.batch,
         };
-        let keeper = Keeper::new(limits, owners, fastrand::Rng::new());
+        let keeper = Keeper::new(limits, owners.clone(), fastrand::Rng::new());
         match service_url.service()? {
             Service::Memory { name } => {
                 info!(
                     "locks are kept in the memory of this process: they exclude nobody outside it"
                 );
                 let name = name.map(str::to_owned);
-                driver::start(keeper, || async move {
+                driver::start(limits, keeper, || async move {
                     Ok(name
                         .as_deref()
                         .map_or_else(MemoryBackend::private, MemoryBackend::named))
@@ -284,7 +318,8 @@ impl LockPoolBuilder {
                     connect_timeout: self.connect_timeout,
                     strict: self.strict,
                 };
-                driver::start(keeper, || RedisBackend::connect(settings)).await
+                let connect = async move || RedisBackend::connect(settings, &owners).await;
+                driver::start(limits, keeper, connect).await
             }
         }
     }
@@ -391,6 +426,8 @@ mod tests {
                 "response_timeout",
             ),
             (builder().max_in_flight(0), "max_in_flight"),
+            (builder().claim_window(Duration::ZERO), "claim_window"),
+            (builder().batch_size(0), "batch_size"),
         ] {
             let refused = builder.check().unwrap_err();
             assert!(

@@ -1,17 +1,15 @@
-//! All acquisitions of a pool: their timers, their turns, and what is sent next.
+//! All acquisitions of a pool: their timers, and what is sent next.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use super::Notice;
 use super::acquisition::{Acquisition, Step, Terms};
 use super::lanes::Lanes;
-use super::turns::Turns;
-use crate::backend::{Attempt, AttemptId, Event};
+use super::{Batch, Notice};
+use crate::backend::{Attempt, AttemptId, Claim, Event};
 use crate::clock::Time;
 use crate::owner::OwnerIds;
-use crate::spec::Wait;
-use crate::{Error, LossReason};
+use crate::{Error, LossReason, timing};
 
 /// Bounds that a pool sets.
 #[derive(Debug, Clone, Copy)]
@@ -20,15 +18,19 @@ pub(crate) struct Limits {
     pub(crate) in_flight: usize,
     /// How long an attempt is waited for.
     pub(crate) response_timeout: Duration,
+    /// How long a waiter that is gone may hold up those behind it.
+    pub(crate) claim_window: Duration,
+    /// How long a lease is passed on inside the process.
+    pub(crate) batch: Batch,
 }
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
     acquisitions: HashMap<u64, Entry>,
     timers: BTreeSet<(Time, u64)>,
-    turns: Turns,
     lanes: Lanes,
     in_flight: usize,
+    asking: usize,
     notices: VecDeque<(u64, Notice)>,
     overdue: Vec<AttemptId>,
     limits: Limits,
@@ -42,8 +44,6 @@ struct Entry {
     acquisition: Acquisition,
     /// What stands in `timers` for it.
     wakeup: Time,
-    /// Whether it has left the local queue.
-    has_left: bool,
 }
 
 impl Keeper {
@@ -51,9 +51,9 @@ impl Keeper {
         Self {
             acquisitions: HashMap::new(),
             timers: BTreeSet::new(),
-            turns: Turns::default(),
             lanes: Lanes::default(),
             in_flight: 0,
+            asking: 0,
             notices: VecDeque::new(),
             overdue: Vec::new(),
             limits,
@@ -63,45 +63,27 @@ impl Keeper {
         }
     }
 
-    /// A caller wants a lease. Every call ends in one [`Notice::Acquired`] or [`Notice::Failed`],
-    /// unless [`release`](Self::release) comes first.
-    pub(crate) fn acquire(&mut self, now: Time, id: u64, terms: Terms) {
+    /// Somebody wants a lease, and with it so many fencing tokens. Every call ends in one
+    /// [`Notice::Acquired`] or [`Notice::Failed`], unless [`release`](Self::release) comes first.
+    pub(crate) fn acquire(&mut self, now: Time, id: u64, terms: Terms, tokens: u32) {
         if self.closed {
             return self
                 .notices
                 .extend([(id, Notice::Failed(Error::Closed)), (id, Notice::Withdrawn)]);
         }
-        let (key, tries_once) = (terms.key.clone(), terms.wait == Wait::For(Duration::ZERO));
-        let ahead = self.turns.front(&key);
-        let is_busy = ahead.is_some_and(|(front, queued)| {
-            queued > 1 || self.acquisitions[&front].acquisition.is_in_the_way()
-        });
-
+        let claim = Claim {
+            ttl: timing::claim_ttl(self.limits.claim_window, terms.ttl),
+            tokens,
+        };
         let owner = self.owners.first(id);
-        let mut acquisition = Acquisition::new(terms, owner, self.limits.response_timeout, now);
-        if tries_once && ahead.is_some() && !is_busy {
-            acquisition.outwait_release();
-        }
-        self.turns.join(&key, id);
-        self.acquisitions.insert(
-            id,
-            Entry {
-                acquisition,
-                wakeup: Time::NEVER,
-                has_left: false,
-            },
-        );
-        if ahead.is_none() {
-            return self.step(now, id, Acquisition::start);
-        }
-        self.blame_front(now, id);
-        self.step(now, id, |acquisition, step| {
-            if tries_once && is_busy {
-                acquisition.give_up(step);
-            } else {
-                acquisition.tell_waiting(step);
-            }
-        });
+        let acquisition = Acquisition::new(terms, owner, claim, self.limits.response_timeout, now);
+        self.asking += 1;
+        let entry = Entry {
+            acquisition,
+            wakeup: Time::NEVER,
+        };
+        self.acquisitions.insert(id, entry);
+        self.step(now, id, |_, _| {});
     }
 
     /// The caller is finished with its lease, or wants none any longer.
@@ -112,6 +94,11 @@ impl Keeper {
     /// The caller wants its lease to last `ttl` from now on.
     pub(crate) fn extend(&mut self, now: Time, id: u64, ttl: Duration) {
         self.step(now, id, |acquisition, step| acquisition.extend(ttl, step));
+    }
+
+    /// The holder will pass its lease on to so many others.
+    pub(crate) fn refill(&mut self, now: Time, id: u64, tokens: u32) {
+        self.step(now, id, |acquisition, _| acquisition.refill(tokens, now));
     }
 
     /// The lock service has something to tell.
@@ -129,12 +116,14 @@ impl Keeper {
                 });
             }
             Event::Granted {
-                owner,
-                token,
+                acquisition,
+                generation,
+                granted,
                 since,
+                ttl,
             } => {
-                self.step(now, owner.acquisition, |acquisition, step| {
-                    acquisition.on_handoff(owner.generation, token, since, step);
+                self.step(now, acquisition, |acquisition, step| {
+                    acquisition.on_handoff(generation, granted, since, ttl, step);
                 });
             }
             Event::Reconnected => {
@@ -151,7 +140,6 @@ impl Keeper {
             if at > now {
                 break;
             }
-            self.blame_front(now, id);
             let mut overdue = None;
             self.step(now, id, |acquisition, step| {
                 overdue = acquisition.on_timer(step);
@@ -193,7 +181,7 @@ impl Keeper {
         for id in self.ids() {
             self.step(now, id, |acquisition, step| {
                 acquisition.lose(LossReason::Shutdown, step);
-                if !acquisition.turn_is_over() {
+                if !acquisition.is_over() {
                     acquisition.fail_with(Error::Closed, step);
                     acquisition.relinquish(step);
                 }
@@ -213,25 +201,6 @@ impl Keeper {
         self.acquisitions.len()
     }
 
-    /// Lets one that is parked know why the one ahead of it is not getting on.
-    fn blame_front(&mut self, now: Time, id: u64) {
-        let Some(entry) = self.acquisitions.get(&id) else {
-            return;
-        };
-        if !entry.acquisition.is_parked() {
-            return;
-        }
-        let front = self
-            .turns
-            .front(entry.acquisition.key())
-            .map(|(front, _)| &self.acquisitions[&front].acquisition);
-        let failure = front.and_then(|front| front.last_failure().cloned());
-        let held_until = front.and_then(Acquisition::held_until);
-        self.step(now, id, |acquisition, _| {
-            acquisition.blame(failure, held_until);
-        });
-    }
-
     fn ids(&self) -> Vec<u64> {
         self.acquisitions.keys().copied().collect()
     }
@@ -247,21 +216,24 @@ impl Keeper {
             return;
         };
         let acquisition = &mut entry.acquisition;
-        let was_in_flight = acquisition.in_flight().is_some();
+        let (was_asking, was_in_flight) = (acquisition.is_asking(), acquisition.is_in_flight());
+        let recheck = timing::recheck(self.limits.claim_window, self.asking);
         happen(
             acquisition,
             &mut Step {
                 now,
                 jitter: &mut self.jitter,
                 notices: &mut self.notices,
+                recheck,
             },
         );
 
-        match (was_in_flight, acquisition.in_flight().is_some()) {
-            (false, true) => self.in_flight += 1,
-            (true, false) => self.in_flight -= 1,
-            _ => {}
-        }
+        count(
+            &mut self.in_flight,
+            was_in_flight,
+            acquisition.is_in_flight(),
+        );
+        count(&mut self.asking, was_asking, acquisition.is_asking());
         if let Some(lane) = acquisition.line_up(now) {
             self.lanes.push(lane, id);
         }
@@ -278,16 +250,16 @@ impl Keeper {
             }
         }
 
-        let mut next = None;
-        if acquisition.turn_is_over() && !entry.has_left {
-            entry.has_left = true;
-            next = self.turns.leave(acquisition.key(), id);
-        }
         if acquisition.is_done() {
             self.acquisitions.remove(&id);
         }
-        if let Some(next) = next {
-            self.step(now, next, Acquisition::start);
-        }
+    }
+}
+
+fn count(counter: &mut usize, was: bool, is: bool) {
+    match (was, is) {
+        (false, true) => *counter += 1,
+        (true, false) => *counter -= 1,
+        _ => {}
     }
 }

@@ -1,22 +1,24 @@
 //! The life of leases as pure state machines: no clock, no sockets, no tokio.
 //!
-//! [`Keeper`] holds all acquisitions of a pool and the local queues; [`Acquisition`] is the life of
-//! one of them, from the first attempt to the confirmed release. Whoever drives them says what
-//! time it is and what happened, sends the attempts they ask for, and passes on their notices.
+//! [`LocalQueues`] decides who of a process is next, and when a lease is passed on inside it.
+//! [`Keeper`] holds all acquisitions of a pool; [`Acquisition`](acquisition::Acquisition) is the
+//! life of one of them, from the first attempt to the confirmed release. Whoever drives them says
+//! what time it is and what happened, sends the attempts they ask for, and passes on their notices.
 
 mod acquisition;
 mod keeper;
 mod lanes;
+mod local_queues;
 #[cfg(test)]
 mod simulation;
-mod turns;
 
 pub(crate) use acquisition::Terms;
 pub(crate) use keeper::{Keeper, Limits};
+pub(crate) use local_queues::{Batch, Failures, Joined, LocalQueues, Order, Released, Waiter};
 
 use std::time::Duration;
 
-use crate::backend::BackendError;
+use crate::backend::{BackendError, Granted};
 use crate::clock::Time;
 use crate::{Error, LossReason};
 
@@ -24,13 +26,15 @@ use crate::{Error, LossReason};
 #[derive(Debug)]
 pub(crate) enum Notice {
     /// Somebody else has the key; the acquisition waits.
-    Waiting { ends_in: Option<Duration> },
+    Waiting { ends_in: Duration },
+    /// The lock service failed; it is asked again.
+    Trouble(BackendError),
     /// The lease is there.
-    Acquired { token: u64, valid_until: Time },
+    Acquired { granted: Granted, valid_until: Time },
     /// There will be no lease.
     Failed(Error),
     /// The lease goes on until then.
-    Renewed { valid_until: Time },
+    Renewed { granted: Granted, valid_until: Time },
     /// A renewal failed; it is tried again while the lease is valid.
     RenewalFailed(BackendError),
     /// The answer to an `extend`.

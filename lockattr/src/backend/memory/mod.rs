@@ -61,21 +61,22 @@ impl Backend for MemoryBackend {
         let now = Time::now();
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let reply = server.execute(now, &attempt, self.inbox.clone(), |handoff| {
-            let (owner, token) = (handoff.owner, handoff.token);
-            handoff
-                .waiter
-                .send(Event::Granted {
-                    owner,
-                    token,
-                    since: now,
-                })
-                .is_ok()
+            let granted = Event::Granted {
+                acquisition: handoff.owner.acquisition,
+                generation: handoff.owner.generation,
+                granted: handoff.granted,
+                since: now,
+                ttl: handoff.ttl,
+            };
+            handoff.waiter.send(granted).is_ok()
         });
         drop(server);
         self.inbox
             .send(Event::Done(attempt.id, Ok(reply)))
             .expect("the receiver is in this struct");
     }
+
+    fn flush(&mut self) {}
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         self.events

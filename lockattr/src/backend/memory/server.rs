@@ -4,9 +4,10 @@
 //! tested against.
 
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
-use crate::backend::{Attempt, Op, Reply};
+use crate::backend::{Attempt, Claim, Granted, Op, Reply};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::owner::OwnerId;
@@ -16,7 +17,9 @@ use crate::owner::OwnerId;
 pub(crate) struct Handoff<W> {
     pub(crate) waiter: W,
     pub(crate) owner: OwnerId,
-    pub(crate) token: u64,
+    pub(crate) granted: Granted,
+    /// How long it lasts unless it is renewed.
+    pub(crate) ttl: Duration,
 }
 
 /// The locks of a service whose waiters are reached through a `W`.
@@ -43,7 +46,7 @@ struct Holder {
 #[derive(Debug)]
 struct Waiter<W> {
     owner: OwnerId,
-    ttl: Duration,
+    claim: Claim,
     address: W,
 }
 
@@ -65,17 +68,28 @@ impl<W: Clone> Server<W> {
         address: W,
         mut deliver: impl FnMut(Handoff<W>) -> bool,
     ) -> Reply {
-        let Attempt { key, owner, op, .. } = attempt;
+        let Attempt { key, owner, .. } = attempt;
         self.tombstones.retain(|_, until| *until > now);
-        self.expire(now, key, &mut deliver);
-        match op {
-            Op::Acquire { ttl, .. } => self.acquire(now, key, owner, *ttl, address),
-            Op::Renew { ttl } => self.renew(now, key, owner, *ttl),
-            Op::Release { tombstone } => {
+        if self.holder(key).is_some_and(|holder| holder.ends_at <= now) {
+            self.pass_on(now, key, &mut deliver);
+        }
+        match attempt.op {
+            Op::Acquire { ttl } => self.acquire(now, attempt, ttl, address),
+            Op::Renew { ttl, tokens } => self.renew(now, key, owner, ttl, tokens),
+            Op::Release { queued, tombstone } => {
                 if let Some(life) = tombstone {
-                    self.tombstones.insert(owner.clone(), now + *life);
+                    self.tombstones.insert(owner.clone(), now + life);
                 }
-                self.release(now, key, owner, &mut deliver)
+                if queued && let Some(lock) = self.locks.get_mut(key) {
+                    lock.queue.retain(|waiter| waiter.owner != *owner);
+                }
+                if self
+                    .holder(key)
+                    .is_some_and(|holder| holder.owner == *owner)
+                {
+                    self.pass_on(now, key, &mut deliver);
+                }
+                Reply::Released
             }
         }
     }
@@ -86,14 +100,10 @@ impl<W: Clone> Server<W> {
         self.locks.is_empty()
     }
 
-    fn acquire(
-        &mut self,
-        now: Time,
-        key: &Key,
-        owner: &OwnerId,
-        ttl: Duration,
-        address: W,
-    ) -> Reply {
+    fn acquire(&mut self, now: Time, attempt: &Attempt, ttl: Duration, address: W) -> Reply {
+        let Attempt {
+            key, owner, claim, ..
+        } = attempt;
         if self.tombstones.contains_key(owner) {
             return Reply::Tombstoned;
         }
@@ -104,75 +114,63 @@ impl<W: Clone> Server<W> {
         match &mut lock.holder {
             Some(holder) if holder.owner == *owner => {
                 holder.ends_at = holder.ends_at.max(now + ttl);
-                Reply::Granted {
-                    token: holder.token,
-                }
+                Reply::Granted(Granted {
+                    tokens: holder.token..holder.token + 1,
+                    contended: !lock.queue.is_empty(),
+                })
             }
             Some(holder) => {
                 if !lock.queue.iter().any(|waiter| waiter.owner == *owner) {
                     lock.queue.push_back(Waiter {
                         owner: owner.clone(),
-                        ttl,
+                        claim: *claim,
                         address,
                     });
                 }
                 Reply::Held {
                     ends_in: holder.ends_at.since(now),
-                    queued: true,
                 }
             }
             None => {
-                self.last_token += 1;
-                let token = self.last_token;
+                let tokens = reserve(&mut self.last_token, claim.tokens);
                 lock.holder = Some(Holder {
                     owner: owner.clone(),
-                    token,
+                    token: tokens.start,
                     ends_at: now + ttl,
                 });
-                Reply::Granted { token }
+                Reply::Granted(Granted {
+                    tokens,
+                    contended: false,
+                })
             }
         }
     }
 
-    fn renew(&mut self, now: Time, key: &Key, owner: &OwnerId, ttl: Duration) -> Reply {
-        match self
-            .locks
-            .get_mut(key)
-            .and_then(|lock| lock.holder.as_mut())
-        {
+    fn renew(
+        &mut self,
+        now: Time,
+        key: &Key,
+        owner: &OwnerId,
+        ttl: Duration,
+        tokens: u32,
+    ) -> Reply {
+        let Some(lock) = self.locks.get_mut(key) else {
+            return Reply::Gone;
+        };
+        match &mut lock.holder {
             Some(holder) if holder.owner == *owner => {
                 holder.ends_at = holder.ends_at.max(now + ttl);
-                Reply::Renewed
+                Reply::Renewed(Granted {
+                    tokens: reserve(&mut self.last_token, tokens),
+                    contended: !lock.queue.is_empty(),
+                })
             }
             _ => Reply::Gone,
         }
     }
 
-    fn release(
-        &mut self,
-        now: Time,
-        key: &Key,
-        owner: &OwnerId,
-        deliver: &mut impl FnMut(Handoff<W>) -> bool,
-    ) -> Reply {
-        if let Some(lock) = self.locks.get_mut(key) {
-            lock.queue.retain(|waiter| waiter.owner != *owner);
-            if lock
-                .holder
-                .as_ref()
-                .is_some_and(|holder| holder.owner == *owner)
-            {
-                self.pass_on(now, key, deliver);
-            }
-        }
-        Reply::Released
-    }
-
-    fn expire(&mut self, now: Time, key: &Key, deliver: &mut impl FnMut(Handoff<W>) -> bool) {
-        let holder = self.locks.get(key).and_then(|lock| lock.holder.as_ref());
-        if holder.is_some_and(|holder| holder.ends_at <= now) {
-            self.pass_on(now, key, deliver);
-        }
+    fn holder(&self, key: &Key) -> Option<&Holder> {
+        self.locks.get(key)?.holder.as_ref()
     }
 
     /// Makes the first waiter that can be reached the holder.
@@ -183,27 +181,37 @@ impl<W: Clone> Server<W> {
         lock.holder = None;
         while let Some(Waiter {
             owner,
-            ttl,
+            claim,
             address,
         }) = lock.queue.pop_front()
         {
-            let token = self.last_token + 1;
+            let tokens = reserve(&mut self.last_token, claim.tokens);
+            lock.holder = Some(Holder {
+                owner: owner.clone(),
+                token: tokens.start,
+                ends_at: now + claim.ttl,
+            });
+            let granted = Granted {
+                tokens,
+                contended: !lock.queue.is_empty(),
+            };
             if deliver(Handoff {
                 waiter: address,
-                owner: owner.clone(),
-                token,
+                owner,
+                granted,
+                ttl: claim.ttl,
             }) {
-                self.last_token = token;
-                lock.holder = Some(Holder {
-                    owner,
-                    token,
-                    ends_at: now + ttl,
-                });
                 return;
             }
         }
         self.locks.remove(key);
     }
+}
+
+fn reserve(last_token: &mut u64, tokens: u32) -> Range<u64> {
+    let first = *last_token + 1;
+    *last_token += u64::from(tokens);
+    first..first + u64::from(tokens)
 }
 
 #[cfg(test)]
@@ -214,6 +222,25 @@ mod tests {
     use crate::owner::OwnerIds;
 
     const TTL: Duration = Duration::from_secs(10);
+    const CLAIM: Claim = Claim {
+        ttl: Duration::from_secs(1),
+        tokens: 3,
+    };
+    const LEAVE: Op = Op::Release {
+        queued: true,
+        tombstone: None,
+    };
+    const RELEASE: Op = Op::Release {
+        queued: false,
+        tombstone: None,
+    };
+
+    fn granted(tokens: Range<u64>) -> Reply {
+        Reply::Granted(Granted {
+            tokens,
+            contended: false,
+        })
+    }
 
     struct Fixture {
         server: Server<u8>,
@@ -243,6 +270,8 @@ mod tests {
                 id,
                 key: Key::new("k").unwrap(),
                 owner: Self::owner(n),
+                claim: CLAIM,
+                label: Label::here(),
                 op,
             };
             let delivered = &mut self.delivered;
@@ -256,44 +285,71 @@ mod tests {
         }
 
         fn acquire(&mut self, n: u64) -> Reply {
-            self.execute(
-                n,
-                Op::Acquire {
-                    ttl: TTL,
-                    label: Label::here(),
-                },
-            )
+            self.execute(n, Op::Acquire { ttl: TTL })
         }
     }
 
     #[test]
     fn it_is_fifo_skips_the_dead_and_leaves_nothing() {
         let mut f = Fixture::new();
-        assert_eq!(f.acquire(1), Reply::Granted { token: 101 });
-        assert_eq!(f.acquire(1), Reply::Granted { token: 101 });
+        assert_eq!(f.acquire(1), granted(101..104));
         for waiter in [9, 2, 3] {
-            assert_eq!(
-                f.acquire(waiter),
-                Reply::Held {
-                    ends_in: TTL,
-                    queued: true
-                }
-            );
+            assert_eq!(f.acquire(waiter), Reply::Held { ends_in: TTL });
         }
-        f.execute(3, Op::Release { tombstone: None });
-        f.execute(1, Op::Release { tombstone: None });
+        f.execute(3, LEAVE);
+        f.execute(1, RELEASE);
         assert_eq!(
             f.delivered,
             [Handoff {
                 waiter: 2,
                 owner: Fixture::owner(2),
-                token: 102
+                granted: Granted {
+                    tokens: 107..110,
+                    contended: false
+                },
+                ttl: CLAIM.ttl
             }]
         );
-        f.execute(1, Op::Release { tombstone: None });
-        assert_eq!(f.acquire(2), Reply::Granted { token: 102 });
-        f.execute(2, Op::Release { tombstone: None });
+        f.execute(1, RELEASE);
+        assert_eq!(f.acquire(2), granted(107..108));
+        f.execute(2, RELEASE);
         assert!(f.server.is_idle());
+    }
+
+    #[test]
+    fn a_waiter_that_does_not_claim_costs_the_claim_and_no_more() {
+        let mut f = Fixture::new();
+        f.acquire(1);
+        f.acquire(2);
+        f.acquire(3);
+        f.execute(1, RELEASE);
+        f.now = f.now + CLAIM.ttl;
+        f.acquire(4);
+        assert_eq!(f.delivered.last().unwrap().waiter, 3);
+        assert_eq!(
+            f.execute(
+                2,
+                Op::Renew {
+                    ttl: TTL,
+                    tokens: 0
+                }
+            ),
+            Reply::Gone
+        );
+        let renewed = f.execute(
+            3,
+            Op::Renew {
+                ttl: TTL,
+                tokens: 2,
+            },
+        );
+        assert_eq!(
+            renewed,
+            Reply::Renewed(Granted {
+                tokens: 110..112,
+                contended: true
+            })
+        );
     }
 
     #[test]
@@ -301,14 +357,26 @@ mod tests {
         let mut f = Fixture::new();
         f.acquire(1);
         f.now = f.now + TTL / 2;
-        assert_eq!(
-            f.execute(1, Op::Renew { ttl: TTL / 10 }),
-            Reply::Renewed,
+        let shorter = Op::Renew {
+            ttl: TTL / 10,
+            tokens: 0,
+        };
+        assert!(
+            matches!(f.execute(1, shorter), Reply::Renewed(_)),
             "never ends it sooner"
         );
         f.now = f.now + TTL / 2;
-        assert_eq!(f.execute(1, Op::Renew { ttl: TTL }), Reply::Gone);
-        assert_eq!(f.acquire(2), Reply::Granted { token: 102 });
+        assert_eq!(
+            f.execute(
+                1,
+                Op::Renew {
+                    ttl: TTL,
+                    tokens: 0
+                }
+            ),
+            Reply::Gone
+        );
+        assert_eq!(f.acquire(2), granted(104..107));
     }
 
     #[test]
@@ -317,12 +385,13 @@ mod tests {
         f.execute(
             1,
             Op::Release {
+                queued: true,
                 tombstone: Some(TTL),
             },
         );
         assert_eq!(f.acquire(1), Reply::Tombstoned);
         assert!(f.server.is_idle());
         f.now = f.now + TTL;
-        assert_eq!(f.acquire(1), Reply::Granted { token: 101 });
+        assert_eq!(f.acquire(1), granted(101..104));
     }
 }

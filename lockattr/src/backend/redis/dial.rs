@@ -64,6 +64,7 @@ impl Dialer {
         link: usize,
         generation: u64,
         inbox: &UnboundedSender<Report>,
+        channel: &str,
     ) -> Result<MultiplexedConnection, BackendError> {
         let inbox = inbox.clone();
         let config = AsyncConnectionConfig::new()
@@ -73,6 +74,10 @@ impl Dialer {
             .set_pipeline_buffer_size(1024)
             .set_push_sender(move |push: PushInfo| match push.kind {
                 PushKind::Disconnection => inbox.send(Report::Disconnected { link, generation }),
+                PushKind::Message => match <[Value; 2]>::try_from(push.data) {
+                    Ok([_, message]) => inbox.send(Report::Message { link, message }),
+                    Err(_) => Ok(()),
+                },
                 _ => Ok(()),
             });
         let connecting = async {
@@ -81,13 +86,19 @@ impl Dialer {
                 .get_multiplexed_async_connection_with_config(&config)
                 .await?;
             let role = connection.send_packed_command(&redis::cmd("ROLE")).await;
-            Ok((connection, role))
+            // Last, so that a connection that is used hears of its leases.
+            connection.subscribe(channel).await?;
+            Ok::<_, redis::RedisError>((connection, role))
         };
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(Ok((connection, role))) if !is_replica(role.as_ref().ok()) => Ok(connection),
             Ok(Ok(_)) => Err(BackendError::new(
                 BackendErrorKind::Unavailable,
                 "this server is a replica",
+            )),
+            Ok(Err(error)) if error.code() == Some("NOPERM") => Err(BackendError::new(
+                BackendErrorKind::Refused,
+                format!("{error}; see «rights» in the README"),
             )),
             Ok(Err(error)) => Err(failure::classify(&error).error),
             Err(_) => Err(failure::no_connection(self.connect_timeout)),

@@ -44,6 +44,21 @@ pub(super) fn classify(error: &RedisError) -> Failure {
     }
 }
 
+/// What went wrong for one attempt of a batch, in the server's words.
+pub(super) fn of_attempt(error: &str) -> Failure {
+    let code = error.trim_start_matches('-').split(' ').next();
+    let kind = if code.is_some_and(|code| PASSING.contains(&code)) {
+        BackendErrorKind::Unavailable
+    } else {
+        BackendErrorKind::Refused
+    };
+    Failure {
+        maybe_executed: false,
+        passing: kind != BackendErrorKind::Refused,
+        error: BackendError::new(kind, error.to_owned()),
+    }
+}
+
 pub(super) fn not_sent(error: BackendError) -> Failure {
     Failure {
         maybe_executed: false,
@@ -88,6 +103,11 @@ pub(super) fn silent() -> BackendError {
         BackendErrorKind::Unreachable,
         "the server does not answer; the connection was given up",
     )
+}
+
+/// Whether the server has become a replica.
+pub(super) fn is_replica(failure: &Failure) -> bool {
+    failure.error.to_string().contains("READONLY")
 }
 
 /// Whether the connection is of no more use: it is broken, its bytes make no sense, or its server

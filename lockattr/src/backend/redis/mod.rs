@@ -11,7 +11,7 @@ mod reply;
 mod scripts;
 mod settings_check;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -19,16 +19,19 @@ use std::time::Duration;
 use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::AbortHandle;
 use tracing::{info, warn};
 
-use super::{Attempt, AttemptId, Backend, BackendError, Event, Failure};
+use super::{Attempt, AttemptId, Backend, BackendError, Event, Outcome};
 use crate::Error;
 use crate::clock::Time;
+use crate::owner::OwnerIds;
 use dial::Dialer;
 use names::Names;
 use reply::Question;
 use scripts::Call;
+
+/// The script runs undisturbed, so a batch is bounded: 64 attempts keep the server for some 0.2 ms.
+const LARGEST_BATCH: usize = 64;
 
 #[derive(Debug, Clone)]
 pub(crate) struct RedisSettings {
@@ -45,7 +48,9 @@ pub(crate) struct RedisBackend {
     dialer: Arc<Dialer>,
     names: Names,
     links: Vec<Link>,
+    pool: Arc<str>,
     in_flight: HashMap<AttemptId, InFlight>,
+    done: VecDeque<Event>,
     inbox: UnboundedSender<Report>,
     reports: UnboundedReceiver<Report>,
 }
@@ -53,6 +58,13 @@ pub(crate) struct RedisBackend {
 /// One connection, or the effort to get one.
 struct Link {
     connection: Option<MultiplexedConnection>,
+    /// Where those who wait by this connection are told of their leases.
+    channel: String,
+    /// Attempts to be sent with the next batch.
+    outgoing: Vec<Attempt>,
+    /// What our clock said when a batch was sent, and what the server's said when it ran: the
+    /// second is not before the first.
+    clocks: Option<(Time, u64)>,
     /// Counts the connections, so that reports about older ones are noticed.
     generation: u64,
     /// Dials that failed since the last connection.
@@ -64,19 +76,21 @@ struct Link {
 struct InFlight {
     link: usize,
     sent_at: Time,
-    task: AbortHandle,
 }
 
 /// What the tasks of this backend report.
 enum Report {
     Answered {
-        id: AttemptId,
-        question: Question,
+        link: usize,
+        generation: u64,
+        sent_at: Time,
+        questions: Vec<(AttemptId, Question)>,
         answer: RedisResult<Value>,
     },
-    Failed {
-        id: AttemptId,
-        failure: Failure,
+    /// Something was published for those who wait by this connection.
+    Message {
+        link: usize,
+        message: Value,
     },
     Dialled {
         link: usize,
@@ -94,34 +108,45 @@ impl RedisBackend {
     ///
     /// [`Error::Config`] for a URL that does not parse or a server that is refused under `strict`,
     /// [`Error::Connect`] when the server is not there within the connect timeout.
-    pub(crate) async fn connect(settings: RedisSettings) -> Result<Self, Error> {
+    pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
         let dialer = Arc::new(Dialer::new(&settings)?);
         let failed = |source| Error::Connect {
             place: settings.place.as_str().into(),
             source,
         };
-        tokio::time::timeout(settings.connect_timeout, Self::dial_all(&settings, dialer))
-            .await
-            .unwrap_or_else(|_| Err(failed(failure::no_connection(settings.connect_timeout))))
+        tokio::time::timeout(
+            settings.connect_timeout,
+            Self::dial_all(&settings, dialer, owners),
+        )
+        .await
+        .unwrap_or_else(|_| Err(failed(failure::no_connection(settings.connect_timeout))))
     }
 
-    async fn dial_all(settings: &RedisSettings, dialer: Arc<Dialer>) -> Result<Self, Error> {
+    async fn dial_all(
+        settings: &RedisSettings,
+        dialer: Arc<Dialer>,
+        owners: &OwnerIds,
+    ) -> Result<Self, Error> {
+        let names = Names::new(settings.prefix.clone());
         let (inbox, reports) = unbounded_channel();
         let mut links = Vec::with_capacity(settings.connections);
         for link in 0..settings.connections {
-            let connection =
-                dialer
-                    .dial(link, 0, &inbox)
-                    .await
-                    .map_err(|source| Error::Connect {
-                        place: settings.place.as_str().into(),
-                        source,
-                    })?;
+            let channel = format!("{}{link}", owners.pool());
+            let connection = dialer
+                .dial(link, 0, &inbox, &(names.channels() + &channel))
+                .await
+                .map_err(|source| Error::Connect {
+                    place: settings.place.as_str().into(),
+                    source,
+                })?;
             if link == 0 {
                 settings_check::check(connection.clone(), settings).await?;
             }
             links.push(Link {
                 connection: Some(connection),
+                channel,
+                outgoing: Vec::new(),
+                clocks: None,
                 generation: 0,
                 failures: 0,
                 last_answer: Time::now(),
@@ -133,22 +158,16 @@ impl RedisBackend {
             prefix = settings.prefix,
             "locks are kept on Redis"
         );
-        let names = Names::new(settings.prefix.clone());
         Ok(Self {
+            pool: owners.pool().into(),
             dialer,
             names,
             links,
             in_flight: HashMap::new(),
+            done: VecDeque::new(),
             inbox,
             reports,
         })
-    }
-
-    fn report(&self, report: Report) {
-        assert!(
-            self.inbox.send(report).is_ok(),
-            "the receiver is in this struct"
-        );
     }
 
     /// Gives a connection up, and dials another one.
@@ -165,12 +184,9 @@ impl RedisBackend {
             .collect();
         for id in lost {
             if let Some(attempt) = self.in_flight.remove(&id) {
-                attempt.task.abort();
-                let error = self.links[link].last_error.clone();
-                self.report(Report::Failed {
-                    id,
-                    failure: failure::lost_on_the_way(error),
-                });
+                let error = self.links[attempt.link].last_error.clone();
+                let failed = failure::lost_on_the_way(error);
+                self.done.push_back(Event::Done(id, Err(failed)));
             }
         }
         self.redial(link);
@@ -183,9 +199,10 @@ impl RedisBackend {
             ..
         } = self.links[link];
         let (dialer, inbox) = (Arc::clone(&self.dialer), self.inbox.clone());
+        let channel = self.names.channels() + &self.links[link].channel;
         tokio::spawn(async move {
             tokio::time::sleep(dial::pause(failures)).await;
-            let result = dialer.dial(link, generation, &inbox).await;
+            let result = dialer.dial(link, generation, &inbox, &channel).await;
             // Nobody listens when the pool has ended meanwhile.
             drop(inbox.send(Report::Dialled {
                 link,
@@ -198,20 +215,16 @@ impl RedisBackend {
     fn on_report(&mut self, report: Report) -> Option<Event> {
         match report {
             Report::Answered {
-                id,
-                question,
+                link,
+                generation,
+                sent_at,
+                questions,
                 answer,
             } => {
-                let attempt = self.in_flight.remove(&id)?;
-                let spoilt = answer.as_ref().is_err_and(failure::spoils_the_connection);
-                let outcome = reply::read(question, answer);
-                match &outcome {
-                    Err(failed) if spoilt => self.replace(attempt.link, failed.error.clone()),
-                    _ => self.links[attempt.link].last_answer = Time::now(),
-                }
-                Some(Event::Done(id, outcome))
+                self.on_answer(link, generation, sent_at, &questions, answer);
+                None
             }
-            Report::Failed { id, failure } => Some(Event::Done(id, Err(failure))),
+            Report::Message { link, message } => self.on_message(link, &message),
             Report::Disconnected { link, generation } => {
                 if self.links[link].generation == generation {
                     warn!(link, "connection to Redis lost");
@@ -225,6 +238,106 @@ impl RedisBackend {
                 result,
             } => self.on_dialled(link, generation, result),
         }
+    }
+
+    /// Takes the outcomes apart. They are reported one by one, in order.
+    fn on_answer(
+        &mut self,
+        link: usize,
+        generation: u64,
+        sent_at: Time,
+        questions: &[(AttemptId, Question)],
+        answer: RedisResult<Value>,
+    ) {
+        let is_current = self.links[link].generation == generation;
+        let outcomes = match answer {
+            Ok(answer) => match reply::read_batch(questions.iter().map(|(_, q)| *q), &answer) {
+                Some((time, outcomes)) => {
+                    if is_current {
+                        self.links[link].last_answer = Time::now();
+                        self.links[link].clocks = Some((sent_at, time));
+                    }
+                    outcomes
+                }
+                None => questions
+                    .iter()
+                    .map(|_| Err(failure::malformed()))
+                    .collect(),
+            },
+            Err(error) => {
+                let failed = failure::classify(&error);
+                if is_current && failure::spoils_the_connection(&error) {
+                    self.replace(link, failed.error.clone());
+                } else if is_current {
+                    self.links[link].last_answer = Time::now();
+                }
+                questions.iter().map(|_| Err(failed.clone())).collect()
+            }
+        };
+        // A server that has become a replica says so for each attempt.
+        let spoilt = outcomes.iter().find_map(|outcome: &Outcome| {
+            let failed = outcome.as_ref().err()?;
+            failure::is_replica(failed).then(|| failed.error.clone())
+        });
+        for ((id, _), outcome) in questions.iter().zip(outcomes) {
+            if self.in_flight.remove(id).is_some() {
+                self.done.push_back(Event::Done(*id, outcome));
+            }
+        }
+        if let Some(error) = spoilt.filter(|_| is_current) {
+            self.replace(link, error);
+        }
+    }
+
+    fn on_message(&mut self, link: usize, message: &Value) -> Option<Event> {
+        let Some(handoff) = reply::read_handoff(message, &self.pool) else {
+            warn!(
+                link,
+                "a message that makes no sense on the channel of this pool"
+            );
+            return None;
+        };
+        let since = since(self.links[link].clocks?, handoff.at);
+        Some(Event::Granted {
+            acquisition: handoff.acquisition,
+            generation: handoff.generation,
+            granted: handoff.granted,
+            since,
+            ttl: handoff.ttl,
+        })
+    }
+
+    fn send(&mut self, link: usize, attempts: Vec<Attempt>) {
+        let to = &self.links[link];
+        let Some(mut connection) = to.connection.clone() else {
+            for attempt in attempts {
+                let failed = failure::not_sent(self.links[link].last_error.clone());
+                self.done.push_back(Event::Done(attempt.id, Err(failed)));
+            }
+            return;
+        };
+        let (generation, sent_at) = (to.generation, Time::now());
+        let mut call = Call::new(self.names.channels());
+        let mut questions = Vec::with_capacity(attempts.len());
+        for attempt in attempts {
+            let bucket = names::bucket(&attempt.key);
+            call.push(&self.names, bucket, &attempt, &to.channel);
+            questions.push((attempt.id, Question::of(&attempt.op)));
+            self.in_flight
+                .insert(attempt.id, InFlight { link, sent_at });
+        }
+        let inbox = self.inbox.clone();
+        tokio::spawn(async move {
+            let answer = call.invoke(&mut connection).await;
+            // Nobody listens when the pool has ended meanwhile.
+            drop(inbox.send(Report::Answered {
+                link,
+                generation,
+                sent_at,
+                questions,
+                answer,
+            }));
+        });
     }
 
     fn on_dialled(
@@ -256,43 +369,47 @@ impl RedisBackend {
     }
 }
 
+/// When, on our clock, the server's clock showed `at`, or earlier: the server's time that has passed
+/// since a moment known on both clocks, less 1 % of it for what they may drift apart. Never later
+/// than now, whatever the server's clock did.
+fn since((sent_at, then): (Time, u64), at: u64) -> Time {
+    let micros = if at >= then {
+        let passed = at - then;
+        sent_at + Duration::from_micros(passed - passed / 100)
+    } else {
+        Time::from_nanos(
+            sent_at
+                .as_nanos()
+                .saturating_sub((then - at).saturating_mul(1000)),
+        )
+    };
+    micros.min(Time::now())
+}
+
 impl Backend for RedisBackend {
     fn submit(&mut self, attempt: Attempt) {
-        let Attempt { id, key, owner, op } = attempt;
         // One key always takes the same connection: its attempts stay in order.
-        let bucket = names::bucket(&key);
-        let link = usize::from(bucket) % self.links.len();
-        let Some(mut connection) = self.links[link].connection.clone() else {
-            let error = self.links[link].last_error.clone();
-            return self.report(Report::Failed {
-                id,
-                failure: failure::not_sent(error),
-            });
-        };
-        let question = Question::of(&op);
-        let call = Call::new(&self.names, bucket, &key, &owner, &op);
-        let inbox = self.inbox.clone();
-        let task = tokio::spawn(async move {
-            let answer = call.invoke(&mut connection).await;
-            // Nobody listens when the pool has ended meanwhile.
-            drop(inbox.send(Report::Answered {
-                id,
-                question,
-                answer,
-            }));
-        });
-        self.in_flight.insert(
-            id,
-            InFlight {
-                link,
-                sent_at: Time::now(),
-                task: task.abort_handle(),
-            },
-        );
+        let link = usize::from(names::bucket(&attempt.key)) % self.links.len();
+        self.links[link].outgoing.push(attempt);
+        if self.links[link].outgoing.len() == LARGEST_BATCH {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        for link in 0..self.links.len() {
+            let attempts = std::mem::take(&mut self.links[link].outgoing);
+            if !attempts.is_empty() {
+                self.send(link, attempts);
+            }
+        }
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
+            if let Some(event) = self.done.pop_front() {
+                return Poll::Ready(event);
+            }
             let report = ready!(self.reports.poll_recv(cx)).expect("a sender is in this struct");
             if let Some(event) = self.on_report(report) {
                 return Poll::Ready(event);
@@ -306,7 +423,6 @@ impl Backend for RedisBackend {
         let Some(attempt) = self.in_flight.remove(&id) else {
             return;
         };
-        attempt.task.abort();
         let link = &self.links[attempt.link];
         if link.connection.is_some() && link.last_answer < attempt.sent_at {
             warn!(link = attempt.link, "Redis does not answer; dialling anew");

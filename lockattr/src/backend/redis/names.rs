@@ -3,7 +3,9 @@
 //! ```text
 //! <prefix>:{<bucket>}:<key>            the lock
 //! <prefix>:{<bucket>}#fence            the last fencing token of the bucket
+//! <prefix>:{<bucket>}#queue:<key>      those who wait for the lock
 //! <prefix>:{<bucket>}#tomb:<owner id>  a tombstone
+//! <prefix>:wake:<pool>                 the channel of a connection that waiters are told on
 //! ```
 //!
 //! The bucket in braces comes first, so all names of a script lie in one cluster slot, and no key
@@ -31,6 +33,15 @@ impl Names {
 
     pub(super) fn fence(&self, bucket: u16) -> String {
         format!("{}:{{{bucket:03x}}}#fence", self.prefix)
+    }
+
+    pub(super) fn queue(&self, bucket: u16, key: &Key) -> String {
+        format!("{}:{{{bucket:03x}}}#queue:{key}", self.prefix)
+    }
+
+    /// What the name of every channel begins with.
+    pub(super) fn channels(&self) -> String {
+        format!("{}:wake:", self.prefix)
     }
 
     pub(super) fn tombstone(&self, bucket: u16, owner: &OwnerId) -> String {
@@ -72,6 +83,9 @@ mod tests {
         assert_eq!(lock("order:42"), "shop:{1f3}:order:42");
         assert_eq!(lock("a:{b}"), "shop:{144}:a:{b}");
         assert_eq!(names.fence(5), "shop:{005}#fence");
+        let key = Key::new("order:42").unwrap();
+        assert_eq!(names.queue(5, &key), "shop:{005}#queue:order:42");
+        assert_eq!(names.channels(), "shop:wake:");
         let owner = OwnerIds::from_bits([1; 16]).first(255);
         assert_eq!(
             names.tombstone(5, &owner),

@@ -1,11 +1,11 @@
-//! What the answers of the scripts mean. Whatever else comes is an error, never a lease.
+//! What the answers of the script mean. Whatever else comes is an error, never a lease.
 
 use std::time::Duration;
 
-use redis::{RedisResult, Value};
+use redis::Value;
 
 use super::failure;
-use crate::backend::{Op, Outcome, Reply};
+use crate::backend::{Granted, Op, Outcome, Reply};
 
 /// What was asked, as far as it matters for reading the answer.
 #[derive(Debug, Clone, Copy)]
@@ -25,37 +25,103 @@ impl Question {
     }
 }
 
-pub(super) fn read(question: Question, answer: RedisResult<Value>) -> Outcome {
-    let answer = answer.map_err(|error| failure::classify(&error))?;
-    let reply = match (question, &answer) {
-        (Question::Acquire, Value::Array(parts)) => read_acquire(parts),
-        (Question::Renew, Value::Int(1)) => Some(Reply::Renewed),
-        (Question::Renew, Value::Int(0)) => Some(Reply::Gone),
-        (Question::Release, Value::Int(0 | 1)) => Some(Reply::Released),
-        _ => None,
+/// A lease that was handed to a waiter.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Handoff {
+    pub(super) acquisition: u64,
+    pub(super) generation: u32,
+    pub(super) granted: Granted,
+    pub(super) ttl: Duration,
+    /// On the server's clock, in microseconds.
+    pub(super) at: u64,
+}
+
+/// The server's time in microseconds, and the outcome of each attempt.
+pub(super) fn read_batch(
+    questions: impl ExactSizeIterator<Item = Question>,
+    answer: &Value,
+) -> Option<(u64, Vec<Outcome>)> {
+    let Value::Array(parts) = answer else {
+        return None;
+    };
+    let (time, answers) = parts.split_first()?;
+    if answers.len() != questions.len() {
+        return None;
+    }
+    let outcomes = questions
+        .zip(answers)
+        .map(|(question, answer)| read(question, answer));
+    Some((text(time)?.parse().ok()?, outcomes.collect()))
+}
+
+fn read(question: Question, answer: &Value) -> Outcome {
+    let answer = text(answer).ok_or_else(failure::malformed)?;
+    let rest = |prefix| answer.strip_prefix(prefix);
+    if let Some(error) = rest('e') {
+        return Err(failure::of_attempt(error));
+    }
+    let reply = match question {
+        Question::Acquire => match (answer, rest('g'), rest('h')) {
+            ("t", ..) => Some(Reply::Tombstoned),
+            (_, Some(granted), _) => read_granted(granted, 1).map(Reply::Granted),
+            (_, _, Some(left)) => read_left(left).map(|ends_in| Reply::Held { ends_in }),
+            _ => None,
+        },
+        Question::Renew => match (answer, rest('g')) {
+            ("n", _) => Some(Reply::Gone),
+            (_, Some(granted)) => read_granted(granted, 0).map(Reply::Renewed),
+            _ => None,
+        },
+        Question::Release => (answer == "d").then_some(Reply::Released),
     };
     reply.ok_or_else(failure::malformed)
 }
 
-fn read_acquire(parts: &[Value]) -> Option<Reply> {
-    let [Value::Int(code), Value::BulkString(text)] = parts else {
-        return None;
-    };
-    let number = || std::str::from_utf8(text).ok()?.parse::<i64>().ok();
-    match code {
-        1 => {
-            let token = u64::try_from(number()?).ok().filter(|token| *token > 0)?;
-            Some(Reply::Granted { token })
-        }
-        0 => {
-            // A key without a ttl is none of ours; it is held for ever, as far as we know.
-            let ends_in = u64::try_from(number()?).map_or(Duration::MAX, Duration::from_millis);
-            Some(Reply::Held {
-                ends_in,
-                queued: false,
-            })
-        }
-        -1 => Some(Reply::Tombstoned),
+/// A key without a ttl is none of ours; it is held for ever, as far as we know.
+fn read_left(text: &str) -> Option<Duration> {
+    let left: i64 = text.parse().ok()?;
+    Some(u64::try_from(left).map_or(Duration::MAX, Duration::from_millis))
+}
+
+fn read_granted(text: &str, at_least: u64) -> Option<Granted> {
+    let mut parts = text.split(':');
+    let first: u64 = number(parts.next()?)?;
+    let count: u64 = number(parts.next()?)?;
+    let contended = number(parts.next()?)? > 0;
+    let is_sound = parts.next().is_none() && count >= at_least && (count == 0 || first > 0);
+    is_sound.then_some(Granted {
+        tokens: first..first.checked_add(count)?,
+        contended,
+    })
+}
+
+/// The message that tells a waiter of its lease; `pool` is what our owner ids begin with.
+pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
+    let (owner, rest) = text(message)?.split_once(':')?;
+    let (acquisition, generation) = owner
+        .strip_prefix(pool)?
+        .strip_prefix('-')?
+        .split_once('-')?;
+    let (rest, at) = rest.rsplit_once(':')?;
+    let (granted, ttl) = rest.rsplit_once(':')?;
+    Some(Handoff {
+        acquisition: u64::from_str_radix(acquisition, 16).ok()?,
+        generation: u32::from_str_radix(generation, 16).ok()?,
+        granted: read_granted(granted, 1)?,
+        ttl: Duration::from_millis(number(ttl)?),
+        at: number(at)?,
+    })
+}
+
+/// Digits and nothing else: `parse` would take a sign too.
+fn number(text: &str) -> Option<u64> {
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
+    is_plain.then(|| text.parse().ok()).flatten()
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(text) => std::str::from_utf8(text).ok(),
         _ => None,
     }
 }
@@ -65,61 +131,73 @@ mod tests {
     use super::*;
     use crate::backend::BackendErrorKind;
 
-    fn pair(code: i64, text: &str) -> Value {
-        Value::Array(vec![
-            Value::Int(code),
-            Value::BulkString(text.as_bytes().to_vec()),
-        ])
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn granted(tokens: std::ops::Range<u64>, contended: bool) -> Granted {
+        Granted { tokens, contended }
     }
 
     #[test]
     fn answers_are_read() {
-        let acquire = |value| read(Question::Acquire, Ok(value)).unwrap();
+        let acquire = |text| read(Question::Acquire, &bulk(text)).unwrap();
         assert_eq!(
-            acquire(pair(1, "1764000000000007")),
-            Reply::Granted {
-                token: 1_764_000_000_000_007
-            }
+            acquire("g1764000000000007:3:1"),
+            Reply::Granted(granted(1_764_000_000_000_007..1_764_000_000_000_010, true))
         );
         let ends_in = Duration::from_millis(1500);
-        assert_eq!(
-            acquire(pair(0, "1500")),
-            Reply::Held {
-                ends_in,
-                queued: false
-            }
-        );
-        assert_eq!(
-            acquire(pair(0, "-1")),
-            Reply::Held {
-                ends_in: Duration::MAX,
-                queued: false
-            }
-        );
-        assert_eq!(acquire(pair(-1, "")), Reply::Tombstoned);
+        assert_eq!(acquire("h1500"), Reply::Held { ends_in });
+        let ends_in = Duration::MAX;
+        assert_eq!(acquire("h-1"), Reply::Held { ends_in });
+        assert_eq!(acquire("t"), Reply::Tombstoned);
+        let renew = |text| read(Question::Renew, &bulk(text)).unwrap();
+        assert_eq!(renew("g0:0:0"), Reply::Renewed(granted(0..0, false)));
+        assert_eq!(renew("n"), Reply::Gone);
+        let out_of_memory = read(Question::Acquire, &bulk("eOOM command not allowed")).unwrap_err();
+        assert!(out_of_memory.passing && !out_of_memory.maybe_executed);
+    }
+
+    #[test]
+    fn a_handoff_is_read_by_its_own_pool_only() {
+        let message = bulk("ab12-1f-0:70:2:1:400:1764000000000000");
+        let handoff = read_handoff(&message, "ab12").unwrap();
+        assert_eq!((handoff.acquisition, handoff.generation), (31, 0));
+        assert_eq!(handoff.granted, granted(70..72, true));
+        assert_eq!(handoff.ttl, Duration::from_millis(400));
+        assert_eq!(handoff.at, 1_764_000_000_000_000);
+        assert_eq!(read_handoff(&message, "ab1"), None);
+        assert_eq!(read_handoff(&bulk("ab12-1f-0:70:0:1:400:1"), "ab12"), None);
+        assert_eq!(read_handoff(&bulk("ab12-1f-0"), "ab12"), None);
     }
 
     #[test]
     fn nonsense_is_never_a_lease() {
-        for value in [
-            pair(1, ""),
-            pair(1, "-5"),
-            pair(1, "0"),
-            pair(1, "1.764e+15"),
-            pair(1, "99999999999999999999"),
-            pair(2, "1"),
-            Value::Int(1),
-            Value::Nil,
-            Value::Okay,
-            Value::Array(vec![Value::Int(1)]),
-            Value::Array(vec![Value::Int(1), Value::Int(1)]),
-            Value::SimpleString("OK".to_owned()),
+        for text in [
+            "",
+            "g",
+            "g:1:0",
+            "g-5:1:0",
+            "g0:1:0",
+            "g5:0:0",
+            "g5:1",
+            "g5:1:0:0",
+            "g1.7e+15:1:0",
+            "g99999999999999999999:1:0",
+            "g18446744073709551615:9:0",
+            "g+5:1:0",
+            "d",
+            "x1",
         ] {
-            let failure = read(Question::Acquire, Ok(value)).unwrap_err();
-            assert_eq!(failure.error.kind(), BackendErrorKind::Malformed);
+            let failure = read(Question::Acquire, &bulk(text)).unwrap_err();
+            assert_eq!(failure.error.kind(), BackendErrorKind::Malformed, "{text}");
             assert!(failure.maybe_executed);
         }
-        assert!(read(Question::Renew, Ok(Value::Int(2))).is_err());
-        assert!(read(Question::Release, Ok(Value::Okay)).is_err());
+        for value in [Value::Nil, Value::Okay, Value::Int(1)] {
+            assert!(read(Question::Acquire, &value).is_err());
+            assert!(read_batch([Question::Release].into_iter(), &value).is_none());
+        }
+        assert!(read(Question::Renew, &bulk("d")).is_err());
+        assert!(read(Question::Release, &bulk("n")).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The scripts, and how an attempt becomes a call of one.
+//! The script, and how attempts become a call of it.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -8,9 +8,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
 
 use super::names::Names;
-use crate::backend::Op;
-use crate::key::Key;
-use crate::owner::OwnerId;
+use crate::backend::{Attempt, Op};
 
 struct Script {
     text: &'static str,
@@ -26,11 +24,7 @@ impl Script {
     }
 }
 
-static ACQUIRE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/acquire.lua")));
-static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/renew.lua")));
-static RELEASE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/release.lua")));
-static RELEASE_UNCERTAIN: LazyLock<Script> =
-    LazyLock::new(|| Script::new(include_str!("lua/release_uncertain.lua")));
+static BATCH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/batch.lua")));
 
 /// Host and process, as they stand in the value of a lock.
 static PLACE: LazyLock<String> = LazyLock::new(|| {
@@ -41,43 +35,65 @@ static PLACE: LazyLock<String> = LazyLock::new(|| {
     format!("{}/{}", host.trim(), process::id())
 });
 
-/// One call of a script.
+/// How long the queue of a key stands when none of its waiters is heard of any longer.
+const QUEUE_LIFE: Duration = Duration::from_secs(60);
+
+/// One call of the script, for several attempts.
 pub(super) struct Call {
-    script: &'static Script,
     keys: Vec<String>,
     args: Vec<String>,
 }
 
 impl Call {
-    pub(super) fn new(names: &Names, bucket: u16, key: &Key, owner: &OwnerId, op: &Op) -> Self {
-        let lock = names.lock(bucket, key);
-        let (script, keys, args) = match op {
-            Op::Acquire { ttl, label } => {
-                let keys = vec![lock, names.fence(bucket), names.tombstone(bucket, owner)];
-                (
-                    &ACQUIRE,
-                    keys,
-                    vec![
-                        owner.to_string(),
-                        millis(*ttl),
-                        format!("{} {label}", *PLACE),
-                    ],
-                )
-            }
-            Op::Renew { ttl } => (&RENEW, vec![lock], vec![owner.to_string(), millis(*ttl)]),
-            Op::Release { tombstone: None } => (&RELEASE, vec![lock], vec![owner.to_string()]),
-            Op::Release {
-                tombstone: Some(life),
-            } => {
-                let keys = vec![lock, names.tombstone(bucket, owner)];
-                (
-                    &RELEASE_UNCERTAIN,
-                    keys,
-                    vec![owner.to_string(), millis(*life)],
-                )
-            }
+    /// `channels` is what the names of the channels begin with.
+    pub(super) fn new(channels: String) -> Self {
+        Self {
+            keys: Vec::new(),
+            args: vec![channels],
+        }
+    }
+
+    /// `channel` is where this waiter is told of a lease.
+    pub(super) fn push(&mut self, names: &Names, bucket: u16, attempt: &Attempt, channel: &str) {
+        let Attempt {
+            key, owner, claim, ..
+        } = attempt;
+        let id = owner.to_string();
+        let who = format!("{} {}", *PLACE, attempt.label);
+        let entry = || {
+            let (ttl, tokens) = (millis(claim.ttl), claim.tokens);
+            format!("{id}:{ttl}:{tokens}:{channel}:{who}")
         };
-        Self { script, keys, args }
+        self.keys.extend([
+            names.lock(bucket, key),
+            names.fence(bucket),
+            names.queue(bucket, key),
+        ]);
+        match attempt.op {
+            Op::Acquire { ttl } => {
+                self.keys.push(names.tombstone(bucket, owner));
+                let (entry, tokens) = (entry(), claim.tokens.to_string());
+                self.args.extend([
+                    "a".to_owned(),
+                    id,
+                    entry,
+                    millis(ttl),
+                    tokens,
+                    millis(QUEUE_LIFE),
+                    who,
+                ]);
+            }
+            Op::Renew { ttl, tokens } => {
+                self.args
+                    .extend(["n".to_owned(), id, millis(ttl), tokens.to_string()]);
+            }
+            Op::Release { queued, tombstone } => {
+                self.keys.push(names.tombstone(bucket, owner));
+                let entry = if queued { entry() } else { String::new() };
+                let life = tombstone.map_or_else(|| "0".to_owned(), millis);
+                self.args.extend(["r".to_owned(), id, entry, life]);
+            }
+        }
     }
 
     /// By its hash, and by its text where the server does not know it yet: one more round trip
@@ -86,9 +102,9 @@ impl Call {
         &self,
         connection: &mut MultiplexedConnection,
     ) -> RedisResult<Value> {
-        match self.send(connection, "EVALSHA", &self.script.sha1).await {
+        match self.send(connection, "EVALSHA", &BATCH.sha1).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.send(connection, "EVAL", self.script.text).await
+                self.send(connection, "EVAL", BATCH.text).await
             }
             answer => answer,
         }

@@ -3,39 +3,18 @@
 use std::time::Duration;
 
 use super::{Acquisition, Notice, Phase, Step};
-use crate::backend::{BackendError, BackendErrorKind, Failure, Outcome, Reply};
+use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, Outcome, Reply};
 use crate::clock::Time;
 use crate::spec::Wait;
 use crate::{Error, timing};
 
-/// Pauses between two tries for a key that is held, where the service keeps no queue.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(100);
 /// Pauses after a failure of the service.
 const FIRST_FAILURE_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_FAILURE_PAUSE: Duration = Duration::from_millis(500);
-/// How often a queued waiter asks again, in case a handoff went astray.
-const RECHECK: Duration = Duration::from_secs(1);
 /// Past the end of the present lease, so that the server sees it ended too.
 const AFTER_THE_END: Duration = Duration::from_millis(1);
 
 impl Acquisition {
-    /// It is this acquisition's turn in its pool.
-    pub(in super::super) fn start(&mut self, step: &mut Step<'_>) {
-        if self.phase == Phase::Parked {
-            self.last_failure = None;
-            if self.terms.wait == Wait::For(Duration::ZERO) {
-                self.wait_until = step.now;
-            }
-            self.enter(Phase::Asking, Some(step.now));
-        }
-    }
-
-    /// Lets one that tries once wait for the release ahead of it, which is already on its way.
-    pub(in super::super) fn outwait_release(&mut self) {
-        self.wait_until = self.wait_until.max(self.asked_at + self.patience());
-    }
-
     /// Ask again now, if waiting.
     pub(in super::super) fn nudge(&mut self, now: Time) {
         if self.phase == Phase::Asking && self.in_flight.is_none() {
@@ -47,24 +26,28 @@ impl Acquisition {
     pub(in super::super) fn on_handoff(
         &mut self,
         generation: u32,
-        token: u64,
+        granted: Granted,
         since: Time,
+        ttl: Duration,
         step: &mut Step<'_>,
     ) {
         if self.phase == Phase::Asking && self.owner.generation == generation {
             // The reply to an ask on its way will not be waited for.
             self.uncertain |= self.in_flight.take().is_some();
-            self.on_granted(since, token, step);
+            self.on_granted(granted, since, ttl, step);
         }
     }
 
     pub(super) fn on_answer(&mut self, sent_at: Time, outcome: Outcome, step: &mut Step<'_>) {
         match outcome {
-            Ok(Reply::Granted { token }) => self.on_granted(sent_at, token, step),
-            Ok(Reply::Held { ends_in, queued }) => self.on_held(ends_in, queued, step),
+            Ok(Reply::Granted(granted)) => {
+                self.on_granted(granted, sent_at, self.terms.ttl, step);
+            }
+            Ok(Reply::Held { ends_in }) => self.on_held(ends_in, step),
             Ok(Reply::Tombstoned) if self.wanted => {
                 self.owner = self.owner.renamed();
                 self.uncertain = false;
+                self.queued = false;
                 self.send_at = Some(step.now);
             }
             Ok(Reply::Tombstoned) => self.finish(Notice::Withdrawn, step),
@@ -73,16 +56,17 @@ impl Acquisition {
         }
     }
 
-    fn on_granted(&mut self, sent_at: Time, token: u64, step: &mut Step<'_>) {
+    fn on_granted(&mut self, granted: Granted, since: Time, ttl: Duration, step: &mut Step<'_>) {
         self.queued = false;
         self.last_failure = None;
-        self.last_sent = self.last_sent.max(sent_at);
-        let valid_until = timing::validity_end(sent_at, self.terms.ttl);
+        self.last_sent = self.last_sent.max(since);
+        self.lasts = ttl;
+        let valid_until = timing::validity_end(since, ttl);
         if !self.wanted {
             self.release(step.now);
-        } else if timing::worth_having(valid_until, step.now, self.terms.ttl) {
-            self.hold(token, sent_at, valid_until, step);
-        } else if step.now >= self.wait_until {
+        } else if timing::worth_having(valid_until, step.now, ttl) {
+            self.hold(granted, since, valid_until, step);
+        } else if self.tries_once() {
             self.last_failure = Some(too_late());
             self.fail(step);
             self.release(step.now);
@@ -91,29 +75,19 @@ impl Acquisition {
         }
     }
 
-    fn on_held(&mut self, ends_in: Duration, queued: bool, step: &mut Step<'_>) {
-        self.queued = queued;
+    fn on_held(&mut self, ends_in: Duration, step: &mut Step<'_>) {
+        self.queued = true;
         self.last_failure = None;
         self.held_until = Some(step.now + ends_in);
         if !self.wanted {
             return self.stop_asking(step);
         }
-        if step.now >= self.wait_until {
+        if self.tries_once() {
             return self.give_up(step);
         }
-        self.tell_waiting(step);
-        let free = ends_in.saturating_add(AFTER_THE_END);
-        let pause = if queued {
-            free.min(RECHECK)
-        } else {
-            free.min(timing::backoff(
-                self.rounds,
-                FIRST_PAUSE,
-                LONGEST_PAUSE,
-                step.jitter,
-            ))
-        };
-        self.rounds += 1;
+        self.tell(step, Notice::Waiting { ends_in });
+        self.rounds = 0;
+        let pause = ends_in.saturating_add(AFTER_THE_END).min(step.recheck);
         self.send_at = Some(step.now + pause);
     }
 
@@ -123,8 +97,11 @@ impl Acquisition {
         if !self.wanted {
             return self.stop_asking(step);
         }
-        if !failure.passing || step.now >= self.wait_until {
+        if !failure.passing || self.tries_once() {
             return self.give_up(step);
+        }
+        if let Some(error) = self.last_failure.clone() {
+            self.tell(step, Notice::Trouble(error));
         }
         let pause = timing::backoff(
             self.rounds,
@@ -142,6 +119,7 @@ impl Acquisition {
             Ok(_) => {
                 self.owner = self.owner.renamed();
                 self.uncertain = false;
+                self.queued = false;
                 self.enter(Phase::Asking, Some(step.now));
             }
             Err(failure) => {
@@ -152,24 +130,18 @@ impl Acquisition {
         }
     }
 
-    /// The wait is over before the late grant is given back: the caller need not wait for that.
-    pub(super) fn give_up_returning(&mut self, step: &mut Step<'_>) {
-        self.last_failure = Some(too_late());
-        self.fail(step);
-        self.go_on_releasing();
+    /// When one that tries once gives up, unless an answer is on its way: to try once means to
+    /// send once, however busy the pool is.
+    pub(super) fn give_up_at(&self) -> Time {
+        if self.tries_once() && self.in_flight.is_none() {
+            self.asked_at + self.patience()
+        } else {
+            Time::NEVER
+        }
     }
 
-    /// When an acquisition without a lease gives up, unless an answer is on its way.
-    pub(super) fn give_up_at(&self) -> Time {
-        match self.phase {
-            // To try once means to send once, however busy the pool is.
-            Phase::Asking if self.number == 0 => match self.terms.wait {
-                Wait::For(wait) => self.asked_at + wait + self.patience(),
-                Wait::Forever => Time::NEVER,
-            },
-            _ if self.in_flight.is_some() => Time::NEVER,
-            _ => self.wait_until,
-        }
+    fn tries_once(&self) -> bool {
+        self.terms.wait == Wait::For(Duration::ZERO)
     }
 
     pub(in super::super) fn give_up(&mut self, step: &mut Step<'_>) {
@@ -216,31 +188,6 @@ impl Acquisition {
         if self.wanted {
             self.wanted = false;
             self.tell(step, Notice::Failed(error));
-        }
-    }
-
-    /// Remembers why the acquisition ahead in the local queue is not getting on.
-    pub(in super::super) fn blame(
-        &mut self,
-        failure: Option<BackendError>,
-        held_until: Option<Time>,
-    ) {
-        self.last_failure = failure;
-        self.held_until = held_until;
-    }
-
-    /// The first time that it has to wait.
-    pub(in super::super) fn tell_waiting(&mut self, step: &mut Step<'_>) {
-        if !std::mem::replace(&mut self.has_waited, true) {
-            let ends_in = self.held_until.map(|end| end.since(step.now));
-            self.tell(step, Notice::Waiting { ends_in });
-        }
-    }
-
-    pub(in super::super) fn held_until(&self) -> Option<Time> {
-        match self.phase {
-            Phase::Held { valid_until, .. } => Some(valid_until),
-            _ => self.held_until,
         }
     }
 }

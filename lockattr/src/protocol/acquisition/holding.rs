@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use super::asking::malformed;
 use super::{Acquisition, Notice, Phase, Step};
-use crate::backend::{Failure, Outcome, Reply};
+use crate::backend::{Failure, Granted, Outcome, Reply};
 use crate::clock::Time;
 use crate::{Error, LossReason, timing};
 
 impl Acquisition {
     pub(super) fn hold(
         &mut self,
-        token: u64,
-        sent_at: Time,
+        granted: Granted,
+        since: Time,
         valid_until: Time,
         step: &mut Step<'_>,
     ) {
@@ -21,7 +21,7 @@ impl Acquisition {
             .max_hold
             .map_or(Time::NEVER, |most| step.now + most);
         let valid_until = valid_until.min(hold_until);
-        self.token = token;
+        self.token = granted.tokens.start;
         self.enter(
             Phase::Held {
                 valid_until,
@@ -29,8 +29,14 @@ impl Acquisition {
             },
             None,
         );
-        self.schedule_renewal(sent_at);
-        self.tell(step, Notice::Acquired { token, valid_until });
+        self.schedule_renewal(since);
+        self.tell(
+            step,
+            Notice::Acquired {
+                granted,
+                valid_until,
+            },
+        );
     }
 
     fn schedule_renewal(&mut self, sent_at: Time) {
@@ -42,20 +48,34 @@ impl Acquisition {
         else {
             return;
         };
-        let goes_on = self.terms.renew && valid_until < hold_until;
-        self.send_at = goes_on.then(|| timing::renewal_due(sent_at, self.terms.ttl));
+        let goes_on = self.must_renew() && valid_until < hold_until;
+        self.send_at = goes_on.then(|| timing::renewal_due(sent_at, self.lasts));
+    }
+
+    /// A lease that was handed over lasts for the claim only, until it is renewed for the first
+    /// time.
+    fn must_renew(&self) -> bool {
+        self.terms.renew || self.lasts < self.terms.ttl
+    }
+
+    /// More tokens are wanted, for local holders to come.
+    pub(in super::super) fn refill(&mut self, tokens: u32, now: Time) {
+        if let Phase::Held { .. } = self.phase {
+            self.wants_tokens = tokens;
+            self.send_at = Some(now);
+        }
     }
 
     pub(super) fn on_renewal(&mut self, sent_at: Time, outcome: Outcome, step: &mut Step<'_>) {
         match outcome {
-            Ok(Reply::Renewed) => self.on_renewed(sent_at, step),
+            Ok(Reply::Renewed(granted)) => self.on_renewed(granted, sent_at, step),
             Ok(Reply::Gone) => self.lose(LossReason::Gone, step),
             Ok(reply) => self.on_renewal_failure(malformed(&reply), step),
             Err(failure) => self.on_renewal_failure(failure, step),
         }
     }
 
-    fn on_renewed(&mut self, sent_at: Time, step: &mut Step<'_>) {
+    fn on_renewed(&mut self, granted: Granted, sent_at: Time, step: &mut Step<'_>) {
         let Phase::Held {
             valid_until,
             hold_until,
@@ -64,12 +84,23 @@ impl Acquisition {
         else {
             return;
         };
+        self.lasts = self.terms.ttl;
         let end = timing::validity_end(sent_at, self.terms.ttl).min(*hold_until);
         *valid_until = end.max(*valid_until);
         let valid_until = *valid_until;
         self.rounds = 0;
         self.schedule_renewal(sent_at);
-        self.tell(step, Notice::Renewed { valid_until });
+        // Asked for after this attempt was sent.
+        if self.wants_tokens > 0 {
+            self.send_at = Some(step.now);
+        }
+        self.tell(
+            step,
+            Notice::Renewed {
+                granted,
+                valid_until,
+            },
+        );
         self.answer_extend(Ok(()), step);
     }
 
@@ -85,8 +116,8 @@ impl Acquisition {
             step,
         );
         self.rounds += 1;
-        let goes_on = self.terms.renew;
-        self.send_at = goes_on.then(|| step.now + timing::renewal_retry(self.terms.ttl));
+        let pause = timing::renewal_retry(self.lasts);
+        self.send_at = self.must_renew().then(|| step.now + pause);
     }
 
     /// Renews now, for `ttl` from now on.

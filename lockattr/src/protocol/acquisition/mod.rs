@@ -1,10 +1,10 @@
 //! The life of one acquisition.
 //!
 //! ```text
-//!  Parked ─▶ Asking ─▶ Held ─▶ Releasing ─▶ Done
-//!              │ ▲       └─▶ Lost ──▲
-//!              ▼ │                  │
-//!            Returning ─────────────┘
+//!  Asking ─▶ Held ─▶ Releasing ─▶ Done
+//!    │ ▲       └─▶ Lost ──▲
+//!    ▼ │                  │
+//!  Returning ─────────────┘
 //! ```
 //!
 //! At most one attempt is in flight. An attempt whose reply is overdue is abandoned: its reply, if
@@ -20,7 +20,9 @@ use std::time::Duration;
 
 use super::Notice;
 use super::lanes::Lane;
-use crate::backend::{Attempt, AttemptId, BackendError, BackendErrorKind, Failure, Op, Outcome};
+use crate::backend::{
+    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, Op, Outcome,
+};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
@@ -47,9 +49,9 @@ pub(crate) struct Terms {
 pub(super) struct Acquisition {
     terms: Terms,
     owner: OwnerId,
+    claim: Claim,
     response_timeout: Duration,
     asked_at: Time,
-    wait_until: Time,
     phase: Phase,
     /// Whether the caller still wants the lease, or still holds it.
     wanted: bool,
@@ -71,7 +73,10 @@ pub(super) struct Acquisition {
     last_failure: Option<BackendError>,
     /// When the present holder's lease ends.
     held_until: Option<Time>,
-    has_waited: bool,
+    /// For how long the lease was granted or renewed last.
+    lasts: Duration,
+    /// How many fencing tokens the next renewal is to reserve.
+    wants_tokens: u32,
     /// An `extend` waits for its answer.
     extending: bool,
     /// The fencing token, once there is one.
@@ -80,8 +85,6 @@ pub(super) struct Acquisition {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Behind another acquisition of the same key in this pool.
-    Parked,
     /// Asks for the key, again and again while somebody else has it.
     Asking,
     /// Gives back a grant that came too late to be a lease, to ask again under another owner id.
@@ -114,70 +117,66 @@ pub(super) struct Step<'a> {
     pub(super) now: Time,
     pub(super) jitter: &'a mut fastrand::Rng,
     pub(super) notices: &'a mut VecDeque<(u64, Notice)>,
+    /// How long a queued waiter waits before it asks again, in case a handoff went astray.
+    pub(super) recheck: Duration,
 }
 
 impl Acquisition {
-    pub(super) fn new(terms: Terms, owner: OwnerId, response_timeout: Duration, now: Time) -> Self {
-        let wait_until = match terms.wait {
-            Wait::For(wait) => now + wait,
-            Wait::Forever => Time::NEVER,
-        };
+    /// Asks at once.
+    pub(super) fn new(
+        terms: Terms,
+        owner: OwnerId,
+        claim: Claim,
+        response_timeout: Duration,
+        now: Time,
+    ) -> Self {
         Self {
+            lasts: terms.ttl,
             terms,
             owner,
+            claim,
             response_timeout,
             asked_at: now,
-            wait_until,
-            phase: Phase::Parked,
+            phase: Phase::Asking,
             wanted: true,
             uncertain: false,
             queued: false,
             number: 0,
             in_flight: None,
-            send_at: None,
+            send_at: Some(now),
             lined_up: None,
             last_sent: now,
             rounds: 0,
             last_failure: None,
             held_until: None,
-            has_waited: false,
+            wants_tokens: 0,
             extending: false,
             token: 0,
         }
     }
 
-    pub(super) fn key(&self) -> &Key {
+    fn key(&self) -> &Key {
         &self.terms.key
     }
 
-    /// Whether the next local acquisition of the key may start asking.
-    pub(super) fn turn_is_over(&self) -> bool {
-        matches!(
-            self.phase,
-            Phase::Lost(_) | Phase::Releasing { told: true, .. } | Phase::Done
-        )
-    }
-
-    pub(super) fn is_parked(&self) -> bool {
-        self.phase == Phase::Parked
+    pub(super) fn is_asking(&self) -> bool {
+        self.phase == Phase::Asking
     }
 
     pub(super) fn is_done(&self) -> bool {
         self.phase == Phase::Done
     }
 
-    /// Whether it has the key, or still hopes to.
-    pub(super) fn is_in_the_way(&self) -> bool {
-        self.wanted && !self.turn_is_over()
+    /// Whether there will be no lease, or none any longer.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(
+            self.phase,
+            Phase::Lost(_) | Phase::Releasing { .. } | Phase::Done
+        )
     }
 
-    pub(super) fn in_flight(&self) -> Option<AttemptId> {
-        self.in_flight
-            .map(|attempt| self.attempt_id(attempt.number))
-    }
-
-    pub(super) fn last_failure(&self) -> Option<&BackendError> {
-        self.last_failure.as_ref()
+    pub(super) fn is_in_flight(&self) -> bool {
+        self.in_flight.is_some()
     }
 
     /// The lane that the next attempt should join, if one is due and does not stand there yet.
@@ -196,11 +195,10 @@ impl Acquisition {
     /// When [`on_timer`](Self::on_timer) is due next.
     pub(super) fn wakeup(&self) -> Time {
         let phase = match self.phase {
-            Phase::Parked | Phase::Asking => self.give_up_at(),
+            Phase::Asking => self.give_up_at(),
             Phase::Held { valid_until, .. } => valid_until,
             Phase::Releasing { until, .. } => until,
-            Phase::Returning => self.wait_until,
-            Phase::Lost(_) | Phase::Done => Time::NEVER,
+            Phase::Returning | Phase::Lost(_) | Phase::Done => Time::NEVER,
         };
         let attempt = match &self.in_flight {
             Some(attempt) => attempt.overdue_at,
@@ -218,15 +216,16 @@ impl Acquisition {
         }
         let ttl = self.terms.ttl;
         let op = match self.phase {
-            Phase::Asking => Op::Acquire {
+            Phase::Asking => Op::Acquire { ttl },
+            Phase::Held { .. } => Op::Renew {
                 ttl,
-                label: self.terms.label,
+                tokens: std::mem::take(&mut self.wants_tokens),
             },
-            Phase::Held { .. } => Op::Renew { ttl },
             Phase::Returning | Phase::Releasing { .. } => Op::Release {
+                queued: self.queued || self.uncertain,
                 tombstone: self.uncertain.then(|| timing::tombstone_life(ttl)),
             },
-            Phase::Parked | Phase::Lost(_) | Phase::Done => return None,
+            Phase::Lost(_) | Phase::Done => return None,
         };
         if !matches!(op, Op::Release { .. }) {
             self.last_sent = now;
@@ -242,6 +241,8 @@ impl Acquisition {
             id: self.attempt_id(self.number),
             key: self.key().clone(),
             owner: self.owner.clone(),
+            claim: self.claim,
+            label: self.terms.label,
             op,
         })
     }
@@ -281,8 +282,7 @@ impl Acquisition {
             );
         }
         match self.phase {
-            Phase::Parked | Phase::Asking if step.now >= self.give_up_at() => self.give_up(step),
-            Phase::Returning if step.now >= self.wait_until => self.give_up_returning(step),
+            Phase::Asking if step.now >= self.give_up_at() => self.give_up(step),
             Phase::Held { valid_until, .. } if step.now >= valid_until => {
                 self.lose(LossReason::Expired, step);
             }
@@ -298,7 +298,6 @@ impl Acquisition {
     pub(super) fn relinquish(&mut self, step: &mut Step<'_>) {
         self.wanted = false;
         match self.phase {
-            Phase::Parked => self.finish(Notice::Withdrawn, step),
             Phase::Asking => self.stop_asking(step),
             Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
             Phase::Held { .. } | Phase::Lost(_) => self.release(step.now),
@@ -313,7 +312,7 @@ impl Acquisition {
             Phase::Held { .. } => self.on_renewal(attempt.sent_at, outcome, step),
             Phase::Returning => self.on_returned(outcome, step),
             Phase::Releasing { .. } => self.on_released(outcome, step),
-            Phase::Parked | Phase::Lost(_) | Phase::Done => {}
+            Phase::Lost(_) | Phase::Done => {}
         }
     }
 
@@ -335,7 +334,7 @@ impl Acquisition {
     }
 
     fn patience(&self) -> Duration {
-        timing::patience(self.response_timeout, self.terms.ttl)
+        timing::patience(self.response_timeout, self.lasts)
     }
 
     fn gone_from_server(&self) -> Time {

@@ -13,7 +13,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 impl Acquisition {
     pub(super) fn release(&mut self, now: Time) {
         self.wanted = false;
-        self.queued = false;
         // A renewal on its way does no harm: it never takes a key that is free.
         self.in_flight = None;
         self.enter(

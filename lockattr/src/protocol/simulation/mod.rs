@@ -6,13 +6,13 @@ use proptest::prelude::*;
 
 use world::{Weather, World};
 
-fn simulate(seed: u64, weather: Weather, steps: u64) -> (u64, u64) {
+fn simulate(seed: u64, weather: Weather, steps: u64) -> World {
     let mut world = World::new(seed, weather);
     for id in 0..steps {
         world.step(id);
     }
     world.end();
-    (world.granted, world.cancelled)
+    world
 }
 
 proptest! {
@@ -26,7 +26,7 @@ proptest! {
 
 #[test]
 fn the_simulation_is_not_idle() {
-    let (granted, cancelled) = simulate(
+    let world = simulate(
         1,
         Weather {
             lost: 5,
@@ -35,7 +35,9 @@ fn the_simulation_is_not_idle() {
         },
         2000,
     );
+    let (granted, passed_on, cancelled) = (world.granted, world.passed_on, world.cancelled);
     assert!(granted > 200, "{granted} grants");
+    assert!(passed_on > 20, "{passed_on} passed on");
     assert!(cancelled > 50, "{cancelled} cancellations");
 }
 

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
-use super::super::{Keeper, Limits, Notice, Terms};
+use super::super::{
+    Batch, Failures, Joined, Keeper, Limits, LocalQueues, Notice, Order, Released, Terms, Waiter,
+};
 use crate::backend::memory::Server;
 use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Event, Failure, Op, Reply,
+    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Event, Failure, Op, Reply,
 };
 use crate::clock::Time;
 use crate::key::Key;
@@ -17,6 +19,7 @@ use crate::{Error, timing};
 
 const TTL: Duration = Duration::from_secs(1);
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(100);
+const CLAIM_WINDOW: Duration = Duration::from_millis(500);
 const KEEPERS: usize = 3;
 const KEYS: [&str; 2] = ["a", "b"];
 
@@ -43,13 +46,30 @@ struct Caller {
     key: Key,
     answer_by: Time,
     state: CallerState,
+    /// Its place in the local queue.
+    waiter: u64,
 }
 
 #[derive(Debug, PartialEq)]
 enum CallerState {
     Waiting,
-    Holding { valid_until: Time },
+    Holding { tenure: u64, valid_until: Time },
     Finished,
+}
+
+/// One process of the fleet.
+struct Process {
+    keeper: Keeper,
+    queues: LocalQueues<u64>,
+    tenures: HashMap<u64, Tenure>,
+}
+
+/// What a process has of the server, or asks for.
+struct Tenure {
+    key: Key,
+    valid_until: Time,
+    is_lost: bool,
+    holder: Option<u64>,
 }
 
 pub(super) struct World {
@@ -59,12 +79,13 @@ pub(super) struct World {
     /// The keeper that is cut off from the server, if one is.
     dark: Option<usize>,
     server: Server<usize>,
-    keepers: Vec<Keeper>,
+    keepers: Vec<Process>,
     network: BTreeMap<(Time, u64), Message>,
     messages: u64,
     callers: HashMap<(usize, u64), Caller>,
     last_token: HashMap<Key, u64>,
     pub(super) granted: u64,
+    pub(super) passed_on: u64,
     pub(super) cancelled: u64,
     /// Releases that never reached the server.
     abandoned: u32,
@@ -75,10 +96,20 @@ impl World {
         let limits = Limits {
             in_flight: 4,
             response_timeout: RESPONSE_TIMEOUT,
+            claim_window: CLAIM_WINDOW,
+            batch: Batch {
+                size: 4,
+                time: Duration::from_secs(2),
+            },
         };
         let keeper = |n: usize| {
             let owners = OwnerIds::from_bits([u8::try_from(n).unwrap(); 16]);
-            Keeper::new(limits, owners, fastrand::Rng::with_seed(seed ^ n as u64))
+            let random = fastrand::Rng::with_seed(seed ^ n as u64);
+            Process {
+                keeper: Keeper::new(limits, owners, random),
+                queues: LocalQueues::new(limits),
+                tenures: HashMap::new(),
+            }
         };
         Self {
             now: Time::from_nanos(1),
@@ -92,6 +123,7 @@ impl World {
             callers: HashMap::new(),
             last_token: HashMap::new(),
             granted: 0,
+            passed_on: 0,
             cancelled: 0,
             abandoned: 0,
         }
@@ -105,7 +137,7 @@ impl World {
         }
         match self.random.u32(..10) {
             0..4 => self.acquire(keeper, id),
-            4 => self.extend_somebody(),
+            4 if self.random.u32(..4) == 0 => self.extend_somebody(),
             5 => self.dark = (self.weather.lost > 0 && self.random.bool()).then_some(keeper),
             _ => {}
         }
@@ -120,8 +152,8 @@ impl World {
             key: key.clone(),
             ttl: TTL,
             wait: Wait::For(wait),
-            renew: self.random.bool(),
-            max_hold: self.random.bool().then_some(TTL * 3),
+            renew: self.random.u32(..10) > 0,
+            max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
             label: Label::here(),
         };
         // Twice the patience: for the attempt under way, and for a try that waits for a release.
@@ -129,16 +161,105 @@ impl World {
             + wait
             + timing::patience(RESPONSE_TIMEOUT, TTL) * 2
             + Duration::from_millis(1);
-        self.callers.insert(
-            (keeper, id),
-            Caller {
-                key,
-                answer_by,
-                state: CallerState::Waiting,
-            },
-        );
-        self.keepers[keeper].acquire(self.now, id, terms);
+        let caller = Caller {
+            key,
+            answer_by,
+            state: CallerState::Waiting,
+            waiter: 0,
+        };
+        self.callers.insert((keeper, id), caller);
+        let joined = self.keepers[keeper].queues.join(self.now, terms, id);
+        let (waiter, order) = match joined {
+            Joined::Asking { waiter, order } => (waiter, Some(order)),
+            Joined::Behind { waiter, order, .. } => (waiter, order),
+            Joined::Refused(_, error) => return self.refuse(keeper, id, &error),
+        };
+        self.callers.get_mut(&(keeper, id)).unwrap().waiter = waiter;
+        self.follow(keeper, order);
         self.settle(keeper);
+    }
+
+    fn follow(&mut self, keeper: usize, orders: impl IntoIterator<Item = Order>) {
+        let process = &mut self.keepers[keeper];
+        for order in orders {
+            match order {
+                Order::Ask { id, terms, tokens } => {
+                    let tenure = Tenure {
+                        key: terms.key.clone(),
+                        valid_until: self.now,
+                        is_lost: false,
+                        holder: None,
+                    };
+                    process.tenures.insert(id, tenure);
+                    process.keeper.acquire(self.now, id, terms, tokens);
+                }
+                Order::Release { id } => process.keeper.release(self.now, id),
+                Order::Refill { id, tokens } => process.keeper.refill(self.now, id, tokens),
+            }
+        }
+    }
+
+    fn fail(&mut self, keeper: usize, failures: Failures<u64>) {
+        for (waiter, error) in failures.callers {
+            self.refuse(keeper, waiter.caller, &error);
+        }
+        self.follow(keeper, failures.orders);
+    }
+
+    fn refuse(&mut self, keeper: usize, id: u64, error: &Error) {
+        assert!(
+            matches!(error, Error::Busy { .. } | Error::Backend { .. }),
+            "{error}"
+        );
+        self.answer(keeper, id).state = CallerState::Finished;
+    }
+
+    /// The caller is told what becomes of its wish.
+    fn answer(&mut self, keeper: usize, id: u64) -> &mut Caller {
+        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
+        assert_eq!(
+            caller.state,
+            CallerState::Waiting,
+            "answered once, and nobody who is gone"
+        );
+        let late = self.now.since(caller.answer_by);
+        assert!(late.is_zero(), "answered late by {late:?}");
+        caller
+    }
+
+    fn deliver_lease(&mut self, keeper: usize, tenure: u64, waiter: &Waiter<u64>, token: u64) {
+        let held = self.keepers[keeper].tenures.get_mut(&tenure).unwrap();
+        held.holder = Some(waiter.caller);
+        let valid_until = held.valid_until;
+        let caller = self.answer(keeper, waiter.caller);
+        caller.state = CallerState::Holding {
+            tenure,
+            valid_until,
+        };
+        let key = caller.key.clone();
+        let last = self.last_token.insert(key, token).unwrap_or(0);
+        assert!(token > last, "token {token} after {last}");
+        self.granted += 1;
+    }
+
+    /// What the queues made of a lease that has come, or is not needed any longer.
+    fn hand_on(&mut self, keeper: usize, tenure: u64, released: Released<u64>) -> bool {
+        match released {
+            Released::Passed {
+                waiter,
+                token,
+                order,
+            } => {
+                self.follow(keeper, order);
+                self.deliver_lease(keeper, tenure, &waiter, token);
+                true
+            }
+            Released::Over { next } => {
+                self.keepers[keeper].keeper.release(self.now, tenure);
+                self.follow(keeper, next);
+                false
+            }
+        }
     }
 
     /// A body ends, or a future is dropped, at whatever point it has reached.
@@ -159,9 +280,24 @@ impl World {
 
     fn finish(&mut self, keeper: usize, id: u64) {
         let caller = self.callers.get_mut(&(keeper, id)).unwrap();
-        self.cancelled += u64::from(caller.state == CallerState::Waiting);
-        caller.state = CallerState::Finished;
-        self.keepers[keeper].release(self.now, id);
+        let (key, waiter) = (caller.key.clone(), caller.waiter);
+        match std::mem::replace(&mut caller.state, CallerState::Finished) {
+            CallerState::Waiting => {
+                self.cancelled += 1;
+                let order = self.keepers[keeper].queues.leave(&key, waiter);
+                self.follow(keeper, order);
+            }
+            CallerState::Holding { tenure, .. } => {
+                let process = &mut self.keepers[keeper];
+                let valid_until = match &process.tenures[&tenure] {
+                    held if held.is_lost => Time::from_nanos(0),
+                    held => held.valid_until,
+                };
+                let released = process.queues.released(self.now, &key, tenure, valid_until);
+                self.passed_on += u64::from(self.hand_on(keeper, tenure, released));
+            }
+            CallerState::Finished => return,
+        }
         self.settle(keeper);
     }
 
@@ -169,20 +305,28 @@ impl World {
         let mut holding: Vec<_> = self
             .callers
             .iter()
-            .filter(|(_, caller)| matches!(caller.state, CallerState::Holding { .. }))
-            .map(|(who, _)| *who)
+            .filter_map(|((keeper, _), caller)| match caller.state {
+                CallerState::Holding { tenure, .. } => Some((*keeper, tenure, caller.key.clone())),
+                _ => None,
+            })
             .collect();
-        holding.sort_unstable();
-        if let Some((keeper, id)) = holding.first().copied() {
+        holding.sort_unstable_by_key(|(keeper, tenure, _)| (*keeper, *tenure));
+        if let Some((keeper, tenure, key)) = holding.into_iter().next() {
             let ttl = TTL.mul_f64(0.5 + self.random.f64());
-            self.keepers[keeper].extend(self.now, id, ttl);
+            self.keepers[keeper].queues.extended(&key, tenure);
+            self.keepers[keeper].keeper.extend(self.now, tenure, ttl);
             self.settle(keeper);
         }
     }
 
     fn run_until(&mut self, end: Time) {
         loop {
-            let timer = self.keepers.iter().map(Keeper::wakeup).min().unwrap();
+            let now = self.now;
+            let wakeups = self.keepers.iter_mut().map(|process| {
+                let deadline = process.queues.next_deadline(now);
+                process.keeper.wakeup().min(deadline)
+            });
+            let timer = wakeups.min().unwrap();
             let message = self
                 .network
                 .first_key_value()
@@ -198,7 +342,9 @@ impl World {
                 self.deliver(message);
             } else {
                 for keeper in 0..KEEPERS {
-                    self.keepers[keeper].on_time(self.now);
+                    self.keepers[keeper].keeper.on_time(self.now);
+                    let failures = self.keepers[keeper].queues.expire(self.now);
+                    self.fail(keeper, failures);
                     self.settle(keeper);
                 }
             }
@@ -219,11 +365,12 @@ impl World {
                     event: Event::Done(attempt.id, Ok(reply)),
                 });
                 for handoff in handoffs {
-                    let (owner, token, since) = (handoff.owner, handoff.token, self.now);
                     let event = Event::Granted {
-                        owner,
-                        token,
-                        since,
+                        acquisition: handoff.owner.acquisition,
+                        generation: handoff.owner.generation,
+                        granted: handoff.granted,
+                        since: self.now,
+                        ttl: handoff.ttl,
                     };
                     self.post(Message::ToKeeper {
                         keeper: handoff.waiter,
@@ -232,7 +379,7 @@ impl World {
                 }
             }
             Message::ToKeeper { keeper, event } => {
-                self.keepers[keeper].on_event(self.now, event);
+                self.keepers[keeper].keeper.on_event(self.now, event);
                 self.settle(keeper);
             }
         }
@@ -278,15 +425,15 @@ impl World {
     fn settle(&mut self, keeper: usize) {
         loop {
             let mut idle = true;
-            while let Some((id, notice)) = self.keepers[keeper].next_notice() {
+            while let Some((id, notice)) = self.keepers[keeper].keeper.next_notice() {
                 self.hear(keeper, id, notice);
                 idle = false;
             }
-            while let Some(attempt) = self.keepers[keeper].next_attempt(self.now) {
+            while let Some(attempt) = self.keepers[keeper].keeper.next_attempt(self.now) {
                 self.post(Message::ToServer { keeper, attempt });
                 idle = false;
             }
-            self.keepers[keeper].take_overdue();
+            self.keepers[keeper].keeper.take_overdue();
             if idle {
                 return;
             }
@@ -294,47 +441,66 @@ impl World {
     }
 
     fn hear(&mut self, keeper: usize, id: u64, notice: Notice) {
-        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
+        let now = self.now;
+        let process = &mut self.keepers[keeper];
+        let queues = &mut process.queues;
+        let tenure = process.tenures.get_mut(&id).unwrap();
+        let key = tenure.key.clone();
         match notice {
-            Notice::Acquired { token, valid_until } => {
-                assert_eq!(
-                    caller.state,
-                    CallerState::Waiting,
-                    "granted once, and to nobody who is gone"
-                );
-                assert!(
-                    self.now <= caller.answer_by,
-                    "answered late by {:?}",
-                    self.now.since(caller.answer_by)
-                );
-                caller.state = CallerState::Holding { valid_until };
-                let last = self
-                    .last_token
-                    .insert(caller.key.clone(), token)
-                    .unwrap_or(0);
-                assert!(token > last, "token {token} after {last}");
-                self.granted += 1;
+            Notice::Acquired {
+                granted,
+                valid_until,
+            } => {
+                tenure.valid_until = valid_until;
+                let released = queues.granted(now, &key, id, granted, valid_until);
+                self.hand_on(keeper, id, released);
             }
-            Notice::Renewed { valid_until } => {
-                if let CallerState::Holding { valid_until: known } = &mut caller.state {
-                    assert!(valid_until >= *known, "a renewal never shortens");
+            Notice::Renewed {
+                granted,
+                valid_until,
+            } => {
+                assert!(
+                    valid_until >= tenure.valid_until,
+                    "a renewal never shortens"
+                );
+                tenure.valid_until = valid_until;
+                queues.renewed(now, &key, id, granted, valid_until);
+                let holder = tenure
+                    .holder
+                    .and_then(|holder| self.callers.get_mut(&(keeper, holder)));
+                if let Some(CallerState::Holding {
+                    tenure,
+                    valid_until: known,
+                }) = holder.map(|caller| &mut caller.state)
+                    && *tenure == id
+                {
                     *known = valid_until;
                 }
             }
-            Notice::Failed(error) => {
-                assert_eq!(caller.state, CallerState::Waiting);
-                assert!(
-                    matches!(error, Error::Busy { .. } | Error::Backend { .. }),
-                    "{error}"
-                );
-                assert!(
-                    self.now <= caller.answer_by,
-                    "answered late by {:?}",
-                    self.now.since(caller.answer_by)
-                );
-                caller.state = CallerState::Finished;
+            Notice::Waiting { ends_in } => {
+                let (_, failures) = queues.held(now, &key, id, ends_in);
+                self.fail(keeper, failures);
             }
-            Notice::Lost(_) => self.finish(keeper, id),
+            Notice::Trouble(error) => {
+                let failures = queues.troubled(now, &key, id, error);
+                self.fail(keeper, failures);
+            }
+            Notice::Failed(error) => {
+                let failures = queues.failed(&key, id, error);
+                self.fail(keeper, failures);
+            }
+            Notice::Lost(_) => {
+                tenure.is_lost = true;
+                let holder = tenure.holder.filter(|holder| {
+                    let state = &self.callers[&(keeper, *holder)].state;
+                    matches!(state, CallerState::Holding { tenure, .. } if *tenure == id)
+                });
+                let order = queues.lost(&key, id);
+                self.follow(keeper, order);
+                if let Some(holder) = holder {
+                    self.finish(keeper, holder);
+                }
+            }
             Notice::ReleaseAbandoned => self.abandoned += 1,
             _ => {}
         }
@@ -344,7 +510,7 @@ impl World {
     fn check(&self) {
         for key in KEYS {
             let holders = self.callers.values().filter(|caller| {
-                let held = matches!(caller.state, CallerState::Holding { valid_until } if self.now < valid_until);
+                let held = matches!(caller.state, CallerState::Holding { valid_until, .. } if self.now < valid_until);
                 held && caller.key.as_str() == key
             });
             assert!(holders.count() <= 1, "two holders of {key}");
@@ -352,7 +518,8 @@ impl World {
     }
 
     fn finish_all(&mut self) {
-        let open: Vec<_> = self.callers.keys().copied().collect();
+        let mut open: Vec<_> = self.callers.keys().copied().collect();
+        open.sort_unstable();
         for (keeper, id) in open {
             self.finish(keeper, id);
         }
@@ -370,9 +537,10 @@ impl World {
         self.dark = None;
         self.finish_all();
         self.run_until(self.now + timing::tombstone_life(TTL) * 3);
-        for keeper in &self.keepers {
-            assert_eq!(keeper.unfinished(), 0);
-            assert_eq!(keeper.wakeup(), Time::NEVER);
+        for process in &mut self.keepers {
+            assert_eq!(process.keeper.unfinished(), 0);
+            assert_eq!(process.keeper.wakeup(), Time::NEVER);
+            assert!(process.queues.is_empty());
         }
         for key in KEYS {
             self.expect_free(Key::new(key).unwrap());
@@ -386,15 +554,20 @@ impl World {
             acquisition: 0,
             number: 0,
         };
-        let op = Op::Acquire {
-            ttl: TTL,
+        let attempt = Attempt {
+            id,
+            key,
+            owner: OwnerIds::from_bits([99; 16]).first(0),
+            claim: Claim {
+                ttl: TTL,
+                tokens: 1,
+            },
             label: Label::here(),
+            op: Op::Acquire { ttl: TTL },
         };
-        let owner = OwnerIds::from_bits([99; 16]).first(0);
-        let attempt = Attempt { id, key, owner, op };
         for _ in 0..=self.abandoned {
             let reply = self.server.execute(self.now, &attempt, KEEPERS, |_| true);
-            if let Reply::Granted { .. } = reply {
+            if let Reply::Granted(_) = reply {
                 return;
             }
             self.now = self.now + TTL;

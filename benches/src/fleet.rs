@@ -1,0 +1,200 @@
+//! W4: one key that the tasks of several processes want.
+
+use std::io::{Read, Write};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use lockattr_tests::{Policy, Proxy, RedisServer};
+
+use crate::candidate::Candidate;
+use crate::hot_key::fairness;
+use crate::report::Report;
+use crate::rounds::{Effort, interleave, median, percentile};
+use crate::server_stats::commands_sent;
+
+const PROCESSES: usize = 4;
+const TASKS: u32 = 8;
+const ALL: [Candidate; 5] = [
+    Candidate::Lockattr,
+    Candidate::NoPassing,
+    Candidate::ByHand,
+    Candidate::Rslock,
+    Candidate::AsyncRedisLock,
+];
+
+/// One stay in the section, on the clock that the processes share.
+#[derive(Clone, Copy)]
+struct Stay {
+    process: usize,
+    task: u32,
+    entered: u64,
+    /// When the release was called.
+    left: u64,
+    waited: u64,
+}
+
+struct Figures {
+    rate: f64,
+    commands: f64,
+    fairness: f64,
+    longest_wait: f64,
+    handoff: (f64, f64),
+}
+
+pub(crate) async fn run(effort: Effort, report: &mut Report) {
+    for (name, section) in [("empty section", 0), ("1 ms section", 1000)] {
+        workload(effort, report, &format!("W4 {name}"), section, 0, &ALL).await;
+    }
+    for millis in [1, 20] {
+        let name = format!("W4 empty, +{millis} ms");
+        workload(effort, report, &name, 0, millis, &ALL).await;
+    }
+}
+
+async fn workload(
+    effort: Effort,
+    report: &mut Report,
+    name: &str,
+    section: u64,
+    delay: u64,
+    candidates: &[Candidate],
+) {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let url = if delay == 0 {
+        server.url()
+    } else {
+        proxy.set_both(Policy::Delay(Duration::from_micros(delay * 500)));
+        server.url_at(proxy.port())
+    };
+    let all = interleave(effort, candidates, async |candidate| {
+        one_run(&server, &url, candidate, section, effort.run)
+    })
+    .await;
+    for (candidate, rounds) in all {
+        let mut add = |what, figure: fn(&Figures) -> f64| {
+            report.add(name, candidate, what, median(&rounds, figure));
+        };
+        add("pairs/s", |run| run.rate);
+        add("commands/pair", |run| run.commands);
+        add("min/max", |run| run.fairness);
+        add("longest wait ms", |run| run.longest_wait);
+        add("handoff p50 µs", |run| run.handoff.0);
+        add("handoff p99 µs", |run| run.handoff.1);
+    }
+}
+
+fn one_run(
+    server: &RedisServer,
+    url: &str,
+    candidate: Candidate,
+    section: u64,
+    time: Duration,
+) -> Figures {
+    let before = commands_sent(server, candidate);
+    let start = now() + 100_000_000;
+    let workers: Vec<_> = (0..PROCESSES)
+        .map(|_| {
+            Command::new(std::env::current_exe().expect("this program"))
+                .args(["worker", candidate.name(), url])
+                .args([section, start, start + nanos(time)].map(|n| n.to_string()))
+                .stdout(Stdio::piped())
+                .spawn()
+                .expect("a process")
+        })
+        .collect();
+    let mut stays = Vec::new();
+    for (process, mut worker) in workers.into_iter().enumerate() {
+        let mut said = Vec::new();
+        let mut output = worker.stdout.take().expect("it is piped");
+        output.read_to_end(&mut said).expect("a pipe");
+        assert!(worker.wait().expect("a process").success());
+        stays.extend(said.chunks_exact(32).map(|bytes| decode(process, bytes)));
+    }
+    stays.sort_unstable_by_key(|stay| stay.entered);
+    figures(&stays, time, commands_sent(server, candidate) - before)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+fn figures(stays: &[Stay], time: Duration, commands: u64) -> Figures {
+    let mut pairs = vec![0; PROCESSES * TASKS as usize];
+    for stay in stays {
+        pairs[stay.process * TASKS as usize + stay.task as usize] += 1;
+    }
+    let handoffs: Vec<f64> = stays
+        .windows(2)
+        .filter(|pair| pair[0].process != pair[1].process)
+        .map(|pair| pair[1].entered.saturating_sub(pair[0].left) as f64 / 1e3)
+        .collect();
+    let longest = stays.iter().map(|stay| stay.waited).max().unwrap_or(0);
+    Figures {
+        rate: stays.len() as f64 / time.as_secs_f64(),
+        commands: commands as f64 / stays.len() as f64,
+        fairness: fairness(&pairs),
+        longest_wait: longest as f64 / 1e6,
+        handoff: (percentile(handoffs.clone(), 50), percentile(handoffs, 99)),
+    }
+}
+
+/// One process of the fleet: `worker CANDIDATE URL SECTION START END`, times in µs and ns.
+pub(crate) async fn work(args: &[String]) {
+    let candidate = Candidate::named(&args[0]);
+    let number = |n: usize| args[n].parse::<u64>().expect("a number");
+    let (section, start, end) = (Duration::from_micros(number(2)), number(3), number(4));
+    let locker = candidate.connect(&args[1]).await;
+    let running: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let locker = locker.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(Duration::from_nanos(start.saturating_sub(now()))).await;
+                let mut stays = Vec::new();
+                while now() < end {
+                    let asked = Instant::now();
+                    let stay = async || {
+                        let (waited, entered) = (nanos(asked.elapsed()), now());
+                        if !section.is_zero() {
+                            tokio::time::sleep(section).await;
+                        }
+                        (entered, now(), waited)
+                    };
+                    let (entered, left, waited) = locker.hold("hot", stay).await;
+                    stays.push([u64::from(task), entered, left, waited]);
+                }
+                stays
+            })
+        })
+        .collect();
+    let mut said = Vec::new();
+    for task in running {
+        for stay in task.await.expect("a benchmark does not panic") {
+            said.extend(stay.into_iter().flat_map(u64::to_le_bytes));
+        }
+    }
+    std::io::stdout().write_all(&said).expect("a pipe");
+}
+
+fn decode(process: usize, bytes: &[u8]) -> Stay {
+    let number = |n: usize| {
+        let bytes = bytes[n * 8..][..8].try_into().expect("eight bytes");
+        u64::from_le_bytes(bytes)
+    };
+    Stay {
+        process,
+        task: u32::try_from(number(0)).expect("a task"),
+        entered: number(1),
+        left: number(2),
+        waited: number(3),
+    }
+}
+
+fn now() -> u64 {
+    nanos(
+        SystemTime::UNIX_EPOCH
+            .elapsed()
+            .expect("a clock after 1970"),
+    )
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).expect("a time within centuries")
+}

@@ -1,0 +1,96 @@
+//! W1: the latency of one task. W2: the throughput of many, each with a key of its own.
+
+use std::time::{Duration, Instant};
+
+use lockattr_tests::{Policy, Proxy, RedisServer};
+
+use crate::candidate::{Candidate, Locker};
+use crate::report::Report;
+use crate::rounds::{Effort, interleave, median, percentile};
+
+const CANDIDATES: [Candidate; 4] = [
+    Candidate::ByHand,
+    Candidate::Lockattr,
+    Candidate::Rslock,
+    Candidate::AsyncRedisLock,
+];
+
+pub(crate) async fn run(effort: Effort, report: &mut Report) {
+    let server = RedisServer::start();
+    latency(effort, report, "W1 loopback", &server.url()).await;
+    let proxy = Proxy::start(server.port());
+    // Each way, so that a round trip is 1 ms longer.
+    proxy.set_both(Policy::Delay(Duration::from_micros(500)));
+    latency(effort, report, "W1 +1 ms", &server.url_at(proxy.port())).await;
+    for tasks in [64, 1024] {
+        throughput(effort, report, tasks, &server.url()).await;
+    }
+}
+
+async fn latency(effort: Effort, report: &mut Report, name: &str, url: &str) {
+    let all = interleave(effort, &CANDIDATES, async |candidate| {
+        let locker = candidate.connect(url).await;
+        locker.hold("own", async || {}).await;
+        let (start, mut times) = (Instant::now(), Vec::new());
+        while start.elapsed() < effort.run {
+            let before = Instant::now();
+            locker.hold("own", async || {}).await;
+            times.push(before.elapsed().as_secs_f64() * 1e6);
+        }
+        (percentile(times.clone(), 50), percentile(times, 99))
+    })
+    .await;
+    for (candidate, rounds) in all {
+        report.add(name, candidate, "p50 µs", median(&rounds, |round| round.0));
+        report.add(name, candidate, "p99 µs", median(&rounds, |round| round.1));
+    }
+}
+
+async fn throughput(effort: Effort, report: &mut Report, tasks: usize, url: &str) {
+    let name = format!("W2 {tasks} tasks");
+    let all = interleave(effort, &CANDIDATES, async |candidate| {
+        let locker = candidate.connect(url).await;
+        pairs_per_second(&locker, tasks, effort.run, |task| format!("own:{task}"))
+            .await
+            .0
+    })
+    .await;
+    for (candidate, rounds) in all {
+        report.add(&name, candidate, "pairs/s", median(&rounds, |rate| *rate));
+    }
+}
+
+/// What so many tasks achieve in a time: pairs per second, the pairs of each task, and the longest
+/// wait in milliseconds.
+pub(crate) async fn pairs_per_second(
+    locker: &Locker,
+    tasks: usize,
+    time: Duration,
+    key: impl Fn(usize) -> String,
+) -> (f64, Vec<u32>, f64) {
+    let start = Instant::now();
+    let running: Vec<_> = (0..tasks)
+        .map(|task| {
+            let (locker, key) = (locker.clone(), key(task));
+            tokio::spawn(async move {
+                let (mut pairs, mut longest) = (0_u32, Duration::ZERO);
+                while start.elapsed() < time {
+                    let asked = Instant::now();
+                    let waited = locker.hold(&key, async || asked.elapsed()).await;
+                    longest = longest.max(waited);
+                    pairs += 1;
+                }
+                (pairs, longest)
+            })
+        })
+        .collect();
+    let (mut counts, mut longest) = (Vec::new(), Duration::ZERO);
+    for task in running {
+        let (pairs, waited) = task.await.expect("a benchmark does not panic");
+        counts.push(pairs);
+        longest = longest.max(waited);
+    }
+    let pairs: u32 = counts.iter().sum();
+    let rate = f64::from(pairs) / start.elapsed().as_secs_f64();
+    (rate, counts, longest.as_secs_f64() * 1e3)
+}

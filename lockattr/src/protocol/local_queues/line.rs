@@ -1,0 +1,237 @@
+//! The queue of one key, and what its process has of the key just now.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::time::Duration;
+
+use super::{Batch, Order, Waiter};
+use crate::backend::{BackendError, BackendErrorKind, Granted};
+use crate::clock::Time;
+use crate::protocol::Terms;
+use crate::spec::Wait;
+use crate::{Error, timing};
+
+#[derive(Debug)]
+pub(super) struct Line<W> {
+    /// The acquisition that is asked for, or held, on behalf of those in the queue.
+    pub(super) tenure: u64,
+    /// What it was asked for under.
+    pub(super) terms: Terms,
+    pub(super) stage: Stage,
+    pub(super) waiting: VecDeque<Waiter<W>>,
+    /// When the present lease ends, whoever has it.
+    pub(super) held_until: Option<Time>,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    Asking {
+        /// Whether the service has answered, or failed to.
+        answered: bool,
+        trouble: Option<BackendError>,
+    },
+    Held {
+        /// For those to whom the lease may still be passed on.
+        tokens: Range<u64>,
+        batch_end: Time,
+        /// Whether other processes wait.
+        contended: bool,
+        /// Whether more tokens have been asked for.
+        refilling: bool,
+    },
+}
+
+impl Stage {
+    pub(super) const ASKED: Self = Self::Asking {
+        answered: false,
+        trouble: None,
+    };
+}
+
+impl<W> Line<W> {
+    /// Starts over with a lease of its own for the one whose turn it is.
+    pub(super) fn start(&mut self, tenure: u64, batch: Batch) -> Option<Order> {
+        self.terms = self.waiting.front()?.terms.clone();
+        self.tenure = tenure;
+        // What was wrong with the service still is, until it answers.
+        let trouble = match &mut self.stage {
+            Stage::Asking { trouble, .. } => trouble.take(),
+            Stage::Held { .. } => None,
+        };
+        self.stage = Stage::Asking {
+            answered: false,
+            trouble,
+        };
+        Some(self.ask(batch))
+    }
+
+    pub(super) fn ask(&self, batch: Batch) -> Order {
+        Order::Ask {
+            id: self.tenure,
+            terms: self.terms.clone(),
+            tokens: if passes_on(&self.terms) {
+                batch.size
+            } else {
+                1
+            },
+        }
+    }
+
+    /// The lease is there. Gives the token of its first holder.
+    pub(super) fn hold(&mut self, now: Time, granted: Granted, batch: Batch) -> u64 {
+        let mut tokens = granted.tokens;
+        let token = tokens.next().unwrap_or_default();
+        self.stage = Stage::Held {
+            tokens,
+            batch_end: now + batch.time,
+            contended: granted.contended,
+            refilling: false,
+        };
+        token
+    }
+
+    /// Tokens for more local holders have come, or not.
+    pub(super) fn refill(&mut self, now: Time, granted: Granted, batch: Batch) {
+        if let Stage::Held {
+            tokens,
+            batch_end,
+            contended,
+            refilling,
+        } = &mut self.stage
+        {
+            *contended = granted.contended;
+            if granted.tokens.is_empty() {
+                return;
+            }
+            *refilling = false;
+            // With others waiting the batch ends as it began.
+            if !granted.contended {
+                *batch_end = now + batch.time;
+            }
+            if !granted.contended || tokens.is_empty() {
+                *tokens = granted.tokens;
+            }
+        }
+    }
+
+    /// Asks for more tokens early enough that the passing on need not stop for them.
+    pub(super) fn wants_refill(&mut self, now: Time, batch: Batch) -> Option<Order> {
+        let Stage::Held {
+            tokens,
+            batch_end,
+            contended: false,
+            refilling,
+        } = &mut self.stage
+        else {
+            return None;
+        };
+        let left = tokens.end.saturating_sub(tokens.start);
+        let is_late = left <= u64::from(batch.size / 2) || now + batch.time / 2 >= *batch_end;
+        if *refilling
+            || !is_late
+            || batch.size < 2
+            || self.waiting.is_empty()
+            || !passes_on(&self.terms)
+        {
+            return None;
+        }
+        *refilling = true;
+        Some(Order::Refill {
+            id: self.tenure,
+            tokens: batch.size,
+        })
+    }
+
+    /// The token under which the lease can be passed on to the front, if it can.
+    pub(super) fn pass(&mut self, now: Time, valid_until: Time, enough: Duration) -> Option<u64> {
+        let front = self.waiting.front()?;
+        let suits = passes_on(&self.terms) && self.suits(front);
+        let Stage::Held {
+            tokens, batch_end, ..
+        } = &mut self.stage
+        else {
+            return None;
+        };
+        let has_time = now < *batch_end && valid_until.since(now) >= enough.min(self.terms.ttl / 2);
+        if suits && has_time {
+            tokens.next()
+        } else {
+            None
+        }
+    }
+
+    /// No more of this lease for others: its terms have changed.
+    pub(super) fn stop_passing(&mut self) {
+        if let Stage::Held {
+            tokens, contended, ..
+        } = &mut self.stage
+        {
+            *tokens = 0..0;
+            *contended = true;
+        }
+    }
+
+    /// Whether a lease under the line's terms is what the waiter asked for.
+    pub(super) fn suits(&self, waiter: &Waiter<W>) -> bool {
+        let (a, b) = (&self.terms, &waiter.terms);
+        a.ttl == b.ttl && a.renew == b.renew && a.max_hold == b.max_hold
+    }
+
+    /// Whether the first answer to the front's question is still to come.
+    pub(super) fn awaits_first_answer(&self) -> bool {
+        matches!(
+            self.stage,
+            Stage::Asking {
+                answered: false,
+                ..
+            }
+        )
+    }
+
+    /// Why one whose wait is over has no lease.
+    pub(super) fn reason(&self, now: Time, waiter: &Waiter<W>) -> Error {
+        let key = waiter.terms.key.shared();
+        match &self.stage {
+            Stage::Asking {
+                trouble: Some(error),
+                ..
+            } => Error::Backend {
+                key,
+                source: error.clone(),
+            },
+            Stage::Asking {
+                answered: false,
+                trouble: None,
+            } if waiter.is_last_chance => {
+                let message = "too many requests are waiting for the lock service";
+                Error::Backend {
+                    key,
+                    source: BackendError::new(BackendErrorKind::Timeout, message),
+                }
+            }
+            _ => self.busy(now, &waiter.terms, waiter.asked_at),
+        }
+    }
+
+    pub(super) fn busy(&self, now: Time, terms: &Terms, asked_at: Time) -> Error {
+        Error::Busy {
+            key: terms.key.shared(),
+            waited: now.since(asked_at),
+            retry_after: self.held_until.map(|end| end.since(now)),
+        }
+    }
+}
+
+/// A lease that must not be renewed, or ends at a fixed time, is its first holder's alone.
+fn passes_on(terms: &Terms) -> bool {
+    terms.renew && terms.max_hold.is_none()
+}
+
+pub(super) fn tries_once(terms: &Terms) -> bool {
+    terms.wait == Wait::For(Duration::ZERO)
+}
+
+/// How much validity a lease must have left to be passed on.
+pub(super) fn enough(claim_window: Duration, ttl: Duration) -> Duration {
+    timing::claim_ttl(claim_window, ttl) / 2
+}

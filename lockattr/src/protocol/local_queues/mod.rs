@@ -1,0 +1,464 @@
+//! Who of a process is next: one queue per key, in the order of arrival.
+//!
+//! A process asks the lock service for one lease per key at a time, whatever number of its tasks
+//! want the key. That lease is passed on from task to task without asking anybody, each under a
+//! greater fencing token, until a batch is over; then other processes have their turn. This is
+//! the «cohort lock» of Dice, Marathe and Shavit (2012), with leases for locks.
+//!
+//! The queues know no threads: callers and the I/O thread share them behind one mutex.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::Duration;
+
+use super::{Limits, Terms};
+use crate::backend::{BackendError, Granted};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::spec::Wait;
+use crate::{Error, timing};
+use line::{Line, Stage, tries_once};
+
+/// How long a lease may stay in one process.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Batch {
+    /// How many holders one after the other; 1 switches the passing on off.
+    pub(crate) size: u32,
+    pub(crate) time: Duration,
+}
+
+#[derive(Debug)]
+pub(crate) struct LocalQueues<W> {
+    lines: HashMap<Key, Line<W>>,
+    /// When whose wait is over.
+    deadlines: BTreeMap<(Time, u64), Key>,
+    /// Until when the I/O thread sleeps at most.
+    announced: Time,
+    next_id: u64,
+    limits: Limits,
+    closed: bool,
+}
+
+/// One that wants a key.
+#[derive(Debug)]
+pub(crate) struct Waiter<W> {
+    id: u64,
+    terms: Terms,
+    asked_at: Time,
+    until: Time,
+    /// Its wait is over, but the answer to its only question is on its way.
+    is_last_chance: bool,
+    pub(crate) caller: W,
+}
+
+/// What the keeper is to do.
+#[derive(Debug)]
+pub(crate) enum Order {
+    Ask { id: u64, terms: Terms, tokens: u32 },
+    Release { id: u64 },
+    Refill { id: u64, tokens: u32 },
+}
+
+/// What became of one that wants a key.
+#[derive(Debug)]
+pub(crate) enum Joined<W> {
+    /// It is the first here, and asks.
+    Asking {
+        waiter: u64,
+        order: Order,
+    },
+    /// It stands behind others. `wake` if the I/O thread sleeps for longer than it will wait.
+    Behind {
+        waiter: u64,
+        order: Option<Order>,
+        wake: bool,
+    },
+    Refused(W, Error),
+}
+
+/// What becomes of a lease when its holder is finished with it, or when it has come.
+#[derive(Debug)]
+pub(crate) enum Released<W> {
+    /// It is the waiter's now.
+    Passed {
+        waiter: Waiter<W>,
+        token: u64,
+        order: Option<Order>,
+    },
+    /// It goes back to the lock service; the next one here asks for itself.
+    Over { next: Option<Order> },
+}
+
+/// Those who get no lease, and what follows from that.
+#[derive(Debug)]
+pub(crate) struct Failures<W> {
+    pub(crate) callers: Vec<(Waiter<W>, Error)>,
+    pub(crate) orders: Vec<Order>,
+}
+
+impl<W> LocalQueues<W> {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self {
+            lines: HashMap::new(),
+            deadlines: BTreeMap::new(),
+            announced: Time::NEVER,
+            next_id: 0,
+            limits,
+            closed: false,
+        }
+    }
+
+    /// Somebody wants a key.
+    pub(crate) fn join(&mut self, now: Time, terms: Terms, caller: W) -> Joined<W> {
+        if self.closed {
+            return Joined::Refused(caller, Error::Closed);
+        }
+        if let Some(line) = self.lines.get(&terms.key)
+            && tries_once(&terms)
+        {
+            return Joined::Refused(caller, line.busy(now, &terms, now));
+        }
+        let batch = self.limits.batch;
+        let id = self.new_id();
+        let until = match terms.wait {
+            Wait::For(wait) if !wait.is_zero() => now + wait,
+            // Whoever tries once is answered by the keeper.
+            _ => Time::NEVER,
+        };
+        let waiter = Waiter {
+            id,
+            terms: terms.clone(),
+            asked_at: now,
+            until,
+            is_last_chance: false,
+            caller,
+        };
+        let wake = self.set_deadline(until, id, &terms.key);
+        if let Some(line) = self.lines.get_mut(&terms.key) {
+            line.waiting.push_back(waiter);
+            let order = line.wants_refill(now, batch);
+            return Joined::Behind {
+                waiter: id,
+                order,
+                wake,
+            };
+        }
+        let line = Line {
+            tenure: self.new_id(),
+            terms: terms.clone(),
+            stage: Stage::ASKED,
+            waiting: VecDeque::from([waiter]),
+            held_until: None,
+        };
+        let order = line.ask(batch);
+        self.lines.insert(terms.key, line);
+        Joined::Asking { waiter: id, order }
+    }
+
+    /// A waiter has lost interest.
+    pub(crate) fn leave(&mut self, key: &Key, waiter: u64) -> Option<Order> {
+        self.remove(key, waiter);
+        self.withdraw_if_deserted(key)
+    }
+
+    /// The lease has come.
+    pub(crate) fn granted(
+        &mut self,
+        now: Time,
+        key: &Key,
+        id: u64,
+        granted: Granted,
+        valid_until: Time,
+    ) -> Released<W> {
+        let Some(line) = self.tenure(key, id) else {
+            return Released::Over { next: None };
+        };
+        line.held_until = Some(valid_until);
+        if line.waiting.front().is_none_or(|front| !line.suits(front)) {
+            return self.start_over(key);
+        }
+        let batch = self.limits.batch;
+        let line = self.lines.get_mut(key).expect("it was there");
+        let token = line.hold(now, granted, batch);
+        self.pass(now, key, token)
+    }
+
+    /// A holder is finished with its lease.
+    pub(crate) fn released(
+        &mut self,
+        now: Time,
+        key: &Key,
+        id: u64,
+        valid_until: Time,
+    ) -> Released<W> {
+        let claim_window = self.limits.claim_window;
+        let Some(line) = self.tenure(key, id) else {
+            return Released::Over { next: None };
+        };
+        let enough = line::enough(claim_window, line.terms.ttl);
+        match line.pass(now, valid_until, enough) {
+            Some(token) => self.pass(now, key, token),
+            None => self.start_over(key),
+        }
+    }
+
+    /// The lease was lost, with its holder still at work.
+    pub(crate) fn lost(&mut self, key: &Key, id: u64) -> Option<Order> {
+        self.tenure(key, id)?;
+        match self.start_over(key) {
+            Released::Over { next } => next,
+            Released::Passed { order, .. } => order,
+        }
+    }
+
+    /// The lease goes on, perhaps with more tokens.
+    pub(crate) fn renewed(
+        &mut self,
+        now: Time,
+        key: &Key,
+        id: u64,
+        granted: Granted,
+        valid_until: Time,
+    ) {
+        let batch = self.limits.batch;
+        if let Some(line) = self.tenure(key, id) {
+            line.held_until = Some(valid_until);
+            line.refill(now, granted, batch);
+        }
+    }
+
+    /// The holder has changed the terms of its lease, which is its own from now on.
+    pub(crate) fn extended(&mut self, key: &Key, id: u64) {
+        if let Some(line) = self.tenure(key, id) {
+            line.stop_passing();
+        }
+    }
+
+    /// Somebody else has the key. Says whether that is news to the one who asked.
+    pub(crate) fn held(
+        &mut self,
+        now: Time,
+        key: &Key,
+        id: u64,
+        ends_in: Duration,
+    ) -> (Option<&Waiter<W>>, Failures<W>) {
+        let mut failures = Failures::none();
+        let mut is_news = false;
+        if let Some(line) = self.tenure(key, id) {
+            line.held_until = Some(now + ends_in);
+            is_news = line.awaits_first_answer();
+            line.stage = Stage::Asking {
+                answered: true,
+                trouble: None,
+            };
+            self.refuse_last_chance(now, key, &mut failures);
+        }
+        let line = self.lines.get(key).filter(|_| is_news);
+        (line.and_then(|line| line.waiting.front()), failures)
+    }
+
+    /// The lock service does not work.
+    pub(crate) fn troubled(
+        &mut self,
+        now: Time,
+        key: &Key,
+        id: u64,
+        error: BackendError,
+    ) -> Failures<W> {
+        let mut failures = Failures::none();
+        if let Some(line) = self.tenure(key, id) {
+            line.stage = Stage::Asking {
+                answered: true,
+                trouble: Some(error),
+            };
+            self.refuse_last_chance(now, key, &mut failures);
+        }
+        failures
+    }
+
+    /// There will be no lease for the one who asked.
+    pub(crate) fn failed(&mut self, key: &Key, id: u64, error: Error) -> Failures<W> {
+        let mut failures = Failures::none();
+        let Some(line) = self.tenure(key, id) else {
+            return failures;
+        };
+        // Another may have taken the place of the one who wanted to try only once.
+        let is_asker =
+            |front: &Waiter<W>| !matches!(error, Error::Busy { .. }) || tries_once(&front.terms);
+        if let Some(front) = line.waiting.front().filter(|front| is_asker(front)) {
+            let front = front.id;
+            let failed = self.remove(key, front);
+            failures
+                .callers
+                .extend(failed.map(|waiter| (waiter, error)));
+        }
+        if let Released::Over { next } = self.start_over(key) {
+            failures.orders.extend(next);
+        }
+        failures
+    }
+
+    /// When [`expire`](Self::expire) is due.
+    pub(crate) fn next_deadline(&mut self, now: Time) -> Time {
+        let first = self
+            .deadlines
+            .keys()
+            .next()
+            .map_or(Time::NEVER, |(at, _)| *at);
+        // What was announced is kept although it may be over, so that a key whose queue is empty
+        // every other moment does not wake the I/O thread each time.
+        if self.announced <= now || first < self.announced {
+            self.announced = first;
+        }
+        self.announced
+    }
+
+    /// Time has passed.
+    pub(crate) fn expire(&mut self, now: Time) -> Failures<W> {
+        let mut failures = Failures::none();
+        while let Some((&(at, id), key)) = self.deadlines.first_key_value() {
+            if at > now {
+                break;
+            }
+            let key = key.clone();
+            self.deadlines.pop_first();
+            self.wait_is_over(now, &key, id, &mut failures);
+        }
+        failures
+    }
+
+    /// No more leases; gives those who wait.
+    pub(crate) fn close(&mut self) -> Vec<Waiter<W>> {
+        self.closed = true;
+        self.deadlines.clear();
+        let lines = self.lines.drain();
+        lines.flat_map(|(_, line)| line.waiting).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.deadlines.is_empty()
+    }
+
+    fn wait_is_over(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
+        let Some(line) = self.lines.get_mut(key) else {
+            return;
+        };
+        let awaits_answer = line.awaits_first_answer();
+        if let Some(front) = line.waiting.front_mut()
+            && front.id == id
+            && awaits_answer
+            && !front.is_last_chance
+        {
+            front.is_last_chance = true;
+            let patience = timing::patience(self.limits.response_timeout, front.terms.ttl);
+            front.until = now + patience;
+            let until = front.until;
+            self.set_deadline(until, id, key);
+            return;
+        }
+        self.refuse(now, key, id, failures);
+    }
+
+    fn refuse_last_chance(&mut self, now: Time, key: &Key, failures: &mut Failures<W>) {
+        let front = self.lines.get(key).and_then(|line| line.waiting.front());
+        if let Some(front) = front.filter(|front| front.is_last_chance) {
+            let id = front.id;
+            self.refuse(now, key, id, failures);
+        }
+    }
+
+    fn refuse(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
+        let Some(waiter) = self.remove(key, id) else {
+            return;
+        };
+        if let Some(line) = self.lines.get(key) {
+            let reason = line.reason(now, &waiter);
+            failures.callers.push((waiter, reason));
+        }
+        failures.orders.extend(self.withdraw_if_deserted(key));
+    }
+
+    /// Nobody is left to whom a lease could go: none is asked for any longer.
+    fn withdraw_if_deserted(&mut self, key: &Key) -> Option<Order> {
+        let line = self.lines.get(key)?;
+        if line.waiting.is_empty() && matches!(line.stage, Stage::Asking { .. }) {
+            let id = line.tenure;
+            self.lines.remove(key);
+            return Some(Order::Release { id });
+        }
+        None
+    }
+
+    /// Gives the lease to the front.
+    fn pass(&mut self, now: Time, key: &Key, token: u64) -> Released<W> {
+        let line = self.lines.get_mut(key).expect("it has the lease");
+        let waiter = line.waiting.pop_front().expect("somebody waits");
+        self.deadlines.remove(&(waiter.until, waiter.id));
+        let order = line.wants_refill(now, self.limits.batch);
+        Released::Passed {
+            waiter,
+            token,
+            order,
+        }
+    }
+
+    /// The next one asks for a lease of its own, if there is a next one.
+    fn start_over(&mut self, key: &Key) -> Released<W> {
+        let (id, batch) = (self.new_id(), self.limits.batch);
+        let next = self
+            .lines
+            .get_mut(key)
+            .and_then(|line| line.start(id, batch));
+        if next.is_none() {
+            self.lines.remove(key);
+        }
+        Released::Over { next }
+    }
+
+    fn remove(&mut self, key: &Key, waiter: u64) -> Option<Waiter<W>> {
+        let line = self.lines.get_mut(key)?;
+        // They stand in the order of their ids.
+        let place = line
+            .waiting
+            .binary_search_by_key(&waiter, |waiter| waiter.id)
+            .ok()?;
+        let waiter = line.waiting.remove(place)?;
+        self.deadlines.remove(&(waiter.until, waiter.id));
+        Some(waiter)
+    }
+
+    fn tenure(&mut self, key: &Key, id: u64) -> Option<&mut Line<W>> {
+        self.lines.get_mut(key).filter(|line| line.tenure == id)
+    }
+
+    fn set_deadline(&mut self, until: Time, id: u64, key: &Key) -> bool {
+        if until != Time::NEVER {
+            self.deadlines.insert((until, id), key.clone());
+        }
+        until < self.announced
+    }
+
+    fn new_id(&mut self) -> u64 {
+        self.next_id += 1;
+        self.next_id
+    }
+}
+
+impl<W> Waiter<W> {
+    pub(crate) fn key(&self) -> &Key {
+        &self.terms.key
+    }
+}
+
+impl<W> Failures<W> {
+    fn none() -> Self {
+        Self {
+            callers: Vec::new(),
+            orders: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,231 @@
+use super::*;
+use crate::label::Label;
+
+const TTL: Duration = Duration::from_secs(10);
+const MILLI: Duration = Duration::from_millis(1);
+
+struct Fixture {
+    queues: LocalQueues<&'static str>,
+    key: Key,
+    now: Time,
+}
+
+impl Fixture {
+    fn new(size: u32) -> Self {
+        let limits = Limits {
+            in_flight: 8,
+            response_timeout: MILLI * 100,
+            claim_window: Duration::from_secs(1),
+            batch: Batch {
+                size,
+                time: MILLI * 5,
+            },
+        };
+        Self {
+            queues: LocalQueues::new(limits),
+            key: Key::new("k").unwrap(),
+            now: Time::from_nanos(1),
+        }
+    }
+
+    fn terms(&self) -> Terms {
+        Terms {
+            key: self.key.clone(),
+            ttl: TTL,
+            wait: Wait::For(TTL),
+            renew: true,
+            max_hold: None,
+            label: Label::here(),
+        }
+    }
+
+    fn join(&mut self, terms: Terms, caller: &'static str) -> Joined<&'static str> {
+        self.queues.join(self.now, terms, caller)
+    }
+
+    /// The first one joins, so a lease is asked for; gives its id.
+    fn ask(&mut self, caller: &'static str) -> u64 {
+        match self.join(self.terms(), caller) {
+            Joined::Asking {
+                order: Order::Ask { id, .. },
+                ..
+            } => id,
+            joined => panic!("{joined:?}"),
+        }
+    }
+
+    fn grant(&mut self, id: u64, tokens: std::ops::Range<u64>) -> Released<&'static str> {
+        let granted = Granted {
+            tokens,
+            contended: false,
+        };
+        self.queues
+            .granted(self.now, &self.key, id, granted, self.now + TTL)
+    }
+
+    fn release(&mut self, id: u64) -> Released<&'static str> {
+        let valid_until = self.now + TTL;
+        self.queues.released(self.now, &self.key, id, valid_until)
+    }
+}
+
+fn passed(released: Released<&'static str>) -> (&'static str, u64) {
+    match released {
+        Released::Passed { waiter, token, .. } => (waiter.caller, token),
+        Released::Over { next } => panic!("over, next {next:?}"),
+    }
+}
+
+fn next_ask(released: Released<&'static str>) -> u64 {
+    match released {
+        Released::Over {
+            next: Some(Order::Ask { id, .. }),
+        } => id,
+        released => panic!("{released:?}"),
+    }
+}
+
+#[test]
+fn a_lease_is_passed_on_in_order_until_its_tokens_are_used() {
+    let mut f = Fixture::new(3);
+    let id = f.ask("a");
+    for caller in ["b", "c", "d"] {
+        assert!(matches!(f.join(f.terms(), caller), Joined::Behind { .. }));
+    }
+    assert_eq!(passed(f.grant(id, 7..10)), ("a", 7));
+    assert_eq!(passed(f.release(id)), ("b", 8));
+    assert_eq!(passed(f.release(id)), ("c", 9));
+    let next = next_ask(f.release(id));
+    assert_eq!(passed(f.grant(next, 20..23)), ("d", 20));
+    assert!(matches!(f.release(next), Released::Over { next: None }));
+    assert!(f.queues.is_empty());
+}
+
+#[test]
+fn a_batch_is_over_in_time() {
+    let mut f = Fixture::new(64);
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    f.grant(id, 1..65);
+    f.now = f.now + MILLI * 5;
+    next_ask(f.release(id));
+}
+
+#[test]
+fn only_what_was_asked_for_is_passed_on() {
+    for change in [
+        |terms: &mut Terms| terms.ttl = TTL * 2,
+        |terms: &mut Terms| terms.renew = false,
+        |terms: &mut Terms| terms.max_hold = Some(TTL),
+    ] {
+        let mut f = Fixture::new(64);
+        let id = f.ask("a");
+        let mut other = f.terms();
+        change(&mut other);
+        f.join(other, "b");
+        f.grant(id, 1..65);
+        next_ask(f.release(id));
+    }
+    let mut f = Fixture::new(64);
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    f.grant(id, 1..65);
+    f.queues.extended(&f.key.clone(), id);
+    next_ask(f.release(id));
+}
+
+#[test]
+fn a_lease_that_is_nearly_over_is_not_passed_on() {
+    let mut f = Fixture::new(64);
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    f.grant(id, 1..65);
+    let soon = f.now + MILLI * 199;
+    next_ask(f.queues.released(f.now, &f.key, id, soon));
+}
+
+#[test]
+fn the_last_one_to_leave_withdraws_the_question() {
+    let mut f = Fixture::new(64);
+    let joined = f.join(f.terms(), "a");
+    let Joined::Asking { waiter: a, .. } = joined else {
+        panic!("{joined:?}");
+    };
+    let joined = f.join(f.terms(), "b");
+    let Joined::Behind { waiter: b, .. } = joined else {
+        panic!("{joined:?}");
+    };
+    let key = f.key.clone();
+    assert!(f.queues.leave(&key, a).is_none());
+    assert!(matches!(
+        f.queues.leave(&key, b),
+        Some(Order::Release { .. })
+    ));
+    assert!(f.queues.is_empty());
+}
+
+#[test]
+fn each_waits_as_long_as_it_said_and_the_first_for_its_answer() {
+    let mut f = Fixture::new(64);
+    let short = Terms {
+        wait: Wait::For(MILLI),
+        ..f.terms()
+    };
+    let id = match f.join(short.clone(), "a") {
+        Joined::Asking {
+            order: Order::Ask { id, .. },
+            ..
+        } => id,
+        joined => panic!("{joined:?}"),
+    };
+    f.join(short, "b");
+    f.now = f.now + MILLI;
+    let failures = f.queues.expire(f.now);
+    let [(waiter, Error::Busy { .. })] = &failures.callers[..] else {
+        panic!("{failures:?}");
+    };
+    assert_eq!(waiter.caller, "b");
+    let key = f.key.clone();
+    let (_, failures) = f.queues.held(f.now, &key, id, TTL);
+    assert_eq!(failures.callers[0].0.caller, "a");
+    assert!(matches!(failures.orders[..], [Order::Release { .. }]));
+    assert!(f.queues.is_empty());
+}
+
+#[test]
+fn whoever_tries_once_does_not_stand_in_the_queue() {
+    let mut f = Fixture::new(64);
+    f.ask("a");
+    let once = Terms {
+        wait: Wait::For(Duration::ZERO),
+        ..f.terms()
+    };
+    let refused = f.join(once, "b");
+    assert!(matches!(refused, Joined::Refused("b", Error::Busy { .. })));
+}
+
+#[test]
+fn tokens_are_refilled_before_they_are_used_up_unless_others_wait() {
+    for contended in [false, true] {
+        let mut f = Fixture::new(4);
+        let id = f.ask("a");
+        for caller in ["b", "c", "d", "e", "f", "g"] {
+            f.join(f.terms(), caller);
+        }
+        f.grant(id, 1..5);
+        let Released::Passed {
+            order: Some(Order::Refill { tokens: 4, .. }),
+            ..
+        } = f.release(id)
+        else {
+            panic!("no refill");
+        };
+        let key = f.key.clone();
+        let granted = Granted {
+            tokens: 10..14,
+            contended,
+        };
+        f.queues.renewed(f.now, &key, id, granted, f.now + TTL);
+        assert_eq!(passed(f.release(id)).1, if contended { 3 } else { 10 });
+    }
+}

@@ -1,0 +1,224 @@
+//! Waiting: in order over all processes, handed over without asking again, and leaving nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockattr::{Error, LockPool};
+use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually, eventually_async};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+
+async fn waits(pool: &LockPool, before: u64) {
+    eventually_async("it waits", || async { pool.stats().waited > before }).await;
+}
+
+#[tokio::test]
+async fn processes_are_served_in_the_order_of_their_arrival() {
+    for service in Service::all() {
+        let holder = service.pool().await;
+        let guard = holder.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+        let served = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = JoinSet::new();
+        let mut pools = Vec::new();
+        for place in 0..10 {
+            let pool = service.pool().await;
+            let (request, served) = (pool.lock("k").ttl(Service::LONG), Arc::clone(&served));
+            tasks.spawn(async move {
+                let guard = request.wait(Service::LONG).acquire().await.unwrap();
+                served
+                    .lock()
+                    .await
+                    .push((place, guard.lease().fencing_token()));
+                guard.release().await;
+            });
+            waits(&pool, 0).await;
+            pools.push(pool);
+        }
+        guard.release().await;
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap();
+        }
+        let served = served.lock().await;
+        assert!(
+            served.is_sorted(),
+            "in order, with growing tokens: {served:?}"
+        );
+        assert!(service.is_free("k").await);
+    }
+}
+
+/// A lease that was handed over lasts for the claim only, until it is confirmed.
+#[tokio::test]
+async fn what_was_handed_over_is_confirmed_and_kept() {
+    let server = RedisServer::start();
+    let pool = || LockPool::builder().url(server.url()).build();
+    let (first, second) = (pool().await.unwrap(), pool().await.unwrap());
+    for renew in [true, false] {
+        let guard = first.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+        let request = second.lock("k").ttl(Service::LONG).renew(renew);
+        let waited = second.stats().waited;
+        let asking = tokio::spawn(request.wait(Service::LONG).acquire());
+        waits(&second, waited).await;
+        guard.release().await;
+        let guard = asking.await.unwrap().unwrap();
+        eventually("the claim is confirmed", || {
+            guard.lease().remaining() > Service::LONG / 2
+        });
+        guard.release().await;
+        assert!(server.locks().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_waiter_that_gave_up_is_passed_over() {
+    for service in Service::all() {
+        let (holder, gone, next) = (
+            service.pool().await,
+            service.pool().await,
+            service.pool().await,
+        );
+        let guard = holder.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+        let ask = |pool: &LockPool| {
+            let request = pool.lock("k").ttl(Service::LONG).wait(Service::LONG);
+            tokio::spawn(request.acquire())
+        };
+        let leaves = ask(&gone);
+        waits(&gone, 0).await;
+        let stays = ask(&next);
+        waits(&next, 0).await;
+        leaves.abort();
+        // Whether the handoff or the withdrawal comes first.
+        guard.release().await;
+        stays.await.unwrap().unwrap().release().await;
+        service.becomes_free("k").await;
+    }
+}
+
+#[tokio::test]
+async fn the_wait_ends_for_each_by_itself() {
+    for service in Service::all() {
+        let (holder, pool) = (service.pool().await, service.pool().await);
+        let guard = holder.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+        let ask = |wait| tokio::spawn(pool.lock("k").ttl(Service::LONG).wait(wait).acquire());
+        let patient = ask(Service::LONG);
+        waits(&pool, 0).await;
+        let hasty = ask(Duration::from_millis(20));
+        let busy = hasty.await.unwrap().unwrap_err();
+        assert!(matches!(busy, Error::Busy { .. }), "{busy}");
+        assert!(pool.lock("k").try_acquire().await.unwrap().is_none());
+        guard.release().await;
+        patient.await.unwrap().unwrap().release().await;
+        assert!(service.is_free("k").await);
+    }
+}
+
+/// A process that is gone is noticed when it is told; one that hangs costs the claim.
+#[tokio::test]
+async fn dead_and_hanging_waiters_do_not_block_the_queue() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let builder = || LockPool::builder().claim_window(Duration::from_millis(500));
+    let holder = builder().url(server.url()).build().await.unwrap();
+    let behind_proxy = builder().url(server.url_at(proxy.port()));
+    let hanging = behind_proxy.build().await.unwrap();
+    let next = builder().url(server.url()).build().await.unwrap();
+
+    let guard = holder.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+    let ask = |pool: &LockPool| {
+        let request = pool.lock("k").ttl(Service::LONG).wait(Service::LONG);
+        tokio::spawn(request.acquire())
+    };
+    let stuck = ask(&hanging);
+    waits(&hanging, 0).await;
+    let stays = ask(&next);
+    waits(&next, 0).await;
+    proxy.set_both(Policy::Stall);
+    guard.release().await;
+    stays.await.unwrap().unwrap().release().await;
+
+    stuck.abort();
+    drop(hanging);
+    drop(proxy);
+    eventually("nothing is left but the fence", || {
+        server
+            .keys("*")
+            .iter()
+            .all(|key| key.ends_with("#fence") || key.contains("#tomb:"))
+    });
+}
+
+#[tokio::test]
+async fn a_lost_handoff_is_healed_after_the_reconnect() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let holder = LockPool::builder().url(server.url()).build().await.unwrap();
+    let behind_proxy = LockPool::builder().url(server.url_at(proxy.port()));
+    let waiter = behind_proxy.build().await.unwrap();
+    let guard = holder.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+    let request = waiter.lock("k").ttl(Service::LONG).wait(Service::LONG);
+    let waiting = tokio::spawn(request.acquire());
+    waits(&waiter, 0).await;
+    proxy.set_both(Policy::Stall);
+    guard.release().await;
+    proxy.cut();
+    proxy.set_both(Policy::Pass);
+    waiting.await.unwrap().unwrap().release().await;
+    assert!(server.locks().is_empty());
+}
+
+/// Tasks of one process pass the lease on, and each has a greater token than the one before.
+#[tokio::test]
+async fn tasks_of_one_process_pass_the_lease_on() {
+    for service in Service::all() {
+        let pool = service.pool().await;
+        let tokens = Arc::new(Mutex::new(Vec::new()));
+        let mut tasks = JoinSet::new();
+        for _ in 0..16 {
+            let (pool, tokens) = (pool.clone(), Arc::clone(&tokens));
+            tasks.spawn(async move {
+                for _ in 0..50 {
+                    let guard = pool.lock("k").acquire().await.unwrap();
+                    // The mutex would make a second holder wait, so it must be free.
+                    tokens
+                        .try_lock()
+                        .expect("one at a time")
+                        .push(guard.lease().fencing_token());
+                    guard.release().await;
+                }
+            });
+        }
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap();
+        }
+        let tokens = tokens.lock().await;
+        assert!(tokens.is_sorted_by(|a, b| a < b));
+        let stats = pool.stats();
+        assert_eq!(stats.acquired, 800);
+        assert!(stats.passed_on > 400, "{stats:?}");
+        assert!(service.is_free("k").await);
+    }
+}
+
+/// However many tasks pass the key on among themselves, another process has its turn.
+#[tokio::test]
+async fn a_busy_process_does_not_keep_others_out() {
+    for service in Service::all() {
+        let (busy, other) = (service.pool().await, service.pool().await);
+        let mut tasks = JoinSet::new();
+        for _ in 0..8 {
+            let pool = busy.clone();
+            tasks.spawn(async move {
+                loop {
+                    pool.lock("k").acquire().await.unwrap().release().await;
+                }
+            });
+        }
+        for _ in 0..20 {
+            let request = other.lock("k").wait(Duration::from_secs(5));
+            request.acquire().await.unwrap().release().await;
+        }
+        assert!(busy.stats().passed_on > 0);
+        tasks.shutdown().await;
+        service.becomes_free("k").await;
+    }
+}
