@@ -47,7 +47,9 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
     }
     for millis in [1, 20] {
         let name = format!("W4 empty, +{millis} ms");
-        workload(effort, report, &name, 0, millis, &ALL).await;
+        // A round trip takes long there, so the quick run leaves the peers out.
+        let candidates = if effort.is_quick { &ALL[..3] } else { &ALL };
+        workload(effort, report, &name, 0, millis, candidates).await;
     }
 }
 

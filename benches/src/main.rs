@@ -29,8 +29,11 @@ async fn main() {
     let wanted: Vec<&String> = args.iter().filter(|arg| arg.starts_with('W')).collect();
     let wants = |workload: &str| wanted.is_empty() || wanted.iter().any(|arg| *arg == workload);
     let mut report = Report::default();
-    if wants("W1") || wants("W2") {
-        uncontended::run(effort, &mut report).await;
+    if wants("W1") {
+        uncontended::one_task(effort, &mut report).await;
+    }
+    if wants("W2") {
+        uncontended::many_tasks(effort, &mut report).await;
     }
     if wants("W3") {
         hot_key::run(effort, &mut report).await;

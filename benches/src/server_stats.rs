@@ -36,3 +36,11 @@ pub(crate) fn cpu_seconds() -> f64 {
         .sum();
     ticks / TICKS_PER_SECOND
 }
+
+/// The memory that this process has in use.
+pub(crate) fn resident_bytes() -> f64 {
+    const PAGE: f64 = 4096.0;
+    let sizes = fs::read_to_string("/proc/self/statm").expect("Linux");
+    let pages = sizes.split_whitespace().nth(1).expect("the second field");
+    pages.parse::<f64>().expect("a number") * PAGE
+}

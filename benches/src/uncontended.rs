@@ -7,6 +7,7 @@ use lockattr_tests::{Policy, Proxy, RedisServer};
 use crate::candidate::{Candidate, Locker};
 use crate::report::Report;
 use crate::rounds::{Effort, interleave, median, percentile};
+use crate::server_stats::commands_sent;
 
 const CANDIDATES: [Candidate; 4] = [
     Candidate::ByHand,
@@ -15,15 +16,19 @@ const CANDIDATES: [Candidate; 4] = [
     Candidate::AsyncRedisLock,
 ];
 
-pub(crate) async fn run(effort: Effort, report: &mut Report) {
+pub(crate) async fn one_task(effort: Effort, report: &mut Report) {
     let server = RedisServer::start();
     latency(effort, report, "W1 loopback", &server.url()).await;
     let proxy = Proxy::start(server.port());
     // Each way, so that a round trip is 1 ms longer.
     proxy.set_both(Policy::Delay(Duration::from_micros(500)));
     latency(effort, report, "W1 +1 ms", &server.url_at(proxy.port())).await;
+}
+
+pub(crate) async fn many_tasks(effort: Effort, report: &mut Report) {
+    let server = RedisServer::start();
     for tasks in [64, 1024] {
-        throughput(effort, report, tasks, &server.url()).await;
+        throughput(effort, report, tasks, &server).await;
     }
 }
 
@@ -46,17 +51,31 @@ async fn latency(effort: Effort, report: &mut Report, name: &str, url: &str) {
     }
 }
 
-async fn throughput(effort: Effort, report: &mut Report, tasks: usize, url: &str) {
+#[expect(clippy::cast_precision_loss, reason = "figures for people")]
+async fn throughput(effort: Effort, report: &mut Report, tasks: usize, server: &RedisServer) {
     let name = format!("W2 {tasks} tasks");
     let all = interleave(effort, &CANDIDATES, async |candidate| {
-        let locker = candidate.connect(url).await;
-        pairs_per_second(&locker, tasks, effort.run, |task| format!("own:{task}"))
-            .await
-            .0
+        let locker = candidate.connect(&server.url()).await;
+        let before = commands_sent(server, candidate);
+        let key = |task| format!("own:{task}");
+        let (rate, pairs, _) = pairs_per_second(&locker, tasks, effort.run, key).await;
+        let commands = commands_sent(server, candidate) - before;
+        (rate, commands as f64 / f64::from(pairs.iter().sum::<u32>()))
     })
     .await;
     for (candidate, rounds) in all {
-        report.add(&name, candidate, "pairs/s", median(&rounds, |rate| *rate));
+        report.add(
+            &name,
+            candidate,
+            "pairs/s",
+            median(&rounds, |round| round.0),
+        );
+        report.add(
+            &name,
+            candidate,
+            "commands/pair",
+            median(&rounds, |round| round.1),
+        );
     }
 }
 

@@ -7,7 +7,7 @@ use lockattr_tests::RedisServer;
 use crate::candidate::Candidate;
 use crate::report::Report;
 use crate::rounds::Effort;
-use crate::server_stats::{commands_sent, cpu_seconds};
+use crate::server_stats::{commands_sent, cpu_seconds, resident_bytes};
 
 pub(crate) async fn run(effort: Effort, report: &mut Report) {
     let time = Duration::from_secs(if effort.is_quick { 3 } else { 5 });
@@ -20,20 +20,22 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
     for (candidate, waiters) in workloads {
         for waiters in waiters {
             let name = format!("W5 {waiters} waiters");
-            let (commands, cpu) = wait(candidate, *waiters, time).await;
+            let (commands, cpu, size) = wait(candidate, *waiters, time).await;
             report.add(&name, candidate, "commands/s", commands);
             report.add(&name, candidate, "client CPU %", cpu * 100.0);
+            report.add(&name, candidate, "bytes/waiter", size);
         }
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
-async fn wait(candidate: Candidate, waiters: usize, time: Duration) -> (f64, f64) {
+async fn wait(candidate: Candidate, waiters: usize, time: Duration) -> (f64, f64, f64) {
     let server = RedisServer::start();
     let holder = candidate.connect(&server.url()).await;
     let locker = candidate.connect(&server.url()).await;
     holder
         .hold("hot", async || {
+            let size = resident_bytes();
             let tasks: Vec<_> = (0..waiters)
                 .map(|_| {
                     let locker = locker.clone();
@@ -42,6 +44,8 @@ async fn wait(candidate: Candidate, waiters: usize, time: Duration) -> (f64, f64
                 .collect();
             // Until all have asked for the first time.
             tokio::time::sleep(Duration::from_millis(500)).await;
+            // With the task and the future of the benchmark.
+            let size = (resident_bytes() - size) / waiters as f64;
             let (commands, cpu) = (commands_sent(&server, candidate), cpu_seconds());
             tokio::time::sleep(time).await;
             let commands = commands_sent(&server, candidate) - commands;
@@ -52,6 +56,7 @@ async fn wait(candidate: Candidate, waiters: usize, time: Duration) -> (f64, f64
             (
                 commands as f64 / time.as_secs_f64(),
                 cpu / time.as_secs_f64(),
+                size,
             )
         })
         .await

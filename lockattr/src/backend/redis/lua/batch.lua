@@ -18,151 +18,133 @@
 --   n                                      not this owner's
 --   d                                      the owner has it no more
 --   e<error>
-local clock = redis.call('TIME')
-local now = tonumber(clock[1]) * 1000000 + tonumber(clock[2])
+--
+-- Written for speed where nobody waits: every call of a command costs, and every function made.
+local call = redis.call
+local clock = call('TIME')
+local now = clock[1] * 1000000 + clock[2]
 local since = string.format('%.0f', math.floor(now / 1000))
-local nextkey, nextarg = 1, 2
-
-local function key()
-  nextkey = nextkey + 1
-  return KEYS[nextkey - 1]
-end
-
-local function arg()
-  nextarg = nextarg + 1
-  return ARGV[nextarg - 1]
-end
-
-local function belongs(value, owner)
-  return value and string.sub(value, 1, #owner + 1) == owner .. ':'
-end
 
 -- Reserves tokens; gives the first one and how many. They grow while either the counter survives
 -- or the clock does not run back. A counter that is ahead of the clock gets on by one only, so that
 -- it never is by more than one reservation, and what a lost counter could repeat is long over.
 -- Printed by format: Lua's own conversion gives 1.764e+15.
 local function reserve(fence, count)
-  local first = tonumber(redis.call('GET', fence) or '0') + 1
-  if first > now then
-    count = 1
-  else
-    first = now
+  local last = tonumber(call('SET', fence, string.format('%.0f', now + count - 1), 'GET') or 0)
+  if last < now then
+    return string.format('%.0f', now), count
   end
-  redis.call('SET', fence, string.format('%.0f', first + count - 1))
-  return string.format('%.0f', first), count
+  local first = string.format('%.0f', last + 1)
+  call('SET', fence, first)
+  return first, 1
 end
 
 -- The fence first: whatever fails, no lock stands whose token could be given out again. The lock in
 -- one SET: with a PEXPIRE of its own, a bad ttl would leave a lock for ever.
 local function grant(lock, fence, owner, ttl, tokens, who)
   local token, count = reserve(fence, tokens)
-  redis.call('SET', lock, owner .. ':' .. token .. ':' .. since .. ':' .. who, 'PX', ttl)
+  call('SET', lock, owner .. ':' .. token .. ':' .. since .. ':' .. who, 'PX', ttl)
   return token, count
-end
-
-local function others(queue)
-  return redis.call('EXISTS', queue)
 end
 
 -- Makes the first waiter the owner whose process is there, and tells it. `mine` is granted without
 -- being told. The lock before the message: nobody must believe in a lease that is not there.
 local function hand_over(lock, fence, queue, mine)
-  while true do
-    local entry = redis.call('LPOP', queue)
-    if not entry then
-      return nil
-    end
-    if entry == mine then
-      return mine
-    end
+  local entry = call('LPOP', queue)
+  while entry and entry ~= mine do
     local owner, claim, tokens, channel, who =
       string.match(entry, '^([^:]*):(%d+):(%d+):([^:]*):(.*)$')
     local token, count = grant(lock, fence, owner, claim, tonumber(tokens), who)
-    local message = owner .. ':' .. token .. ':' .. count .. ':' .. others(queue) .. ':' .. claim
-      .. ':' .. string.format('%.0f', now)
-    if redis.call('PUBLISH', ARGV[1] .. channel, message) > 0 then
-      return entry
+    local message = owner .. ':' .. token .. ':' .. count .. ':' .. call('EXISTS', queue) .. ':'
+      .. claim .. ':' .. string.format('%.0f', now)
+    if call('PUBLISH', ARGV[1] .. channel, message) > 0 then
+      break
     end
+    entry = call('LPOP', queue)
   end
+  return entry
 end
 
-local function acquire(lock, fence, queue, tombstone, owner, entry, ttl, tokens, life, who)
-  -- By GET: MGET would take a value of another type for none.
-  local value, contended = redis.call('GET', lock), 0
-  if belongs(value, owner) then
-    if redis.call('PTTL', lock) < tonumber(ttl) then
-      redis.call('PEXPIRE', lock, ttl)
+-- Where the lock is held, or somebody waits, or this owner has given up.
+local function acquire_contended(lock, fence, queue, tombstone, owner, entry, ttl, tokens, life, who)
+  local value = call('GET', lock)
+  if value and string.sub(value, 1, #owner + 1) == owner .. ':' then
+    if call('PTTL', lock) < tonumber(ttl) then
+      call('PEXPIRE', lock, ttl)
     end
-    return 'g' .. string.match(value, '^%d+', #owner + 2) .. ':1:' .. others(queue)
+    return 'g' .. string.match(value, '^%d+', #owner + 2) .. ':1:' .. call('EXISTS', queue)
   end
-  if value or redis.call('EXISTS', tombstone, queue) > 0 then
-    if redis.call('EXISTS', tombstone) == 1 then
-      return 't'
-    end
-    local taken = value
-    if not taken then
-      taken = hand_over(lock, fence, queue, entry)
-      contended = others(queue)
-    end
-    if taken and taken ~= entry then
-      if not redis.call('LPOS', queue, entry) then
-        redis.call('RPUSH', queue, entry)
-      end
-      if redis.call('PTTL', queue) < tonumber(life) then
-        redis.call('PEXPIRE', queue, life)
-      end
-      return 'h' .. redis.call('PTTL', lock)
-    end
+  if call('EXISTS', tombstone) == 1 then
+    return 't'
   end
-  local token, count = grant(lock, fence, owner, ttl, tonumber(tokens), who)
-  return 'g' .. token .. ':' .. count .. ':' .. contended
+  local taken = value or hand_over(lock, fence, queue, entry)
+  if not taken or taken == entry then
+    local token, count = grant(lock, fence, owner, ttl, tonumber(tokens), who)
+    return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
+  end
+  if not call('LPOS', queue, entry) then
+    call('RPUSH', queue, entry)
+  end
+  if call('PTTL', queue) < tonumber(life) then
+    call('PEXPIRE', queue, life)
+  end
+  return 'h' .. call('PTTL', lock)
 end
 
-local function renew(lock, fence, queue, owner, ttl, tokens)
-  if not belongs(redis.call('GET', lock), owner) then
+local function attempt(k, a)
+  local code, owner, lock, fence, queue = ARGV[a], ARGV[a + 1], KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  if code == 'a' then
+    if call('EXISTS', lock, queue, KEYS[k + 3]) == 0 then
+      local token, count =
+        grant(lock, fence, owner, ARGV[a + 3], tonumber(ARGV[a + 4]), ARGV[a + 6])
+      return 'g' .. token .. ':' .. count .. ':0'
+    end
+    return acquire_contended(lock, fence, queue, KEYS[k + 3], owner, ARGV[a + 2], ARGV[a + 3],
+      ARGV[a + 4], ARGV[a + 5], ARGV[a + 6])
+  end
+  if code == 'r' then
+    if ARGV[a + 3] ~= '0' then
+      -- First, and by pcall: out of memory must not undo the release.
+      redis.pcall('SET', KEYS[k + 3], '1', 'PX', ARGV[a + 3])
+    end
+    if ARGV[a + 2] ~= '' then
+      call('LREM', queue, 0, ARGV[a + 2])
+    end
+  end
+  local value = call('GET', lock)
+  local is_owner = value and string.sub(value, 1, #owner + 1) == owner .. ':'
+  if code == 'r' then
+    if is_owner then
+      local done, to = pcall(hand_over, lock, fence, queue, nil)
+      if not done or not to then
+        call('DEL', lock)
+      end
+    end
+    return 'd'
+  end
+  if not is_owner then
     return 'n'
   end
-  if redis.call('PTTL', lock) < tonumber(ttl) then
-    redis.call('PEXPIRE', lock, ttl)
+  if call('PTTL', lock) < tonumber(ARGV[a + 2]) then
+    call('PEXPIRE', lock, ARGV[a + 2])
   end
   local token, count = '0', 0
-  if tokens ~= '0' then
-    token, count = reserve(fence, tonumber(tokens))
+  if ARGV[a + 3] ~= '0' then
+    token, count = reserve(fence, tonumber(ARGV[a + 3]))
   end
-  return 'g' .. token .. ':' .. count .. ':' .. others(queue)
+  return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
 end
 
-local function release(lock, fence, queue, tombstone, owner, entry, life)
-  if life ~= '0' then
-    -- First, and by pcall: out of memory must not undo the release.
-    redis.pcall('SET', tombstone, '1', 'PX', life)
-  end
-  if entry ~= '' then
-    redis.call('LREM', queue, 0, entry)
-  end
-  if belongs(redis.call('GET', lock), owner) then
-    local handed, to = pcall(hand_over, lock, fence, queue, nil)
-    if not handed or not to then
-      redis.call('DEL', lock)
-    end
-  end
-  return 'd'
-end
-
+local keys, args = { a = 4, n = 3, r = 4 }, { a = 7, n = 4, r = 4 }
 local replies = { string.format('%.0f', now) }
-while nextarg <= #ARGV do
-  local code = arg()
-  local ok, reply
-  if code == 'a' then
-    ok, reply = pcall(acquire, key(), key(), key(), key(), arg(), arg(), arg(), arg(), arg(), arg())
-  elseif code == 'n' then
-    ok, reply = pcall(renew, key(), key(), key(), arg(), arg(), arg())
-  else
-    ok, reply = pcall(release, key(), key(), key(), key(), arg(), arg(), arg())
-  end
+local k, a = 1, 2
+while ARGV[a] do
+  local code = ARGV[a]
+  local ok, reply = pcall(attempt, k, a)
   if not ok then
     reply = 'e' .. (type(reply) == 'table' and reply.err or tostring(reply))
   end
   replies[#replies + 1] = reply
+  k, a = k + keys[code], a + args[code]
 end
 return replies
