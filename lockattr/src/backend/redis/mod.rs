@@ -4,6 +4,7 @@
 //! executed, and connections come and go. Each [`Link`] is one multiplexed connection that is
 //! dialled anew when it breaks or falls silent; nothing is ever sent twice from here.
 
+mod answers;
 mod dial;
 mod failure;
 mod names;
@@ -21,7 +22,7 @@ use redis::{RedisResult, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tracing::{info, warn};
 
-use super::{Attempt, AttemptId, Backend, BackendError, Event, Outcome};
+use super::{Attempt, AttemptId, Backend, BackendError, Event};
 use crate::Error;
 use crate::clock::Time;
 use crate::owner::OwnerIds;
@@ -240,73 +241,6 @@ impl RedisBackend {
         }
     }
 
-    /// Takes the outcomes apart. They are reported one by one, in order.
-    fn on_answer(
-        &mut self,
-        link: usize,
-        generation: u64,
-        sent_at: Time,
-        questions: &[(AttemptId, Question)],
-        answer: RedisResult<Value>,
-    ) {
-        let is_current = self.links[link].generation == generation;
-        let outcomes = match answer {
-            Ok(answer) => match reply::read_batch(questions.iter().map(|(_, q)| *q), &answer) {
-                Some((time, outcomes)) => {
-                    if is_current {
-                        self.links[link].last_answer = Time::now();
-                        self.links[link].clocks = Some((sent_at, time));
-                    }
-                    outcomes
-                }
-                None => questions
-                    .iter()
-                    .map(|_| Err(failure::malformed()))
-                    .collect(),
-            },
-            Err(error) => {
-                let failed = failure::classify(&error);
-                if is_current && failure::spoils_the_connection(&error) {
-                    self.replace(link, failed.error.clone());
-                } else if is_current {
-                    self.links[link].last_answer = Time::now();
-                }
-                questions.iter().map(|_| Err(failed.clone())).collect()
-            }
-        };
-        // A server that has become a replica says so for each attempt.
-        let spoilt = outcomes.iter().find_map(|outcome: &Outcome| {
-            let failed = outcome.as_ref().err()?;
-            failure::is_replica(failed).then(|| failed.error.clone())
-        });
-        for ((id, _), outcome) in questions.iter().zip(outcomes) {
-            if self.in_flight.remove(id).is_some() {
-                self.done.push_back(Event::Done(*id, outcome));
-            }
-        }
-        if let Some(error) = spoilt.filter(|_| is_current) {
-            self.replace(link, error);
-        }
-    }
-
-    fn on_message(&mut self, link: usize, message: &Value) -> Option<Event> {
-        let Some(handoff) = reply::read_handoff(message, &self.pool) else {
-            warn!(
-                link,
-                "a message that makes no sense on the channel of this pool"
-            );
-            return None;
-        };
-        let since = since(self.links[link].clocks?, handoff.at);
-        Some(Event::Granted {
-            acquisition: handoff.acquisition,
-            generation: handoff.generation,
-            granted: handoff.granted,
-            since,
-            ttl: handoff.ttl,
-        })
-    }
-
     fn send(&mut self, link: usize, attempts: Vec<Attempt>) {
         let to = &self.links[link];
         let Some(mut connection) = to.connection.clone() else {
@@ -367,23 +301,6 @@ impl RedisBackend {
             }
         }
     }
-}
-
-/// When, on our clock, the server's clock showed `at`, or earlier: the server's time that has passed
-/// since a moment known on both clocks, less 1 % of it for what they may drift apart. Never later
-/// than now, whatever the server's clock did.
-fn since((sent_at, then): (Time, u64), at: u64) -> Time {
-    let micros = if at >= then {
-        let passed = at - then;
-        sent_at + Duration::from_micros(passed - passed / 100)
-    } else {
-        Time::from_nanos(
-            sent_at
-                .as_nanos()
-                .saturating_sub((then - at).saturating_mul(1000)),
-        )
-    };
-    micros.min(Time::now())
 }
 
 impl Backend for RedisBackend {

@@ -8,19 +8,22 @@
 //! The queues know no threads: callers and the I/O thread share them behind one mutex.
 
 mod line;
+mod outcome;
 #[cfg(test)]
 mod tests;
+mod waits;
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::{Limits, Terms};
+use crate::Error;
 use crate::backend::{BackendError, Granted};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::spec::Wait;
-use crate::{Error, timing};
 use line::{Line, Stage, tries_once};
+pub(crate) use outcome::{Failures, Joined, Order, Released, Waiter};
 
 /// How long a lease may stay in one process.
 #[derive(Debug, Clone, Copy)]
@@ -40,63 +43,6 @@ pub(crate) struct LocalQueues<W> {
     next_id: u64,
     limits: Limits,
     closed: bool,
-}
-
-/// One that wants a key.
-#[derive(Debug)]
-pub(crate) struct Waiter<W> {
-    id: u64,
-    terms: Terms,
-    asked_at: Time,
-    until: Time,
-    /// Its wait is over, but the answer to its only question is on its way.
-    is_last_chance: bool,
-    pub(crate) caller: W,
-}
-
-/// What the keeper is to do.
-#[derive(Debug)]
-pub(crate) enum Order {
-    Ask { id: u64, terms: Terms, tokens: u32 },
-    Release { id: u64 },
-    Refill { id: u64, tokens: u32 },
-}
-
-/// What became of one that wants a key.
-#[derive(Debug)]
-pub(crate) enum Joined<W> {
-    /// It is the first here, and asks.
-    Asking {
-        waiter: u64,
-        order: Order,
-    },
-    /// It stands behind others. `wake` if the I/O thread sleeps for longer than it will wait.
-    Behind {
-        waiter: u64,
-        order: Option<Order>,
-        wake: bool,
-    },
-    Refused(W, Error),
-}
-
-/// What becomes of a lease when its holder is finished with it, or when it has come.
-#[derive(Debug)]
-pub(crate) enum Released<W> {
-    /// It is the waiter's now.
-    Passed {
-        waiter: Waiter<W>,
-        token: u64,
-        order: Option<Order>,
-    },
-    /// It goes back to the lock service; the next one here asks for itself.
-    Over { next: Option<Order> },
-}
-
-/// Those who get no lease, and what follows from that.
-#[derive(Debug)]
-pub(crate) struct Failures<W> {
-    pub(crate) callers: Vec<(Waiter<W>, Error)>,
-    pub(crate) orders: Vec<Order>,
 }
 
 impl<W> LocalQueues<W> {
@@ -301,35 +247,6 @@ impl<W> LocalQueues<W> {
         failures
     }
 
-    /// When [`expire`](Self::expire) is due.
-    pub(crate) fn next_deadline(&mut self, now: Time) -> Time {
-        let first = self
-            .deadlines
-            .keys()
-            .next()
-            .map_or(Time::NEVER, |(at, _)| *at);
-        // What was announced is kept although it may be over, so that a key whose queue is empty
-        // every other moment does not wake the I/O thread each time.
-        if self.announced <= now || first < self.announced {
-            self.announced = first;
-        }
-        self.announced
-    }
-
-    /// Time has passed.
-    pub(crate) fn expire(&mut self, now: Time) -> Failures<W> {
-        let mut failures = Failures::none();
-        while let Some((&(at, id), key)) = self.deadlines.first_key_value() {
-            if at > now {
-                break;
-            }
-            let key = key.clone();
-            self.deadlines.pop_first();
-            self.wait_is_over(now, &key, id, &mut failures);
-        }
-        failures
-    }
-
     /// No more leases; gives those who wait.
     pub(crate) fn close(&mut self) -> Vec<Waiter<W>> {
         self.closed = true;
@@ -341,45 +258,6 @@ impl<W> LocalQueues<W> {
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.deadlines.is_empty()
-    }
-
-    fn wait_is_over(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
-        let Some(line) = self.lines.get_mut(key) else {
-            return;
-        };
-        let awaits_answer = line.awaits_first_answer();
-        if let Some(front) = line.waiting.front_mut()
-            && front.id == id
-            && awaits_answer
-            && !front.is_last_chance
-        {
-            front.is_last_chance = true;
-            let patience = timing::patience(self.limits.response_timeout, front.terms.ttl);
-            front.until = now + patience;
-            let until = front.until;
-            self.set_deadline(until, id, key);
-            return;
-        }
-        self.refuse(now, key, id, failures);
-    }
-
-    fn refuse_last_chance(&mut self, now: Time, key: &Key, failures: &mut Failures<W>) {
-        let front = self.lines.get(key).and_then(|line| line.waiting.front());
-        if let Some(front) = front.filter(|front| front.is_last_chance) {
-            let id = front.id;
-            self.refuse(now, key, id, failures);
-        }
-    }
-
-    fn refuse(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
-        let Some(waiter) = self.remove(key, id) else {
-            return;
-        };
-        if let Some(line) = self.lines.get(key) {
-            let reason = line.reason(now, &waiter);
-            failures.callers.push((waiter, reason));
-        }
-        failures.orders.extend(self.withdraw_if_deserted(key));
     }
 
     /// Nobody is left to whom a lease could go: none is asked for any longer.
@@ -435,30 +313,8 @@ impl<W> LocalQueues<W> {
         self.lines.get_mut(key).filter(|line| line.tenure == id)
     }
 
-    fn set_deadline(&mut self, until: Time, id: u64, key: &Key) -> bool {
-        if until != Time::NEVER {
-            self.deadlines.insert((until, id), key.clone());
-        }
-        until < self.announced
-    }
-
     fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
-    }
-}
-
-impl<W> Waiter<W> {
-    pub(crate) fn key(&self) -> &Key {
-        &self.terms.key
-    }
-}
-
-impl<W> Failures<W> {
-    fn none() -> Self {
-        Self {
-            callers: Vec::new(),
-            orders: Vec::new(),
-        }
     }
 }

@@ -1,0 +1,114 @@
+//! What comes from the server.
+
+use std::time::Duration;
+
+use redis::{RedisResult, Value};
+use tracing::warn;
+
+use super::reply::{self, Question};
+use super::{RedisBackend, failure};
+use crate::backend::{AttemptId, Event, Outcome};
+use crate::clock::Time;
+
+impl RedisBackend {
+    /// Takes the outcomes apart. They are reported one by one, in order.
+    pub(super) fn on_answer(
+        &mut self,
+        link: usize,
+        generation: u64,
+        sent_at: Time,
+        questions: &[(AttemptId, Question)],
+        answer: RedisResult<Value>,
+    ) {
+        let is_current = self.links[link].generation == generation;
+        let outcomes = match answer {
+            Ok(answer) => match reply::read_batch(questions.iter().map(|(_, q)| *q), &answer) {
+                Some((time, outcomes)) => {
+                    if is_current {
+                        self.links[link].last_answer = Time::now();
+                        self.links[link].clocks = Some((sent_at, time));
+                    }
+                    outcomes
+                }
+                None => questions
+                    .iter()
+                    .map(|_| Err(failure::malformed()))
+                    .collect(),
+            },
+            Err(error) => {
+                let failed = failure::classify(&error);
+                if is_current && failure::spoils_the_connection(&error) {
+                    self.replace(link, failed.error.clone());
+                } else if is_current {
+                    self.links[link].last_answer = Time::now();
+                }
+                questions.iter().map(|_| Err(failed.clone())).collect()
+            }
+        };
+        // A server that has become a replica says so for each attempt.
+        let spoilt = outcomes.iter().find_map(|outcome: &Outcome| {
+            let failed = outcome.as_ref().err()?;
+            failure::is_replica(failed).then(|| failed.error.clone())
+        });
+        for ((id, _), outcome) in questions.iter().zip(outcomes) {
+            if self.in_flight.remove(id).is_some() {
+                self.done.push_back(Event::Done(*id, outcome));
+            }
+        }
+        if let Some(error) = spoilt.filter(|_| is_current) {
+            self.replace(link, error);
+        }
+    }
+
+    pub(super) fn on_message(&mut self, link: usize, message: &Value) -> Option<Event> {
+        let Some(handoff) = reply::read_handoff(message, &self.pool) else {
+            warn!(
+                link,
+                "a message that makes no sense on the channel of this pool"
+            );
+            return None;
+        };
+        let since = since(self.links[link].clocks?, handoff.at);
+        Some(Event::Granted {
+            acquisition: handoff.acquisition,
+            generation: handoff.generation,
+            granted: handoff.granted,
+            since,
+            ttl: handoff.ttl,
+        })
+    }
+}
+
+/// When, on our clock, the server's clock showed `at`, or earlier: the server's time that has passed
+/// since a moment known on both clocks, less 1 % of it for what they may drift apart. Never later
+/// than now, whatever the server's clock did.
+fn since((sent_at, then): (Time, u64), at: u64) -> Time {
+    let micros = if at >= then {
+        let passed = at - then;
+        sent_at + Duration::from_micros(passed - passed / 100)
+    } else {
+        Time::from_nanos(
+            sent_at
+                .as_nanos()
+                .saturating_sub((then - at).saturating_mul(1000)),
+        )
+    };
+    micros.min(Time::now())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handoff_is_never_dated_too_late() {
+        let second = Duration::from_secs(1);
+        let sent_at = Time::from_nanos(Time::now().as_nanos() - 10 * 1_000_000_000);
+        let known = (sent_at, 5_000_000);
+        assert_eq!(since(known, 5_000_000), sent_at);
+        assert_eq!(since(known, 6_000_000), sent_at + second * 99 / 100);
+        assert_eq!(since(known, 4_000_000) + second, sent_at);
+        // The server's clock was set forward by an hour.
+        assert!(since(known, 3_605_000_000) <= Time::now());
+    }
+}

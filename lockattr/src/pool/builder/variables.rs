@@ -1,0 +1,122 @@
+//! The settings of a pool, from the environment.
+
+use super::LockPoolBuilder;
+use crate::Error;
+use crate::spec::Wait;
+
+impl LockPoolBuilder {
+    /// Reads the variables that `read` knows.
+    pub(in crate::pool) fn from_variables(
+        read: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Error> {
+        let url = read("LOCKATTR_URL").ok_or_else(|| {
+            let reason =
+                "it is not set; set it to redis://… or, for one process only, to memory://";
+            Error::config("LOCKATTR_URL", reason)
+        })?;
+        let mut builder = Self::default().url(url);
+        if let Some(prefix) = read("LOCKATTR_PREFIX") {
+            builder = builder.prefix(prefix);
+        }
+        let duration = |text: &str| humantime::parse_duration(text).ok();
+        let wait = |text: &str| match text {
+            "forever" => Some(Wait::Forever),
+            text => duration(text).map(Wait::For),
+        };
+        if let Some(ttl) = parse(&read, "LOCKATTR_TTL", "a duration such as 30s", duration)? {
+            builder = builder.default_ttl(ttl);
+        }
+        if let Some(wait) = parse(
+            &read,
+            "LOCKATTR_WAIT",
+            "a duration such as 2s, or `forever`",
+            wait,
+        )? {
+            builder = builder.default_wait(wait);
+        }
+        if let Some(connections) = parse(&read, "LOCKATTR_CONNECTIONS", "a number", |text| {
+            text.parse().ok()
+        })? {
+            builder = builder.connections(connections);
+        }
+        if let Some(strict) = parse(&read, "LOCKATTR_STRICT", "true or false", |text| {
+            text.parse().ok()
+        })? {
+            builder = builder.strict(strict);
+        }
+        Ok(builder)
+    }
+}
+
+fn parse<T>(
+    read: impl Fn(&str) -> Option<String>,
+    variable: &'static str,
+    expected: &str,
+    parse: impl FnOnce(&str) -> Option<T>,
+) -> Result<Option<T>, Error> {
+    let Some(text) = read(variable) else {
+        return Ok(None);
+    };
+    let value =
+        parse(&text).ok_or_else(|| Error::config(variable, format!("expected {expected}")))?;
+    Ok(Some(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn from(variables: &[(&str, &str)]) -> Result<LockPoolBuilder, Error> {
+        LockPoolBuilder::from_variables(|name| {
+            let variable = variables.iter().find(|(variable, _)| *variable == name);
+            variable.map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn variables_are_read() {
+        let builder = from(&[
+            ("LOCKATTR_URL", "redis://h/"),
+            ("LOCKATTR_PREFIX", "shop"),
+            ("LOCKATTR_TTL", "1m 5s"),
+            ("LOCKATTR_WAIT", "forever"),
+            ("LOCKATTR_CONNECTIONS", "3"),
+            ("LOCKATTR_STRICT", "true"),
+        ])
+        .unwrap();
+        assert_eq!(builder.prefix, "shop");
+        assert_eq!(builder.default_ttl, Duration::from_secs(65));
+        assert_eq!(builder.default_wait, Wait::Forever);
+        assert!(builder.connections == 3 && builder.strict);
+    }
+
+    #[test]
+    fn wrong_variables_are_named_without_their_values() {
+        let missing = from(&[]).unwrap_err();
+        assert!(
+            matches!(
+                missing,
+                Error::Config {
+                    setting: "LOCKATTR_URL",
+                    ..
+                }
+            ),
+            "{missing}"
+        );
+        for variable in [
+            "LOCKATTR_TTL",
+            "LOCKATTR_WAIT",
+            "LOCKATTR_CONNECTIONS",
+            "LOCKATTR_STRICT",
+        ] {
+            let wrong = from(&[("LOCKATTR_URL", "memory://"), (variable, "s3cret")]).unwrap_err();
+            let text = wrong.to_string();
+            assert!(
+                text.contains(variable) && !text.contains("s3cret"),
+                "{text}"
+            );
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Whose wait is over, and what they are told.
+
+use super::{Failures, LocalQueues};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::timing;
+
+impl<W> LocalQueues<W> {
+    /// When [`expire`](Self::expire) is due.
+    pub(crate) fn next_deadline(&mut self, now: Time) -> Time {
+        let first = self
+            .deadlines
+            .keys()
+            .next()
+            .map_or(Time::NEVER, |(at, _)| *at);
+        // What was announced is kept although it may be over, so that a key whose queue is empty
+        // every other moment does not wake the I/O thread each time.
+        if self.announced <= now || first < self.announced {
+            self.announced = first;
+        }
+        self.announced
+    }
+
+    /// Time has passed.
+    pub(crate) fn expire(&mut self, now: Time) -> Failures<W> {
+        let mut failures = Failures::none();
+        while let Some((&(at, id), key)) = self.deadlines.first_key_value() {
+            if at > now {
+                break;
+            }
+            let key = key.clone();
+            self.deadlines.pop_first();
+            self.wait_is_over(now, &key, id, &mut failures);
+        }
+        failures
+    }
+
+    fn wait_is_over(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
+        let Some(line) = self.lines.get_mut(key) else {
+            return;
+        };
+        let awaits_answer = line.awaits_first_answer();
+        if let Some(front) = line.waiting.front_mut()
+            && front.id == id
+            && awaits_answer
+            && !front.is_last_chance
+        {
+            front.is_last_chance = true;
+            let patience = timing::patience(self.limits.response_timeout, front.terms.ttl);
+            front.until = now + patience;
+            let until = front.until;
+            self.set_deadline(until, id, key);
+            return;
+        }
+        self.refuse(now, key, id, failures);
+    }
+
+    pub(super) fn refuse_last_chance(&mut self, now: Time, key: &Key, failures: &mut Failures<W>) {
+        let front = self.lines.get(key).and_then(|line| line.waiting.front());
+        if let Some(front) = front.filter(|front| front.is_last_chance) {
+            let id = front.id;
+            self.refuse(now, key, id, failures);
+        }
+    }
+
+    fn refuse(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
+        let Some(waiter) = self.remove(key, id) else {
+            return;
+        };
+        if let Some(line) = self.lines.get(key) {
+            let reason = line.reason(now, &waiter);
+            failures.callers.push((waiter, reason));
+        }
+        failures.orders.extend(self.withdraw_if_deserted(key));
+    }
+
+    pub(super) fn set_deadline(&mut self, until: Time, id: u64, key: &Key) -> bool {
+        if until != Time::NEVER {
+            self.deadlines.insert((until, id), key.clone());
+        }
+        until < self.announced
+    }
+}

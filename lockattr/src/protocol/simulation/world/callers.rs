@@ -1,0 +1,261 @@
+//! Those who want keys, and what they are told.
+
+use std::time::Duration;
+
+use super::{Caller, CallerState, KEYS, RESPONSE_TIMEOUT, TTL, Tenure, World};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::label::Label;
+use crate::protocol::{Failures, Joined, Notice, Order, Released, Terms, Waiter};
+use crate::spec::Wait;
+use crate::{Error, timing};
+
+impl World {
+    pub(super) fn acquire(&mut self, keeper: usize, id: u64) {
+        let key = Key::new(KEYS[self.random.usize(..KEYS.len())]).unwrap();
+        let wait = Duration::from_millis(self.random.u64(..2) * self.random.u64(..1500));
+        let terms = Terms {
+            key: key.clone(),
+            ttl: TTL,
+            wait: Wait::For(wait),
+            renew: self.random.u32(..10) > 0,
+            max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
+            label: Label::here(),
+        };
+        // Twice the patience: for the attempt under way, and for a try that waits for a release.
+        let answer_by = self.now
+            + wait
+            + timing::patience(RESPONSE_TIMEOUT, TTL) * 2
+            + Duration::from_millis(1);
+        let caller = Caller {
+            key,
+            answer_by,
+            state: CallerState::Waiting,
+            waiter: 0,
+        };
+        self.callers.insert((keeper, id), caller);
+        let joined = self.keepers[keeper].queues.join(self.now, terms, id);
+        let (waiter, order) = match joined {
+            Joined::Asking { waiter, order } => (waiter, Some(order)),
+            Joined::Behind { waiter, order, .. } => (waiter, order),
+            Joined::Refused(_, error) => return self.refuse(keeper, id, &error),
+        };
+        self.callers.get_mut(&(keeper, id)).unwrap().waiter = waiter;
+        self.follow(keeper, order);
+        self.settle(keeper);
+    }
+
+    fn follow(&mut self, keeper: usize, orders: impl IntoIterator<Item = Order>) {
+        let process = &mut self.keepers[keeper];
+        for order in orders {
+            match order {
+                Order::Ask { id, terms, tokens } => {
+                    let tenure = Tenure {
+                        key: terms.key.clone(),
+                        valid_until: self.now,
+                        is_lost: false,
+                        holder: None,
+                    };
+                    process.tenures.insert(id, tenure);
+                    process.keeper.acquire(self.now, id, terms, tokens);
+                }
+                Order::Release { id } => process.keeper.release(self.now, id),
+                Order::Refill { id, tokens } => process.keeper.refill(self.now, id, tokens),
+            }
+        }
+    }
+
+    pub(super) fn fail(&mut self, keeper: usize, failures: Failures<u64>) {
+        for (waiter, error) in failures.callers {
+            self.refuse(keeper, waiter.caller, &error);
+        }
+        self.follow(keeper, failures.orders);
+    }
+
+    fn refuse(&mut self, keeper: usize, id: u64, error: &Error) {
+        assert!(
+            matches!(error, Error::Busy { .. } | Error::Backend { .. }),
+            "{error}"
+        );
+        self.answer(keeper, id).state = CallerState::Finished;
+    }
+
+    /// The caller is told what becomes of its wish.
+    fn answer(&mut self, keeper: usize, id: u64) -> &mut Caller {
+        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
+        assert_eq!(
+            caller.state,
+            CallerState::Waiting,
+            "answered once, and nobody who is gone"
+        );
+        let late = self.now.since(caller.answer_by);
+        assert!(late.is_zero(), "answered late by {late:?}");
+        caller
+    }
+
+    fn deliver_lease(&mut self, keeper: usize, tenure: u64, waiter: &Waiter<u64>, token: u64) {
+        let held = self.keepers[keeper].tenures.get_mut(&tenure).unwrap();
+        held.holder = Some(waiter.caller);
+        let valid_until = held.valid_until;
+        let caller = self.answer(keeper, waiter.caller);
+        caller.state = CallerState::Holding {
+            tenure,
+            valid_until,
+        };
+        let key = caller.key.clone();
+        let last = self.last_token.insert(key, token).unwrap_or(0);
+        assert!(token > last, "token {token} after {last}");
+        self.granted += 1;
+    }
+
+    /// What the queues made of a lease that has come, or is not needed any longer.
+    fn hand_on(&mut self, keeper: usize, tenure: u64, released: Released<u64>) -> bool {
+        match released {
+            Released::Passed {
+                waiter,
+                token,
+                order,
+            } => {
+                self.follow(keeper, order);
+                self.deliver_lease(keeper, tenure, &waiter, token);
+                true
+            }
+            Released::Over { next } => {
+                self.keepers[keeper].keeper.release(self.now, tenure);
+                self.follow(keeper, next);
+                false
+            }
+        }
+    }
+
+    /// A body ends, or a future is dropped, at whatever point it has reached.
+    pub(super) fn finish_somebody(&mut self) {
+        let mut open: Vec<_> = self
+            .callers
+            .iter()
+            .filter(|(_, caller)| caller.state != CallerState::Finished)
+            .map(|(who, _)| *who)
+            .collect();
+        open.sort_unstable();
+        if open.is_empty() {
+            return;
+        }
+        let (keeper, id) = open[self.random.usize(..open.len())];
+        self.finish(keeper, id);
+    }
+
+    fn finish(&mut self, keeper: usize, id: u64) {
+        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
+        let (key, waiter) = (caller.key.clone(), caller.waiter);
+        match std::mem::replace(&mut caller.state, CallerState::Finished) {
+            CallerState::Waiting => {
+                self.cancelled += 1;
+                let order = self.keepers[keeper].queues.leave(&key, waiter);
+                self.follow(keeper, order);
+            }
+            CallerState::Holding { tenure, .. } => {
+                let process = &mut self.keepers[keeper];
+                let valid_until = match &process.tenures[&tenure] {
+                    held if held.is_lost => Time::from_nanos(0),
+                    held => held.valid_until,
+                };
+                let released = process.queues.released(self.now, &key, tenure, valid_until);
+                self.passed_on += u64::from(self.hand_on(keeper, tenure, released));
+            }
+            CallerState::Finished => return,
+        }
+        self.settle(keeper);
+    }
+
+    pub(super) fn extend_somebody(&mut self) {
+        let mut holding: Vec<_> = self
+            .callers
+            .iter()
+            .filter_map(|((keeper, _), caller)| match caller.state {
+                CallerState::Holding { tenure, .. } => Some((*keeper, tenure, caller.key.clone())),
+                _ => None,
+            })
+            .collect();
+        holding.sort_unstable_by_key(|(keeper, tenure, _)| (*keeper, *tenure));
+        if let Some((keeper, tenure, key)) = holding.into_iter().next() {
+            let ttl = TTL.mul_f64(0.5 + self.random.f64());
+            self.keepers[keeper].queues.extended(&key, tenure);
+            self.keepers[keeper].keeper.extend(self.now, tenure, ttl);
+            self.settle(keeper);
+        }
+    }
+
+    pub(super) fn hear(&mut self, keeper: usize, id: u64, notice: Notice) {
+        let now = self.now;
+        let process = &mut self.keepers[keeper];
+        let queues = &mut process.queues;
+        let tenure = process.tenures.get_mut(&id).unwrap();
+        let key = tenure.key.clone();
+        match notice {
+            Notice::Acquired {
+                granted,
+                valid_until,
+            } => {
+                tenure.valid_until = valid_until;
+                let released = queues.granted(now, &key, id, granted, valid_until);
+                self.hand_on(keeper, id, released);
+            }
+            Notice::Renewed {
+                granted,
+                valid_until,
+            } => {
+                assert!(
+                    valid_until >= tenure.valid_until,
+                    "a renewal never shortens"
+                );
+                tenure.valid_until = valid_until;
+                queues.renewed(now, &key, id, granted, valid_until);
+                let holder = tenure
+                    .holder
+                    .and_then(|holder| self.callers.get_mut(&(keeper, holder)));
+                if let Some(CallerState::Holding {
+                    tenure,
+                    valid_until: known,
+                }) = holder.map(|caller| &mut caller.state)
+                    && *tenure == id
+                {
+                    *known = valid_until;
+                }
+            }
+            Notice::Waiting { ends_in } => {
+                let (_, failures) = queues.held(now, &key, id, ends_in);
+                self.fail(keeper, failures);
+            }
+            Notice::Trouble(error) => {
+                let failures = queues.troubled(now, &key, id, error);
+                self.fail(keeper, failures);
+            }
+            Notice::Failed(error) => {
+                let failures = queues.failed(&key, id, error);
+                self.fail(keeper, failures);
+            }
+            Notice::Lost(_) => {
+                tenure.is_lost = true;
+                let holder = tenure.holder.filter(|holder| {
+                    let state = &self.callers[&(keeper, *holder)].state;
+                    matches!(state, CallerState::Holding { tenure, .. } if *tenure == id)
+                });
+                let order = queues.lost(&key, id);
+                self.follow(keeper, order);
+                if let Some(holder) = holder {
+                    self.finish(keeper, holder);
+                }
+            }
+            Notice::ReleaseAbandoned => self.abandoned += 1,
+            _ => {}
+        }
+    }
+
+    pub(super) fn finish_all(&mut self) {
+        let mut open: Vec<_> = self.callers.keys().copied().collect();
+        open.sort_unstable();
+        for (keeper, id) in open {
+            self.finish(keeper, id);
+        }
+    }
+}
