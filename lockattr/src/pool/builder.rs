@@ -65,7 +65,7 @@ impl Default for LockPoolBuilder {
             max_in_flight: 256,
             claim_window: Duration::from_secs(1),
             batch: Batch {
-                size: 64,
+                size: 256,
                 time: Duration::from_millis(5),
             },
             strict: false,
@@ -137,7 +137,7 @@ impl LockPoolBuilder {
     }
 
     /// How many tasks of this process may have a key one after the other, passing the lease on
-    /// without asking the server. Defaults to 64; 1 switches the passing on off. Other processes
+    /// without asking the server. Defaults to 256; 1 switches the passing on off. Other processes
     /// have their turn in between.
     pub fn batch_size(mut self, holders: u32) -> Self {
         self.batch.size = holders;
