@@ -1,7 +1,7 @@
 //! Measures the library against its peers, in interleaved rounds on a server of its own.
 //!
 //! `cargo run --release -p benches` runs all workloads (some 20 minutes), `-- --quick` in two
-//! minutes; `-- W3` only one. The results are in `benches/results/`.
+//! to three minutes; `-- W3` only one. The results are in `benches/results/`.
 
 mod candidate;
 mod fleet;
