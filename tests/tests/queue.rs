@@ -162,7 +162,8 @@ async fn a_lost_handoff_is_healed_after_the_reconnect() {
     proxy.cut();
     proxy.set_both(Policy::Pass);
     waiting.await.unwrap().unwrap().release().await;
-    assert!(server.locks().is_empty());
+    // The first attempt to release may fall into the reconnect.
+    eventually("it is released", || server.locks().is_empty());
 }
 
 /// Tasks of one process pass the lease on, and each has a greater token than the one before.
@@ -212,11 +213,11 @@ async fn a_busy_process_does_not_keep_others_out() {
                 }
             });
         }
+        eventually_async("they pass it on", || async { busy.stats().passed_on > 0 }).await;
         for _ in 0..20 {
             let request = other.lock("k").wait(Duration::from_secs(5));
             request.acquire().await.unwrap().release().await;
         }
-        assert!(busy.stats().passed_on > 0);
         tasks.shutdown().await;
         service.becomes_free("k").await;
     }
