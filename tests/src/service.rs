@@ -55,17 +55,16 @@ impl Service {
                 .iter()
                 .any(|name| name.ends_with(&format!("}}:{key}"))),
             Self::Memory(_) => {
-                let taken = self
-                    .pool()
-                    .await
-                    .lock(key)
-                    .try_acquire()
-                    .await
-                    .expect("memory is there");
+                let pool = self.pool().await;
+                let taken = pool.lock(key).try_acquire().await;
+                let taken = taken.expect("memory is there");
                 let is_free = taken.is_some();
                 if let Some(guard) = taken {
                     guard.release().await;
                 }
+                // Whoever was refused has a place in the queue for a moment longer.
+                let ended = pool.shutdown(Self::LONG).await;
+                ended.expect("there is nothing to wait for");
                 is_free
             }
         }
