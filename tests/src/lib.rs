@@ -1,12 +1,16 @@
-//! The harness of the end-to-end tests: real servers, a proxy that breaks connections, and
-//! conditions to wait for.
+//! The harness of the end-to-end tests: real servers, a proxy that breaks connections, conditions
+//! to wait for, and campaigns of many processes whose histories are checked.
 
+pub mod campaign;
 mod eventually;
+mod fenced_store;
+pub mod history;
 mod proxy;
 mod redis_server;
 mod service;
 
 pub use eventually::{eventually, eventually_async};
+pub use fenced_store::FencedStore;
 pub use proxy::{Direction, Policy, Proxy};
 pub use redis_server::RedisServer;
 pub use service::Service;

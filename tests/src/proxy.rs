@@ -24,6 +24,8 @@ pub enum Policy {
     Stall,
     /// They are swallowed.
     Drop,
+    /// They arrive one at a time.
+    Drip,
 }
 
 /// Which bytes a policy is for.
@@ -163,7 +165,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, policy: watch::Re
             let delay = match *policy.borrow() {
                 Policy::Delay(delay) => delay,
                 Policy::Drop => continue,
-                Policy::Pass | Policy::Stall => Duration::ZERO,
+                Policy::Pass | Policy::Stall | Policy::Drip => Duration::ZERO,
             };
             if queue
                 .send((Instant::now() + delay, buffer[..count].to_vec()))
@@ -176,13 +178,27 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, policy: watch::Re
     let writing = async move {
         while let Some((due, bytes)) = queued.recv().await {
             tokio::time::sleep_until(due).await;
-            if now
+            let Ok(policy) = now
                 .wait_for(|policy| *policy != Policy::Stall)
                 .await
-                .is_err()
-                || to.write_all(&bytes).await.is_err()
-            {
+                .as_deref()
+                .copied()
+            else {
                 return;
+            };
+            let size = if policy == Policy::Drip {
+                1
+            } else {
+                bytes.len()
+            };
+            for part in bytes.chunks(size) {
+                if to.write_all(part).await.is_err() {
+                    return;
+                }
+                if policy == Policy::Drip {
+                    // Lets the receiver see each byte alone, most of the time.
+                    tokio::task::yield_now().await;
+                }
             }
         }
     };

@@ -186,6 +186,34 @@ impl RedisServer {
         assert!(self.comes_up(), "the server does not come up again");
     }
 
+    /// The same without anything that it may have kept on the disk.
+    ///
+    /// # Panics
+    ///
+    /// When it does not come up.
+    pub fn restart_empty(&mut self) {
+        self.kill();
+        let kept = self.dir.join("appendonlydir");
+        if kept.exists() {
+            fs::remove_dir_all(kept).expect("the folder is ours");
+        }
+        self.restart();
+    }
+
+    /// Sends one command, as it is.
+    ///
+    /// # Errors
+    ///
+    /// When the server does not take it.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    pub fn raw(&self, command: &[&str]) -> redis::RedisResult<redis::Value> {
+        let (name, args) = command.split_first().expect("a command");
+        redis::cmd(name).arg(args).query(&mut self.connection())
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }
@@ -218,6 +246,7 @@ fn spawn(port: u16, dir: &Path, args: &[String]) -> Child {
             "redis.sock",
         ])
         .args(["--save", "", "--appendonly", "no"])
+        .args(["--enable-debug-command", "local"])
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,0 +1,258 @@
+//! One of the processes: many calls that want keys, and write down what becomes of them.
+
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use std::{io, thread};
+
+use lockattr::{Error, Lease, LockPool};
+
+use crate::FencedStore;
+use crate::history::{Event, Recorder, now};
+
+/// How long a pool may take to give everything back in the end.
+const SHUTDOWN: Duration = Duration::from_secs(10);
+
+/// What a process is told.
+#[derive(Debug, Clone)]
+pub struct Contender {
+    /// Where the server is, or the proxy in front of it.
+    pub url: String,
+    /// For histories and counters.
+    pub dir: PathBuf,
+    /// Its number.
+    pub process: u32,
+    /// What its chances come from.
+    pub seed: u64,
+    /// How many calls are under way at a time.
+    pub tasks: usize,
+    /// How many keys there are.
+    pub keys: u32,
+    /// For how long a lease is granted, in milliseconds.
+    pub ttl: u64,
+    /// How many calls of the process may have a lease one after the other.
+    pub batch_size: u32,
+    /// How long most bodies take at most, in milliseconds.
+    pub dwell: u64,
+}
+
+impl Contender {
+    /// Starts it as a process, which ends when its input does.
+    pub(super) fn spawn(&self, program: &PathBuf) -> Child {
+        Command::new(program)
+            .arg("contend")
+            .args([&self.url, &self.dir.display().to_string()])
+            .args([self.process.to_string(), self.seed.to_string()])
+            .args([self.tasks.to_string(), self.keys.to_string()])
+            .args([self.ttl.to_string(), self.batch_size.to_string()])
+            .arg(self.dwell.to_string())
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect("a process")
+    }
+
+    /// From the arguments that [`spawn`](Self::spawn) gives.
+    ///
+    /// # Panics
+    ///
+    /// When they are others.
+    #[must_use]
+    pub fn from_args(args: &[String]) -> Self {
+        let [url, dir, process, seed, tasks, keys, ttl, batch_size, dwell] = args else {
+            panic!("contend URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL")
+        };
+        Self {
+            url: url.clone(),
+            dir: dir.into(),
+            process: process.parse().expect("a number"),
+            seed: seed.parse().expect("a number"),
+            tasks: tasks.parse().expect("a number"),
+            keys: keys.parse().expect("a number"),
+            ttl: ttl.parse().expect("a number"),
+            batch_size: batch_size.parse().expect("a number"),
+            dwell: dwell.parse().expect("a number"),
+        }
+    }
+}
+
+/// Contends until the end of the input.
+///
+/// # Errors
+///
+/// When the pool cannot be built, or not everything is given back in the end.
+///
+/// # Panics
+///
+/// When files cannot be written.
+pub async fn contend(contender: Contender) -> Result<(), Error> {
+    let pool = LockPool::builder()
+        .url(&contender.url)
+        .default_ttl(Duration::from_millis(contender.ttl))
+        .batch_size(contender.batch_size)
+        .connect_timeout(Duration::from_secs(20))
+        .build()
+        .await?;
+    let recorder = Recorder::create(&contender.dir, contender.process);
+    let ends = Arc::new(AtomicBool::new(false));
+    let to_end = Arc::clone(&ends);
+    thread::spawn(move || {
+        // Whatever comes, or the end of whoever started this process.
+        let _ = io::stdin().read(&mut [0]);
+        to_end.store(true, Ordering::Relaxed);
+    });
+    let site = Rc::new(Site {
+        store: FencedStore::new(&contender.dir),
+        recorder: recorder.expect("a file for the history"),
+        ttl: Duration::from_millis(contender.ttl),
+        dwell: Duration::from_millis(contender.dwell),
+        keys: contender.keys,
+        pool: pool.clone(),
+        ends,
+    });
+    let mut random = fastrand::Rng::with_seed(contender.seed);
+    // All in one thread: between the record of a request and its place in the queue nobody comes.
+    let local = tokio::task::LocalSet::new();
+    for task in 0..contender.tasks as u64 {
+        let (site, mut random) = (Rc::clone(&site), random.fork());
+        local.spawn_local(async move {
+            let mut call = task + 1;
+            while !site.ends.load(Ordering::Relaxed) {
+                site.call(call, &mut random).await;
+                call += contender.tasks as u64;
+            }
+        });
+    }
+    local.await;
+    site.recorder.record(0, Event::Ended);
+    pool.shutdown(SHUTDOWN).await
+}
+
+struct Site {
+    pool: LockPool,
+    recorder: Recorder,
+    store: FencedStore,
+    ttl: Duration,
+    dwell: Duration,
+    keys: u32,
+    ends: Arc<AtomicBool>,
+}
+
+impl Site {
+    async fn call(&self, call: u64, random: &mut fastrand::Rng) {
+        let key = random.u32(..self.keys);
+        let wait = self.ttl.mul_f64([0.0, 0.5, 2.0, 4.0][random.usize(..4)]);
+        let patience = if random.u8(..8) == 0 {
+            wait.mul_f64(random.f64())
+        } else {
+            Duration::from_secs(3600)
+        };
+        // Mostly none, as in life; sometimes longer than the lease.
+        let stay = match random.u16(..1000) {
+            0..6 => self.ttl.mul_f64(2.5 * random.f64()),
+            6..30 => self.ttl.mul_f64(0.3 * random.f64()),
+            30..100 => Duration::from_micros(random.u64(..2000)),
+            _ => self.dwell.mul_f64(random.f64()),
+        };
+        let blocks = random.u16(..500) == 0;
+        let request = self
+            .pool
+            .lock(format!("contended:{key}"))
+            .wait(wait)
+            .renew(random.u8(..6) > 0);
+        self.recorder.record(call, Event::Requested { key, wait });
+        let run = request.run(|lease| self.body(call, key, lease, stay, blocks));
+        let event = match tokio::time::timeout(patience, run).await {
+            Ok(Ok(())) => Event::Released,
+            Ok(Err(error)) => Event::Failed(kind(&error).to_owned()),
+            Err(_) => Event::Cancelled,
+        };
+        let is_refused = matches!(event, Event::Failed(_));
+        self.recorder.record(call, event);
+        if is_refused {
+            // A server that refuses at once is asked again a little later.
+            tokio::time::sleep(self.ttl.mul_f64(0.1 * random.f64())).await;
+        }
+    }
+
+    /// Adds one to the counter of the key, with time between reading and writing.
+    async fn body(&self, call: u64, key: u32, lease: Lease, stay: Duration, blocks: bool) {
+        let section = Section::enter(&self.recorder, call, &lease);
+        let token = lease.fencing_token();
+        let value = self.store.read(key, token).expect("the store is there");
+        if blocks {
+            thread::sleep(stay.min(self.ttl / 2));
+        } else if stay.is_zero() {
+            tokio::task::yield_now().await;
+        } else {
+            for _ in 0..4 {
+                tokio::time::sleep(stay / 4).await;
+                section.look();
+            }
+        }
+        if let Some(value) = value {
+            self.recorder.record(call, Event::Writing);
+            let written = self.store.write(key, token, value + 1);
+            let accepted = written.expect("the store is there");
+            self.recorder.record(call, Event::Written { accepted });
+        } else {
+            self.recorder
+                .record(call, Event::Written { accepted: false });
+        }
+        section.look();
+    }
+}
+
+/// The time between the lines of a body, however it ends.
+struct Section<'a> {
+    recorder: &'a Recorder,
+    call: u64,
+    lease: &'a Lease,
+}
+
+impl<'a> Section<'a> {
+    fn enter(recorder: &'a Recorder, call: u64, lease: &'a Lease) -> Self {
+        let granted = Event::Granted {
+            token: lease.fencing_token(),
+            valid_until: valid_until(lease),
+        };
+        recorder.record(call, granted);
+        Self {
+            recorder,
+            call,
+            lease,
+        }
+    }
+
+    /// Notes for how long the lease is good by now.
+    fn look(&self) {
+        if self.lease.is_valid() {
+            let valid_until = valid_until(self.lease);
+            self.recorder.record(self.call, Event::Seen { valid_until });
+        }
+    }
+}
+
+impl Drop for Section<'_> {
+    fn drop(&mut self) {
+        self.recorder.record(self.call, Event::Left);
+    }
+}
+
+/// Not later than it is: the clock is read before the rest.
+fn valid_until(lease: &Lease) -> u64 {
+    let now = now();
+    now + u64::try_from(lease.remaining().as_nanos()).unwrap_or(u64::MAX - now)
+}
+
+fn kind(error: &Error) -> &'static str {
+    match error {
+        Error::Busy { .. } => "busy",
+        Error::Lost { .. } => "lost",
+        Error::Backend { .. } => "backend",
+        _ => "other",
+    }
+}

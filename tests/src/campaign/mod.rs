@@ -1,0 +1,221 @@
+//! Processes that fight for a few keys on a real server, while the server, the network and the
+//! processes themselves are disturbed from a seed.
+
+mod contender;
+mod disturbance;
+mod nemesis;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use std::{env, fs, process};
+
+pub use contender::{Contender, contend};
+pub use disturbance::Disturbance;
+use nemesis::Nemesis;
+
+use crate::history::{Event, Recorder, Rules, Verdict, check, read_all};
+use crate::{FencedStore, RedisServer, eventually};
+
+/// How much longer than its `wait` a call may take on a machine that is busy with all of this.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// What is done, and for how long.
+#[derive(Debug, Clone)]
+pub struct Campaign {
+    /// The program whose `contend` a process runs.
+    pub program: PathBuf,
+    /// Decides what happens; the same again for the same seed, as far as machines do that.
+    pub seed: u64,
+    /// How long it is fought.
+    pub duration: Duration,
+    /// How many processes there are at a time.
+    pub processes: usize,
+    /// How many calls each has under way at a time.
+    pub tasks: usize,
+    /// How many keys they fight for.
+    pub keys: u32,
+    /// For how long a lease is granted.
+    pub ttl: Duration,
+    /// How long most bodies take at most.
+    pub dwell: Duration,
+    /// Whether a process passes its lease on among its own calls.
+    pub passes_on: bool,
+    /// What may go wrong.
+    pub disturbances: Vec<Disturbance>,
+    /// More arguments of the server.
+    pub server: Vec<String>,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Of the histories.
+    pub verdict: Verdict,
+    /// What was left on the server, besides fencing tokens and tombstones.
+    pub left_behind: Vec<String>,
+    /// How often something was disturbed.
+    pub disturbed: usize,
+    /// Where the histories are, if there is something to look at.
+    pub histories: Option<PathBuf>,
+}
+
+impl Outcome {
+    /// Whether nothing is to be complained of.
+    #[must_use]
+    pub fn is_clean(&self) -> bool {
+        self.verdict.violations.is_empty() && self.left_behind.is_empty()
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        writeln!(
+            f,
+            "{:?}, {} disturbances",
+            self.verdict.summary, self.disturbed
+        )?;
+        for violation in &self.verdict.violations {
+            writeln!(f, "VIOLATION of {violation}")?;
+        }
+        if !self.left_behind.is_empty() {
+            writeln!(f, "VIOLATION: left behind: {:?}", self.left_behind)?;
+        }
+        match &self.histories {
+            Some(dir) => writeln!(f, "histories: {}", dir.display()),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Campaign {
+    /// One with nothing going wrong yet.
+    #[must_use]
+    pub fn new(program: impl Into<PathBuf>, seed: u64) -> Self {
+        Self {
+            program: program.into(),
+            seed,
+            duration: Duration::from_secs(5),
+            processes: 3,
+            tasks: 6,
+            keys: 3,
+            ttl: Duration::from_millis(300),
+            dwell: Duration::ZERO,
+            passes_on: true,
+            disturbances: Vec::new(),
+            server: Vec::new(),
+        }
+    }
+
+    /// On a server that loses nothing when it is killed.
+    #[must_use]
+    pub fn durable(mut self) -> Self {
+        let args = ["--appendonly", "yes", "--appendfsync", "always"];
+        self.server.extend(args.map(str::to_owned));
+        self
+    }
+
+    /// Fights, waits for the end, and judges.
+    ///
+    /// # Panics
+    ///
+    /// When there is no server, no process or no file to be had.
+    #[must_use]
+    pub fn run(&self) -> Outcome {
+        let dir =
+            env::temp_dir().join(format!("lockattr-campaign-{}-{}", process::id(), self.seed));
+        fs::create_dir_all(&dir).expect("a folder for the histories");
+        let args: Vec<&str> = self.server.iter().map(String::as_str).collect();
+        let mut server = RedisServer::start_with(&args);
+        let recorder = Recorder::create(&dir, 0).expect("a file for the history");
+        let mut nemesis = Nemesis::new(self, &dir, &mut server, recorder);
+        let start = Instant::now();
+        while start.elapsed() < self.duration {
+            nemesis.strike();
+        }
+        let disturbed = nemesis.end();
+
+        let left_behind = self.left_behind(&server);
+        let records = read_all(&dir).expect("the histories are there");
+        let verdict = check(&records, &self.stored(&dir), &self.rules(&records));
+        let mut outcome = Outcome {
+            verdict,
+            left_behind,
+            disturbed,
+            histories: None,
+        };
+        if outcome.is_clean() {
+            fs::remove_dir_all(&dir).expect("the histories are ours");
+        } else {
+            outcome.histories = Some(dir);
+        }
+        outcome
+    }
+
+    fn rules(&self, records: &[crate::history::Record]) -> Rules {
+        let loses = self.disturbances.iter().any(|what| what.breaks_exclusion());
+        let calm = !records.iter().any(|r| matches!(r.event, Event::Fault(_)));
+        Rules {
+            exclusion: !loses,
+            tokens: !loses || !self.passes_on,
+            margin: MARGIN,
+            // Each of the others may stand before it on the server, have the key just then, and
+            // come once more while its process gives a lease back.
+            turns: calm.then_some(3 * self.processes),
+        }
+    }
+
+    fn stored(&self, dir: &Path) -> BTreeMap<u32, u64> {
+        let store = FencedStore::new(dir);
+        let value = |key| store.value(key).expect("the store is there");
+        (0..self.keys).map(|key| (key, value(key))).collect()
+    }
+
+    /// Whatever stays longer than the last lease could, and is meant for no later time.
+    fn left_behind(&self, server: &RedisServer) -> Vec<String> {
+        let is_meant = |name: &String| name.ends_with("#fence") || name.contains("#tomb:");
+        let left = || -> Vec<String> {
+            let mut names = server.keys("*");
+            names.retain(|name| !is_meant(name));
+            names
+        };
+        // Processes that were killed leave leases and places in queues, which end by themselves:
+        // the former by their ttl, the latter with the next call that asks.
+        let patience = self.ttl * 4;
+        let start = Instant::now();
+        while start.elapsed() < patience && !left().is_empty() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let left = left();
+        let (queues, locks): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|name| name.contains("#queue:"));
+        let killed = self.disturbances.contains(&Disturbance::KillProcess);
+        let mut left = locks;
+        left.extend(
+            queues
+                .into_iter()
+                .filter(|name| !killed || !ends(server, name)),
+        );
+        left.extend(
+            server
+                .keys("*#tomb:*")
+                .into_iter()
+                .filter(|name| !ends(server, name)),
+        );
+        left
+    }
+}
+
+fn ends(server: &RedisServer, name: &str) -> bool {
+    let left: i64 = redis::cmd("PTTL")
+        .arg(name)
+        .query(&mut server.connection())
+        .expect("the server is there");
+    left != -1
+}
+
+/// Waits until the process has written that it is ready.
+pub(crate) fn is_ready(dir: &Path, process: u32) {
+    let path = dir.join(format!("{process}.history"));
+    eventually(&format!("process {process} is ready"), || path.exists());
+}

@@ -1,0 +1,313 @@
+//! The rules that a history is held against.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::time::Duration;
+
+use super::Record;
+use super::calls::{Call, Calls, Section, Write};
+use super::excerpt;
+
+/// What is asked of a history beyond what holds in any.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// No two holders of a key within their validity. To be expected as long as the server keeps
+    /// its data and its clock.
+    pub exclusion: bool,
+    /// Whoever asks after a grant gets a greater token. Does not hold where the server loses its
+    /// data while a process passes its lease on among its own calls, under tokens of before: then
+    /// it is the fenced store that refuses them.
+    pub tokens: bool,
+    /// How much longer than its `wait` a call may take to be answered, besides the time for which
+    /// its process was stopped.
+    pub margin: Duration,
+    /// How often other processes may have their turn while a call waits. To be expected in good
+    /// weather only: a lost connection costs the place in the queue.
+    pub turns: Option<usize>,
+}
+
+/// Something that must not have happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which rule it breaks.
+    pub rule: &'static str,
+    /// The part of the history that shows it.
+    pub excerpt: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.rule, self.excerpt)
+    }
+}
+
+/// What a history amounts to.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Calls that began.
+    pub requests: usize,
+    /// Calls that got their key.
+    pub grants: usize,
+    /// Calls that were dropped.
+    pub cancelled: usize,
+    /// Bodies that were left after their lease was over.
+    pub overdue: usize,
+    /// Bodies of one key that ran at the same time, whether or not their leases were valid.
+    pub concurrent: usize,
+    /// … of them with both leases valid.
+    pub both_valid: usize,
+    /// Writes that the fenced store took.
+    pub accepted: usize,
+    /// Writes that it refused, because somebody with a greater token had been there.
+    pub rejected: usize,
+}
+
+impl std::ops::AddAssign for Summary {
+    fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.grants += other.grants;
+        self.cancelled += other.cancelled;
+        self.overdue += other.overdue;
+        self.concurrent += other.concurrent;
+        self.both_valid += other.both_valid;
+        self.accepted += other.accepted;
+        self.rejected += other.rejected;
+    }
+}
+
+/// What is to be said of a history.
+#[derive(Debug)]
+pub struct Verdict {
+    /// What happened.
+    pub summary: Summary,
+    /// The first that breaks each rule.
+    pub violations: Vec<Violation>,
+}
+
+/// Judges a history; `stored` is how often the fenced store says that each key was written.
+#[must_use]
+pub fn check(records: &[Record], stored: &BTreeMap<u32, u64>, rules: &Rules) -> Verdict {
+    let calls = Calls::of(records);
+    let sections = calls.sections();
+    let mut summary = summary(&calls);
+    let mut violations = Vec::new();
+    let mut broken = |rule, calls: &[&Call]| {
+        violations.push(Violation {
+            rule,
+            excerpt: excerpt::of_calls(records, calls),
+        });
+    };
+
+    let overlaps: Vec<_> = sections.values().flat_map(|s| overlaps(s)).collect();
+    summary.concurrent = overlaps.len();
+    let by_validity = |(earlier, later): &(&Call, &Call)| both_valid(earlier, later);
+    summary.both_valid = overlaps.iter().filter(|pair| by_validity(pair)).count();
+    if rules.exclusion
+        && let Some((earlier, later)) = overlaps.into_iter().find(by_validity)
+    {
+        broken("exclusion: two valid leases of one key", &[earlier, later]);
+    }
+    if rules.tokens
+        && let Some((earlier, later)) = token_regression(&calls, rules.exclusion)
+    {
+        broken(
+            "fencing: tokens do not grow in the order of the grants",
+            &[earlier, later],
+        );
+    }
+    if let Some((one, other)) = repeated_token(&calls) {
+        broken("fencing: a token was given out twice", &[one, other]);
+    }
+    if let Some(call) = late_answer(&calls, rules.margin) {
+        broken(
+            "waiting: not answered within its wait and the margin",
+            &[call],
+        );
+    }
+    if let Some((first, second)) = sections.values().find_map(|s| overtaken_at_home(s)) {
+        broken(
+            "order: overtaken by a later call of its own process",
+            &[first, second],
+        );
+    }
+    if let Some(turns) = rules.turns
+        && let Some(call) = sections.values().find_map(|s| starved(s, turns))
+    {
+        broken(
+            "order: other processes had too many turns meanwhile",
+            &[call],
+        );
+    }
+    for (key, sections) in &sections {
+        let stored = stored.get(key).copied().unwrap_or(0);
+        if let Some(lost) = lost_update(sections, stored) {
+            violations.push(Violation {
+                rule: "resource: the fenced store is corrupted",
+                excerpt: format!("key {key}: {lost}"),
+            });
+        }
+    }
+    Verdict {
+        summary,
+        violations,
+    }
+}
+
+fn summary(calls: &Calls) -> Summary {
+    let sections = || calls.calls.iter().filter_map(|call| call.section.as_ref());
+    let writes = |kind| sections().filter(|section| section.write == kind).count();
+    Summary {
+        requests: calls.calls.len(),
+        grants: sections().count(),
+        cancelled: calls.calls.iter().filter(|call| call.cancelled).count(),
+        overdue: sections().filter(|s| s.left > s.valid_until).count(),
+        accepted: writes(Write::Accepted),
+        rejected: writes(Write::Rejected),
+        ..Summary::default()
+    }
+}
+
+/// Sections of a key that overlap with the one that lasted longest of those before.
+fn overlaps<'a>(sections: &[(&'a Call, &Section)]) -> Vec<(&'a Call, &'a Call)> {
+    let mut found = Vec::new();
+    let mut longest: Option<(&Call, u64)> = None;
+    let mut longest_valid: Option<(&Call, u64)> = None;
+    for (call, section) in sections {
+        // The two that last longest are enough to tell whether any overlaps.
+        for (earlier, until) in [longest_valid, longest].into_iter().flatten() {
+            if until > section.entered {
+                found.push((earlier, *call));
+                break;
+            }
+        }
+        let later = |known: Option<(_, u64)>, until| known.is_none_or(|(_, end)| end < until);
+        if later(longest, section.left) {
+            longest = Some((call, section.left));
+        }
+        if later(longest_valid, section.held_until()) {
+            longest_valid = Some((call, section.held_until()));
+        }
+    }
+    found
+}
+
+fn both_valid(earlier: &Call, later: &Call) -> bool {
+    match (&earlier.section, &later.section) {
+        (Some(earlier), Some(later)) => {
+            earlier.held_until() > later.entered && later.valid_until > later.entered
+        }
+        _ => false,
+    }
+}
+
+/// Who asked after somebody had been granted the key, got a greater token. With exclusion, that is
+/// so in the order of the grants as well, as far as the leases were still valid then: a process
+/// that was stopped may record its grant long after.
+fn token_regression(calls: &Calls, exclusion: bool) -> Option<(&Call, &Call)> {
+    enum Moment {
+        Requested,
+        Granted,
+    }
+    let mut moments = Vec::new();
+    for call in &calls.calls {
+        if let Some(section) = &call.section {
+            moments.push((call.requested, Moment::Requested, call, section));
+            moments.push((section.entered, Moment::Granted, call, section));
+        }
+    }
+    moments.sort_by_key(|(at, ..)| *at);
+    let mut greatest: HashMap<u32, (u64, &Call)> = HashMap::new();
+    let mut before_request: HashMap<(u32, u64), (u64, &Call)> = HashMap::new();
+    for (_, moment, call, section) in moments {
+        let known = greatest.get(&call.key).copied();
+        match moment {
+            Moment::Requested => {
+                before_request.extend(known.map(|known| ((call.process, call.id), known)));
+            }
+            Moment::Granted => {
+                let was_valid = section.valid_until > section.entered;
+                let bound = if exclusion && was_valid {
+                    known
+                } else {
+                    before_request.get(&(call.process, call.id)).copied()
+                };
+                if let Some((token, earlier)) = bound
+                    && token >= section.token
+                {
+                    return Some((earlier, call));
+                }
+                let counts = was_valid || !exclusion;
+                if counts && known.is_none_or(|(token, _)| token < section.token) {
+                    greatest.insert(call.key, (section.token, call));
+                }
+            }
+        }
+    }
+    None
+}
+
+fn repeated_token(calls: &Calls) -> Option<(&Call, &Call)> {
+    let mut seen: HashMap<(u32, u64), &Call> = HashMap::new();
+    calls.calls.iter().find_map(|call| {
+        let token = call.section.as_ref()?.token;
+        seen.insert((call.key, token), call)
+            .map(|earlier| (earlier, call))
+    })
+}
+
+fn late_answer(calls: &Calls, margin: Duration) -> Option<&Call> {
+    calls.calls.iter().find(|call| {
+        let life = &calls.lives[&call.process];
+        let granted = call.section.as_ref().map(|section| section.entered);
+        let answered = granted.or(call.over);
+        if answered.is_none() && !life.killed {
+            return true;
+        }
+        let until = answered.unwrap_or(life.end);
+        let took = until
+            .saturating_sub(call.requested)
+            .saturating_sub(life.paused_within(call.requested, until));
+        Duration::from_nanos(took) > call.wait.saturating_add(margin)
+    })
+}
+
+/// Inside a process, calls are served strictly in their order. Its tasks share one thread, so the
+/// order of the records is that in which they joined the queue.
+fn overtaken_at_home<'a>(sections: &[(&'a Call, &Section)]) -> Option<(&'a Call, &'a Call)> {
+    let mut latest: HashMap<u32, &Call> = HashMap::new();
+    sections.iter().find_map(|(call, _)| {
+        let before = latest.insert(call.process, call)?;
+        (before.requested > call.requested).then_some((*call, before))
+    })
+}
+
+/// A call that waited while other processes had more turns than it has to expect. Grants to one
+/// process after the other are one turn.
+fn starved<'a>(sections: &[(&'a Call, &Section)], bound: usize) -> Option<&'a Call> {
+    sections.iter().enumerate().find_map(|(place, (call, _))| {
+        let meanwhile = sections[..place]
+            .iter()
+            .rev()
+            .take_while(|(_, section)| section.entered > call.requested);
+        let mut turns = 0;
+        let mut last = call.process;
+        for (other, _) in meanwhile {
+            turns += usize::from(other.process != last && other.process != call.process);
+            last = other.process;
+        }
+        (turns > bound).then_some(*call)
+    })
+}
+
+/// Every holder adds one to what it has read, so each write that was taken is to be seen in the end.
+fn lost_update(sections: &[(&Call, &Section)], stored: u64) -> Option<String> {
+    let count = |kind| -> u64 {
+        let writes = sections.iter().filter(|(_, section)| section.write == kind);
+        writes.count().try_into().expect("not that many")
+    };
+    let (accepted, unknown) = (count(Write::Accepted), count(Write::Unknown));
+    let is_sound = (accepted..=accepted + unknown).contains(&stored);
+    (!is_sound).then(|| {
+        format!("{accepted} writes were accepted and {unknown} unknown, but it was written {stored} times")
+    })
+}

@@ -1,0 +1,162 @@
+//! One record, and its line in the file.
+
+use std::fmt;
+use std::str::{FromStr, SplitWhitespace};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+/// Nanoseconds of the clock that all processes of this machine share.
+#[must_use]
+pub fn now() -> u64 {
+    let time = clock_gettime(ClockId::Boottime);
+    time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
+}
+
+/// Something that happened in a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// On the clock of [`now`].
+    pub at: u64,
+    /// The process, as the runner counts them; a restarted one has another number.
+    pub process: u32,
+    /// The call, as its process counts them; 0 for what concerns the process itself.
+    pub call: u64,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The call begins.
+    Requested {
+        /// What is to be locked.
+        key: u32,
+        /// How long it may wait.
+        wait: Duration,
+    },
+    /// The body begins.
+    Granted {
+        /// Its fencing token.
+        token: u64,
+        /// When the lease ends for its holder unless it is renewed.
+        valid_until: u64,
+    },
+    /// The body sees its lease valid.
+    Seen {
+        /// When it ends by now.
+        valid_until: u64,
+    },
+    /// The body is about to write to the fenced store.
+    Writing,
+    /// The store has answered.
+    Written {
+        /// Whether it took the write.
+        accepted: bool,
+    },
+    /// The body has ended, or was dropped; the lease is not given back yet.
+    Left,
+    /// The call is over, and its lease with it.
+    Released,
+    /// The call failed; a word that says why.
+    Failed(String),
+    /// The caller has dropped the call.
+    Cancelled,
+    /// The process is about to be stopped where it stands.
+    Paused,
+    /// It goes on.
+    Resumed,
+    /// The process is about to be killed.
+    Killed,
+    /// It ended by itself.
+    Ended,
+    /// Something is done to the server or the network.
+    Fault(String),
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            at, process, call, ..
+        } = self;
+        write!(f, "{at} {process} {call} {}", self.event)
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested { key, wait } => write!(f, "requested {key} {}", wait.as_nanos()),
+            Self::Granted { token, valid_until } => write!(f, "granted {token} {valid_until}"),
+            Self::Seen { valid_until } => write!(f, "seen {valid_until}"),
+            Self::Writing => f.write_str("writing"),
+            Self::Written { accepted: true } => f.write_str("accepted"),
+            Self::Written { accepted: false } => f.write_str("rejected"),
+            Self::Left => f.write_str("left"),
+            Self::Released => f.write_str("released"),
+            Self::Failed(why) => write!(f, "failed {why}"),
+            Self::Cancelled => f.write_str("cancelled"),
+            Self::Paused => f.write_str("paused"),
+            Self::Resumed => f.write_str("resumed"),
+            Self::Killed => f.write_str("killed"),
+            Self::Ended => f.write_str("ended"),
+            Self::Fault(what) => write!(f, "fault {what}"),
+        }
+    }
+}
+
+/// A line that is no record.
+#[derive(Debug)]
+pub struct NoRecord;
+
+impl FromStr for Record {
+    type Err = NoRecord;
+
+    fn from_str(line: &str) -> Result<Self, NoRecord> {
+        let mut words = line.split_whitespace();
+        let record = Self {
+            at: number(&mut words)?,
+            process: number(&mut words)?,
+            call: number(&mut words)?,
+            event: event(&mut words)?,
+        };
+        Ok(record)
+    }
+}
+
+fn event(words: &mut SplitWhitespace<'_>) -> Result<Event, NoRecord> {
+    Ok(match words.next().ok_or(NoRecord)? {
+        "requested" => Event::Requested {
+            key: number(words)?,
+            wait: Duration::from_nanos(number(words)?),
+        },
+        "granted" => Event::Granted {
+            token: number(words)?,
+            valid_until: number(words)?,
+        },
+        "seen" => Event::Seen {
+            valid_until: number(words)?,
+        },
+        "writing" => Event::Writing,
+        "accepted" => Event::Written { accepted: true },
+        "rejected" => Event::Written { accepted: false },
+        "left" => Event::Left,
+        "released" => Event::Released,
+        "failed" => Event::Failed(words.next().ok_or(NoRecord)?.to_owned()),
+        "cancelled" => Event::Cancelled,
+        "paused" => Event::Paused,
+        "resumed" => Event::Resumed,
+        "killed" => Event::Killed,
+        "ended" => Event::Ended,
+        "fault" => Event::Fault(words.collect::<Vec<_>>().join(" ")),
+        _ => return Err(NoRecord),
+    })
+}
+
+fn number<T: FromStr>(words: &mut SplitWhitespace<'_>) -> Result<T, NoRecord> {
+    words
+        .next()
+        .and_then(|word| word.parse().ok())
+        .ok_or(NoRecord)
+}

@@ -1,0 +1,82 @@
+//! Writing histories, and reading them again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use super::{Event, Record, now};
+
+/// Appends to the history of one process.
+#[derive(Debug)]
+pub struct Recorder {
+    process: u32,
+    file: File,
+}
+
+impl Recorder {
+    /// Opens `<dir>/<process>.history`.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written.
+    pub fn create(dir: &Path, process: u32) -> io::Result<Self> {
+        let path = dir.join(format!("{process}.history"));
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self { process, file })
+    }
+
+    /// Records what happens now.
+    ///
+    /// # Panics
+    ///
+    /// When the file cannot be written: without a history there is nothing to judge.
+    pub fn record(&self, call: u64, event: Event) {
+        self.record_at(now(), self.process, call, event);
+    }
+
+    /// Records what happens to a process, seen from another one.
+    ///
+    /// # Panics
+    ///
+    /// As [`record`](Self::record).
+    pub fn record_of(&self, process: u32, event: Event) {
+        self.record_at(now(), process, 0, event);
+    }
+
+    fn record_at(&self, at: u64, process: u32, call: u64, event: Event) {
+        let record = Record {
+            at,
+            process,
+            call,
+            event,
+        };
+        // In one call of the system, so that no record is torn by a kill.
+        (&self.file)
+            .write_all(format!("{record}\n").as_bytes())
+            .expect("the history is written");
+    }
+}
+
+/// All histories of a folder, in the order of time.
+///
+/// # Errors
+///
+/// When a file cannot be read, or holds what is no record.
+pub fn read_all(dir: &Path) -> io::Result<Vec<Record>> {
+    let mut records = Vec::new();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|ending| ending != "history") {
+            continue;
+        }
+        for line in fs::read_to_string(&path)?.lines() {
+            let record = line
+                .parse()
+                .map_err(|_| io::Error::other(format!("{}: no record: {line}", path.display())))?;
+            records.push(record);
+        }
+    }
+    // Stable, so records of one process stay in their order.
+    records.sort_by_key(|record: &Record| record.at);
+    Ok(records)
+}

@@ -1,0 +1,85 @@
+//! Many processes, whose histories are checked from outside.
+
+use std::time::Duration;
+
+use lockattr_tests::campaign::{Campaign, Disturbance};
+use lockattr_tests::history::Summary;
+
+fn campaign(seed: u64, disturbances: &[Disturbance]) -> Campaign {
+    Campaign {
+        disturbances: disturbances.to_vec(),
+        ..Campaign::new(env!("CARGO_BIN_EXE_campaign"), seed)
+    }
+}
+
+#[track_caller]
+fn clean(campaign: &Campaign) -> Summary {
+    let outcome = campaign.run();
+    println!("seed {}: {outcome}", campaign.seed);
+    assert!(outcome.is_clean(), "seed {}: {outcome}", campaign.seed);
+    outcome.verdict.summary
+}
+
+/// Fights with one seed after the other, until it has happened what makes the campaign worth its
+/// while: whatever is said of a fault, says nothing where the fault does not show.
+#[track_caller]
+fn clean_until(campaign: &Campaign, what: &str, happened: impl Fn(&Summary) -> bool) -> Summary {
+    let mut total = Summary::default();
+    for round in 0..12 {
+        let seed = campaign.seed + 1000 * round;
+        total += clean(&Campaign {
+            seed,
+            ..campaign.clone()
+        });
+        if happened(&total) {
+            return total;
+        }
+    }
+    panic!("it never came to pass that {what}: {total:?}");
+}
+
+#[test]
+fn in_calm_weather_everybody_has_a_turn() {
+    let summary = clean(&campaign(1, &[]));
+    assert!(summary.grants > 500 && summary.cancelled > 0, "{summary:?}");
+    assert_eq!(summary.both_valid, 0);
+}
+
+#[test]
+fn whatever_a_single_server_and_its_network_do() {
+    let campaign = Campaign {
+        duration: Duration::from_secs(20),
+        ..campaign(2, &Disturbance::SURVIVABLE).durable()
+    };
+    let summary = clean(&campaign);
+    assert!(summary.grants > 1000, "{summary:?}");
+    assert!(summary.cancelled > 0 && summary.overdue > 0, "{summary:?}");
+}
+
+#[test]
+fn a_process_that_is_stopped_is_kept_out_by_its_token() {
+    let campaign = Campaign {
+        keys: 1,
+        dwell: Duration::from_millis(100),
+        ..campaign(3, &[Disturbance::StopProcess])
+    };
+    let what = "somebody slept in the section";
+    let summary = clean_until(&campaign, what, |s| s.concurrent > 0 && s.rejected > 0);
+    assert_eq!(summary.both_valid, 0);
+}
+
+#[test]
+fn a_server_that_forgets_lets_two_in_but_tokens_grow() {
+    let campaign = Campaign {
+        passes_on: false,
+        ..campaign(4, &[Disturbance::LoseData, Disturbance::FlushAll])
+    };
+    let what = "two leases were valid, and a write refused";
+    clean_until(&campaign, what, |s| s.both_valid > 0 && s.rejected > 0);
+}
+
+#[test]
+fn nor_is_the_store_harmed_while_leases_are_passed_on() {
+    let campaign = campaign(5, &[Disturbance::LoseData, Disturbance::FlushAll]);
+    clean_until(&campaign, "two leases were valid", |s| s.both_valid > 0);
+}
