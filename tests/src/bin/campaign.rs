@@ -70,8 +70,8 @@ fn round(seed: u64) -> Campaign {
     Campaign {
         duration: ROUND,
         processes: random.usize(2..6),
-        tasks: random.usize(1..12),
-        keys: random.u32(1..8),
+        tasks: random.usize(1..16),
+        keys: random.u32(1..16),
         ttl: Duration::from_millis(random.u64(150..600)),
         passes_on: random.u8(..4) > 0,
         disturbances: Disturbance::SURVIVABLE.to_vec(),

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
-use lockattr::{Error, Lease, LockPool};
+use lockattr::{Error, Lease, LockPool, OnLost};
 
 use crate::FencedStore;
 use crate::history::{Event, Recorder, now};
@@ -152,9 +152,9 @@ impl Site {
         };
         // Mostly none, as in life; sometimes longer than the lease.
         let stay = match random.u16(..1000) {
-            0..6 => self.ttl.mul_f64(2.5 * random.f64()),
-            6..30 => self.ttl.mul_f64(0.3 * random.f64()),
-            30..100 => Duration::from_micros(random.u64(..2000)),
+            0..2 => self.ttl.mul_f64(2.5 * random.f64()),
+            2..10 => self.ttl.mul_f64(0.3 * random.f64()),
+            10..50 => Duration::from_micros(random.u64(..2000)),
             _ => self.dwell.mul_f64(random.f64()),
         };
         let blocks = random.u16(..500) == 0;
@@ -162,7 +162,8 @@ impl Site {
             .pool
             .lock(format!("contended:{key}"))
             .wait(wait)
-            .renew(random.u8(..6) > 0);
+            .renew(random.u8(..6) > 0)
+            .on_lost([OnLost::Cancel, OnLost::Finish][random.usize(..2)]);
         self.recorder.record(call, Event::Requested { key, wait });
         let run = request.run(|lease| self.body(call, key, lease, stay, blocks));
         let event = match tokio::time::timeout(patience, run).await {
