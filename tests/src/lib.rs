@@ -7,10 +7,12 @@ mod fenced_store;
 pub mod history;
 mod proxy;
 mod redis_server;
+mod server_clock;
 mod service;
 
 pub use eventually::{eventually, eventually_async};
 pub use fenced_store::FencedStore;
 pub use proxy::{Direction, Policy, Proxy};
 pub use redis_server::RedisServer;
+pub use server_clock::ServerClock;
 pub use service::Service;

@@ -4,6 +4,7 @@
 
 use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub enum Policy {
     Drop,
     /// They arrive one at a time.
     Drip,
+    /// Others arrive in their place, as many, which make no sense.
+    Garble,
 }
 
 /// Which bytes a policy is for.
@@ -52,6 +55,39 @@ struct Controls {
     cuts: watch::Sender<u64>,
     refuses: watch::Sender<bool>,
     ends: watch::Sender<bool>,
+    /// How many bytes pass until the connections are cut, by direction; negative for no bound.
+    budgets: [AtomicI64; 2],
+}
+
+impl Controls {
+    fn policy(&self, direction: Direction) -> &watch::Sender<Policy> {
+        match direction {
+            Direction::Requests => &self.requests,
+            Direction::Replies => &self.replies,
+        }
+    }
+
+    /// How many of so many bytes may pass, and whether that is all.
+    fn spend(&self, direction: Direction, wanted: usize) -> (usize, bool) {
+        let budget = &self.budgets[direction as usize];
+        let wanted_bytes = i64::try_from(wanted).expect("a buffer");
+        let left = budget.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| match left {
+            ..0 => None,
+            // Spent: the next connection has no bound.
+            left if left <= wanted_bytes => Some(-1),
+            left => Some(left - wanted_bytes),
+        });
+        match left {
+            Ok(left) if left <= wanted_bytes => {
+                (usize::try_from(left).expect("not negative"), true)
+            }
+            _ => (wanted, false),
+        }
+    }
+
+    fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
 }
 
 impl Proxy {
@@ -73,6 +109,7 @@ impl Proxy {
             cuts: watch::Sender::new(0),
             refuses: watch::Sender::new(false),
             ends: watch::Sender::new(false),
+            budgets: [AtomicI64::new(-1), AtomicI64::new(-1)],
         });
         let shared = Arc::clone(&controls);
         thread::Builder::new()
@@ -96,10 +133,7 @@ impl Proxy {
 
     /// Sets the policy of one direction, for present and future connections.
     pub fn set(&self, direction: Direction, policy: Policy) {
-        match direction {
-            Direction::Requests => self.controls.requests.send_replace(policy),
-            Direction::Replies => self.controls.replies.send_replace(policy),
-        };
+        self.controls.policy(direction).send_replace(policy);
     }
 
     /// Sets the policy of both directions.
@@ -110,7 +144,24 @@ impl Proxy {
 
     /// Closes every present connection.
     pub fn cut(&self) {
-        self.controls.cuts.send_modify(|cuts| *cuts += 1);
+        self.controls.cut();
+    }
+
+    /// Closes every connection, once, when so many more bytes have passed in this direction.
+    ///
+    /// # Panics
+    ///
+    /// With more than an `i64` holds.
+    pub fn cut_after(&self, direction: Direction, bytes: u64) {
+        let bytes = i64::try_from(bytes).expect("a few bytes");
+        self.controls.budgets[direction as usize].store(bytes, Ordering::Release);
+    }
+
+    /// Whether the bytes of [`cut_after`](Self::cut_after) have passed.
+    #[must_use]
+    pub fn has_cut(&self) -> bool {
+        let spent = |budget: &AtomicI64| budget.load(Ordering::Acquire) < 0;
+        self.controls.budgets.iter().all(spent)
     }
 
     /// Whether new connections are closed at once.
@@ -143,12 +194,12 @@ async fn serve(listener: StdListener, target: u16, controls: Arc<Controls>) {
         };
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
-        let (requests, replies) = (controls.requests.subscribe(), controls.replies.subscribe());
         let mut cuts = controls.cuts.subscribe();
+        let controls = Arc::clone(&controls);
         tokio::spawn(async move {
             tokio::select! {
-                () = pump(from_client, to_server, requests) => {}
-                () = pump(from_server, to_client, replies) => {}
+                () = pump(from_client, to_server, Direction::Requests, &controls) => {}
+                () = pump(from_server, to_client, Direction::Replies, &controls) => {}
                 _ = cuts.changed() => {}
             }
         });
@@ -156,19 +207,30 @@ async fn serve(listener: StdListener, target: u16, controls: Arc<Controls>) {
 }
 
 /// Forwards one direction until either side ends.
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, policy: watch::Receiver<Policy>) {
+async fn pump(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    direction: Direction,
+    controls: &Controls,
+) {
     let (queue, mut queued) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
-    let mut now = policy.clone();
+    let policy = controls.policy(direction);
+    let mut stalled = policy.subscribe();
     let reading = async move {
         let mut buffer = vec![0; 64 * 1024];
         while let Ok(count @ 1..) = from.read(&mut buffer).await {
+            let bytes = &mut buffer[..count];
             let delay = match *policy.borrow() {
                 Policy::Delay(delay) => delay,
                 Policy::Drop => continue,
+                Policy::Garble => {
+                    bytes.fill(b'?');
+                    Duration::ZERO
+                }
                 Policy::Pass | Policy::Stall | Policy::Drip => Duration::ZERO,
             };
             if queue
-                .send((Instant::now() + delay, buffer[..count].to_vec()))
+                .send((Instant::now() + delay, bytes.to_vec()))
                 .is_err()
             {
                 return;
@@ -178,27 +240,25 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, policy: watch::Re
     let writing = async move {
         while let Some((due, bytes)) = queued.recv().await {
             tokio::time::sleep_until(due).await;
-            let Ok(policy) = now
-                .wait_for(|policy| *policy != Policy::Stall)
-                .await
-                .as_deref()
-                .copied()
-            else {
+            let passing = stalled.wait_for(|policy| *policy != Policy::Stall).await;
+            let Ok(policy) = passing.map(|policy| *policy) else {
                 return;
             };
+            let (count, is_last) = controls.spend(direction, bytes.len());
             let size = if policy == Policy::Drip {
                 1
             } else {
-                bytes.len()
+                count.max(1)
             };
-            for part in bytes.chunks(size) {
+            for part in bytes[..count].chunks(size) {
                 if to.write_all(part).await.is_err() {
                     return;
                 }
-                if policy == Policy::Drip {
-                    // Lets the receiver see each byte alone, most of the time.
-                    tokio::task::yield_now().await;
-                }
+                // Lets the other side see each part alone, most of the time.
+                tokio::task::yield_now().await;
+            }
+            if is_last {
+                return controls.cut();
             }
         }
     };

@@ -10,6 +10,8 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::ServerClock;
+
 /// A server on a port of its own, without persistence, that dies with this value.
 #[derive(Debug)]
 pub struct RedisServer {
@@ -17,6 +19,7 @@ pub struct RedisServer {
     dir: PathBuf,
     args: Vec<String>,
     password: Option<String>,
+    clock: Option<ServerClock>,
     child: Child,
 }
 
@@ -34,6 +37,10 @@ impl RedisServer {
     /// When there is no `redis-server`, or it does not come up.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
+        Self::start_on(args, None)
+    }
+
+    fn start_on(args: &[&str], clock: Option<&ServerClock>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let found = Command::new("redis-server").arg("--version").output();
         assert!(
@@ -54,12 +61,13 @@ impl RedisServer {
                 .and_then(|socket| socket.local_addr())
                 .expect("a free port")
                 .port();
-            let child = spawn(port, &dir, &args);
+            let child = spawn(port, &dir, &args, clock);
             let mut server = Self {
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
                 password: password.clone(),
+                clock: clock.cloned(),
                 child,
             };
             if server.comes_up() {
@@ -181,9 +189,20 @@ impl RedisServer {
     ///
     /// When it does not come up.
     pub fn restart(&mut self) {
-        self.kill();
-        self.child = spawn(self.port, &self.dir, &self.args);
+        self.begin_restart();
         assert!(self.comes_up(), "the server does not come up again");
+    }
+
+    /// The same without waiting until it answers.
+    pub fn begin_restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.port, &self.dir, &self.args, self.clock.as_ref());
+    }
+
+    /// Starts a server whose clock can be set.
+    #[must_use]
+    pub fn start_with_clock(clock: &ServerClock) -> Self {
+        Self::start_on(&[], Some(clock))
     }
 
     /// The same without anything that it may have kept on the disk.
@@ -226,7 +245,7 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, dir: &Path, args: &[String]) -> Child {
+fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
     // Through setpriv, a server dies with the thread of its test, also when that is killed.
     let mut command = if Path::new("/usr/bin/setpriv").exists() {
         let mut command = Command::new("/usr/bin/setpriv");
@@ -235,6 +254,9 @@ fn spawn(port: u16, dir: &Path, args: &[String]) -> Child {
     } else {
         Command::new("redis-server")
     };
+    if let Some(clock) = clock {
+        command.envs(clock.environment());
+    }
     command
         .current_dir(dir)
         .args([

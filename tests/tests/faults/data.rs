@@ -1,0 +1,184 @@
+//! A server that loses data, or holds what is not ours. Where it forgets who has the key, two are
+//! let in, and it is the fencing token that protects: each such test shows both.
+
+use std::time::Duration;
+
+use lockattr::{BackendErrorKind, Lease, LockPool};
+use lockattr_tests::{FencedStore, RedisServer, Service};
+
+use super::{kind, pool};
+
+/// Both believe in their lease; the store takes the writes of the one that came later.
+fn only_the_token_protects(earlier: &Lease, later: &Lease) {
+    assert!(
+        earlier.is_valid() && later.is_valid(),
+        "{earlier:?}, {later:?}"
+    );
+    assert!(earlier.fencing_token() < later.fencing_token());
+    let dir = std::env::temp_dir().join(format!("lockattr-data-{}", earlier.fencing_token()));
+    std::fs::create_dir_all(&dir).unwrap();
+    let store = FencedStore::new(&dir);
+    let write = |lease: &Lease| store.write(0, lease.fencing_token(), 1).unwrap();
+    assert!(write(earlier) && write(later));
+    assert!(!write(earlier), "too late");
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+async fn hold(pool: &LockPool) -> lockattr::Guard {
+    let request = pool.lock("k").ttl(Service::LONG).wait(Service::LONG);
+    request.acquire().await.unwrap()
+}
+
+#[tokio::test]
+async fn a_foreign_value_is_respected_and_another_type_refused() {
+    let server = RedisServer::start();
+    let pool = pool(server.url()).await;
+    let name = {
+        let guard = pool.lock("k").acquire().await.unwrap();
+        let name = server.locks().remove(0);
+        guard.release().await;
+        name
+    };
+    let mut connection = server.connection();
+    redis::cmd("SET")
+        .arg(&name)
+        .arg("somebody's")
+        .exec(&mut connection)
+        .unwrap();
+    assert!(pool.lock("k").try_acquire().await.unwrap().is_none());
+    let waited = pool
+        .lock("k")
+        .wait(Duration::from_millis(30))
+        .acquire()
+        .await
+        .unwrap_err();
+    assert!(waited.is_busy(), "{waited}");
+    assert_eq!(server.locks(), std::slice::from_ref(&name));
+
+    redis::cmd("DEL").arg(&name).exec(&mut connection).unwrap();
+    redis::cmd("RPUSH")
+        .arg(&name)
+        .arg("x")
+        .exec(&mut connection)
+        .unwrap();
+    let refused = pool
+        .lock("k")
+        .wait(Service::LONG)
+        .acquire()
+        .await
+        .unwrap_err();
+    assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
+    assert!(refused.to_string().contains("WRONGTYPE"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_and_has_written_everything_down() {
+    let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
+    let guard = hold(&holder).await;
+    for _ in 0..3 {
+        server.restart();
+        let once = other.lock("k").wait(Duration::from_millis(300)).acquire();
+        let refused = once.await.unwrap_err();
+        assert!(refused.is_busy(), "{refused}");
+    }
+    guard.lease().extend(Service::LONG).await.unwrap();
+    guard.release().await;
+    hold(&other).await.release().await;
+    assert!(server.locks().is_empty());
+}
+
+#[tokio::test]
+async fn a_server_that_is_killed_and_has_written_nothing_down() {
+    let mut server = RedisServer::start();
+    let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
+    let first = hold(&holder).await;
+    server.restart();
+    let second = hold(&other).await;
+    only_the_token_protects(first.lease(), second.lease());
+    // Releasing what is lost harms nobody.
+    first.release().await;
+    assert_eq!(server.locks().len(), 1);
+    second.release().await;
+    assert!(server.locks().is_empty());
+}
+
+#[tokio::test]
+async fn data_that_somebody_deletes() {
+    let server = RedisServer::start();
+    let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
+    let delete_lock = |server: &RedisServer| {
+        let name = server.locks().remove(0);
+        server.raw(&["DEL", &name]).unwrap();
+    };
+    let flush = |server: &RedisServer| {
+        server.raw(&["FLUSHALL"]).unwrap();
+    };
+    for forget in [&delete_lock as &dyn Fn(&RedisServer), &flush] {
+        let first = hold(&holder).await;
+        forget(&server);
+        let second = hold(&other).await;
+        only_the_token_protects(first.lease(), second.lease());
+        let told = first.lease().extend(Service::LONG).await.unwrap_err();
+        assert!(told.is_lost(), "asked, the server says so: {told}");
+        assert!(!first.lease().is_valid());
+        first.release().await;
+        second.release().await;
+    }
+}
+
+#[tokio::test]
+async fn locks_that_are_evicted() {
+    for policy in [
+        "volatile-ttl",
+        "volatile-lru",
+        "allkeys-lru",
+        "allkeys-random",
+    ] {
+        let server = RedisServer::start_with(&["--maxmemory-policy", policy]);
+        let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
+        let first = hold(&holder).await;
+        server.raw(&["CONFIG", "SET", "maxmemory", "3mb"]).unwrap();
+        let filler = "x".repeat(10_000);
+        for n in 0..5_000 {
+            // With all that may be evicted gone, memory is full.
+            let full = server
+                .raw(&["SET", &format!("filler:{n}"), &filler])
+                .is_err();
+            if full || server.locks().is_empty() {
+                break;
+            }
+        }
+        assert!(server.locks().is_empty(), "{policy} has evicted nothing");
+        server.raw(&["CONFIG", "SET", "maxmemory", "0"]).unwrap();
+        let second = hold(&other).await;
+        only_the_token_protects(first.lease(), second.lease());
+        first.release().await;
+        second.release().await;
+    }
+}
+
+/// The queue is a list and the fence a number; with something else in their place the call is told
+/// so, and a lock that is there is released all the same.
+#[tokio::test]
+async fn foreign_values_at_the_other_names() {
+    let server = RedisServer::start();
+    let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
+    let guard = hold(&holder).await;
+    let lock = server.locks().remove(0);
+    let (bucket, _) = lock.split_once("}:").unwrap();
+    let queue = format!("{bucket}}}#queue:k");
+    server.raw(&["SET", &queue, "somebody's"]).unwrap();
+    let refused = other.lock("k").acquire().await.unwrap_err();
+    assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
+    guard.release().await;
+    assert!(server.locks().is_empty());
+    server.raw(&["DEL", &queue]).unwrap();
+
+    let fence = format!("{bucket}}}#fence");
+    server.raw(&["DEL", &fence]).unwrap();
+    server.raw(&["RPUSH", &fence, "x"]).unwrap();
+    let refused = other.lock("k").acquire().await.unwrap_err();
+    assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
+    assert!(server.locks().is_empty(), "no lock without a token");
+}

@@ -1,0 +1,32 @@
+//! The fault matrix: what callers get, and what is left, when something around them fails. Which
+//! fault is tested where is listed in `docs/reliability.md`.
+
+mod clocks;
+mod connections;
+mod data;
+mod network;
+mod processes;
+mod setup;
+mod states;
+
+use lockattr::{BackendErrorKind, Error, LockPool};
+use lockattr_tests::RedisServer;
+
+async fn pool(url: String) -> LockPool {
+    LockPool::builder().url(url).build().await.unwrap()
+}
+
+fn kind(error: &Error) -> Option<BackendErrorKind> {
+    match error {
+        Error::Backend { source, .. } | Error::Connect { source, .. } => Some(source.kind()),
+        _ => None,
+    }
+}
+
+/// Gives the key back, and makes sure that the server knows.
+async fn take_and_release(pool: &LockPool, server: &RedisServer) {
+    let request = pool.lock("k").wait(lockattr_tests::Service::LONG);
+    request.acquire().await.unwrap().release().await;
+    lockattr_tests::eventually_async("nothing is left", || async { server.locks().is_empty() })
+        .await;
+}
