@@ -49,13 +49,13 @@ impl RedisServer {
         );
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
-        fs::create_dir_all(&dir).expect("a directory for the server");
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         let password = args
             .iter()
             .position(|arg| arg == "--requirepass")
             .map(|at| args[at + 1].clone());
         for _ in 0..20 {
+            fs::create_dir_all(&dir).expect("a directory for the server");
             // Somebody else may take the port before the server does: then there is another try.
             let port = TcpListener::bind(("127.0.0.1", 0))
                 .and_then(|socket| socket.local_addr())

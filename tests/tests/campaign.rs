@@ -56,6 +56,20 @@ fn whatever_a_single_server_and_its_network_do() {
     assert!(summary.cancelled > 0 && summary.overdue > 0, "{summary:?}");
 }
 
+/// Without this one, a campaign of 110,000 acquisitions has missed a validity that was counted from
+/// the answer. Bodies that outlive a lease that is not renewed are where it would show.
+#[test]
+fn answers_alone_that_are_late() {
+    let campaign = Campaign {
+        keys: 1,
+        dwell: Duration::from_millis(450),
+        duration: Duration::from_secs(12),
+        ..campaign(6, &[Disturbance::DelayReplies])
+    };
+    let summary = clean(&campaign);
+    assert!(summary.overdue > 0, "nobody outlived a lease: {summary:?}");
+}
+
 #[test]
 fn a_process_that_is_stopped_is_kept_out_by_its_token() {
     let campaign = Campaign {

@@ -1,13 +1,16 @@
 //! `campaign soak [MINUTES] [SEED]`: processes fight for keys while everything is disturbed, round
 //! after round with a new seed, and their histories are checked. With a seed, that round alone.
 
+use std::ops::AddAssign;
 use std::time::{Duration, Instant};
-use std::{env, process};
+use std::{env, process, thread};
 
 use lockattr_tests::campaign::{Campaign, Contender, Disturbance, contend};
 use lockattr_tests::history::Summary;
 
 const ROUND: Duration = Duration::from_secs(30);
+/// So many rounds at a time, each with a server of its own: they mostly wait.
+const AT_ONCE: usize = 6;
 
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -42,26 +45,55 @@ fn soak(args: &[String]) {
             .map(|text| text.parse().unwrap_or_else(|_| usage()))
     };
     let minutes: u64 = number(0).unwrap_or(1);
-    let only = number(1);
-    let (start, mut total) = (Instant::now(), Summary::default());
-    let mut rounds = 0;
-    let mut disturbed = 0;
-    loop {
-        let seed = only.unwrap_or_else(|| fastrand::u64(..));
-        let outcome = round(seed).run();
-        println!("seed {seed}: {outcome}");
-        if !outcome.is_clean() {
-            eprintln!("failed; once more: campaign soak 1 {seed}");
-            process::exit(1);
-        }
-        total += outcome.verdict.summary;
-        disturbed += outcome.disturbed;
-        rounds += 1;
-        if only.is_some() || start.elapsed() > Duration::from_secs(60 * minutes) {
-            break;
-        }
+    if let Some(seed) = number(1) {
+        return drop(fight(seed));
     }
-    println!("{rounds} rounds, {disturbed} disturbances, no violation: {total:#?}");
+    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    let sides: Vec<_> = (0..AT_ONCE)
+        .map(|_| thread::spawn(move || soak_until(end)))
+        .collect();
+    let mut total = Total::default();
+    for side in sides {
+        total += side.join().expect("it ends by itself");
+    }
+    println!("no violation: {total:#?}");
+}
+
+fn soak_until(end: Instant) -> Total {
+    let mut total = Total::default();
+    while Instant::now() < end {
+        total += fight(fastrand::u64(..));
+    }
+    total
+}
+
+fn fight(seed: u64) -> Total {
+    let outcome = round(seed).run();
+    if !outcome.is_clean() {
+        eprintln!("seed {seed}: {outcome}\nonce more: campaign soak 1 {seed}");
+        process::exit(1);
+    }
+    println!("seed {seed}: {outcome}");
+    Total {
+        rounds: 1,
+        disturbances: outcome.disturbed,
+        calls: outcome.verdict.summary,
+    }
+}
+
+#[derive(Debug, Default)]
+struct Total {
+    rounds: usize,
+    disturbances: usize,
+    calls: Summary,
+}
+
+impl AddAssign for Total {
+    fn add_assign(&mut self, other: Self) {
+        self.rounds += other.rounds;
+        self.disturbances += other.disturbances;
+        self.calls += other.calls;
+    }
 }
 
 fn round(seed: u64) -> Campaign {

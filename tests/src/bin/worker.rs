@@ -1,7 +1,6 @@
 //! A process that takes a lock, says so, and ends as it is told:
 //! `worker URL KEY exit|hang|starve`.
 
-use std::fs::File;
 use std::io::Write as _;
 use std::time::Duration;
 use std::{env, io, process};
@@ -31,25 +30,21 @@ async fn main() -> Result<(), Error> {
         .await
 }
 
-/// Opens all the files there may be, and tries to go on.
+/// May have no more files than it has, and tries to go on when its connection ends.
 async fn starve(pool: &LockPool, key: &str) -> Result<(), Error> {
     pool.lock(key).acquire().await?.release().await;
-    let maximum = getrlimit(Resource::Nofile).maximum;
-    let few = Rlimit {
-        current: Some(64),
-        maximum,
+    let usual = getrlimit(Resource::Nofile);
+    let limit = |current| {
+        let limit = Rlimit { current, ..usual };
+        setrlimit(Resource::Nofile, limit).expect("not above the maximum");
     };
-    setrlimit(Resource::Nofile, few).expect("fewer are always allowed");
-    let mut files = Vec::new();
-    while let Ok(file) = File::open("/dev/null") {
-        files.push(file);
-    }
+    limit(Some(3));
     say("starving");
     io::stdin().read_line(&mut String::new()).expect("a word");
-    // Until the connection is gone, the call may succeed; its file is taken again at once.
     loop {
-        let once = pool.lock(key).wait(Duration::from_millis(200)).acquire();
-        match once.await {
+        let call = pool.lock(key).wait(Duration::from_millis(200)).acquire();
+        match call.await {
+            // The connection has not ended yet.
             Ok(guard) => guard.release().await,
             Err(Error::Backend { source, .. }) => {
                 say(&format!("{:?}: {source}", source.kind()));
@@ -57,9 +52,8 @@ async fn starve(pool: &LockPool, key: &str) -> Result<(), Error> {
             }
             Err(error) => return Err(error),
         }
-        files.extend(File::open("/dev/null"));
     }
-    drop(files);
+    limit(usual.current);
     pool.lock(key).acquire().await?.release().await;
     say("recovered");
     Ok(())

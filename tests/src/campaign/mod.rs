@@ -81,10 +81,8 @@ impl std::fmt::Display for Outcome {
         if !self.left_behind.is_empty() {
             writeln!(f, "VIOLATION: left behind: {:?}", self.left_behind)?;
         }
-        match &self.histories {
-            Some(dir) => writeln!(f, "histories: {}", dir.display()),
-            None => Ok(()),
-        }
+        let dir = self.histories.as_deref().unwrap_or(Path::new(""));
+        writeln!(f, "histories: {}", dir.display())
     }
 }
 

@@ -193,7 +193,7 @@ async fn rights_that_are_taken_away() {
         .await
         .unwrap_err();
     assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
-    assert!(refused.to_string().contains("NOPERM"), "{refused}");
+    assert!(refused.to_string().contains("no permissions"), "{refused}");
     guard.lease().lost().await;
     server.raw(&all).unwrap();
     drop(guard);

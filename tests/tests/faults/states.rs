@@ -183,7 +183,7 @@ async fn a_server_that_sleeps_for_longer_than_the_ttl() {
 }
 
 /// A script of somebody else does not end: the call waits for it, or says what is wrong.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_busy_with_a_script() {
     let server = RedisServer::start_with(&["--busy-reply-threshold", "1"]);
     let pool = pool(server.url()).await;
@@ -224,13 +224,13 @@ async fn a_server_that_is_still_loading() {
         "--appendonly",
         "yes",
         "--key-load-delay",
-        "2000",
+        "500",
         "--loading-process-events-interval-bytes",
         "1024",
     ]);
     let pool = pool(server.url()).await;
     server
-        .raw(&["DEBUG", "POPULATE", "1000", "filler"])
+        .raw(&["DEBUG", "POPULATE", "5000", "filler"])
         .unwrap();
     server.raw(&["BGREWRITEAOF"]).unwrap();
     eventually("it is written", || {
@@ -243,7 +243,7 @@ async fn a_server_that_is_still_loading() {
     server.begin_restart();
     let mut last = String::new();
     while !last.contains("LOADING") {
-        let once = pool.lock("k").wait(Duration::from_millis(5)).acquire();
+        let once = pool.lock("k").wait(Duration::from_millis(300)).acquire();
         last = match once.await {
             Ok(_) => panic!("the server was too fast"),
             Err(error) => error.to_string(),

@@ -31,6 +31,8 @@ pub(super) fn classify(error: &RedisError) -> Failure {
         _ if error.code().is_some_and(|code| PASSING.contains(&code)) => {
             BackendErrorKind::Unavailable
         }
+        // This one has no code of its own.
+        _ if error.to_string().contains("max number of clients") => BackendErrorKind::Unavailable,
         _ => BackendErrorKind::Refused,
     };
     let by_server = matches!(
