@@ -46,7 +46,8 @@ fn soak(args: &[String]) {
     };
     let minutes: u64 = number(0).unwrap_or(1);
     if let Some(seed) = number(1) {
-        return drop(fight(seed));
+        fight(seed);
+        return;
     }
     let end = Instant::now() + Duration::from_secs(60 * minutes);
     let sides: Vec<_> = (0..AT_ONCE)

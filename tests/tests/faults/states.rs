@@ -242,7 +242,7 @@ async fn a_server_that_is_still_loading() {
     });
     server.begin_restart();
     let mut last = String::new();
-    while !last.contains("LOADING") {
+    while !last.contains("Loading") {
         let once = pool.lock("k").wait(Duration::from_millis(300)).acquire();
         last = match once.await {
             Ok(_) => panic!("the server was too fast"),
