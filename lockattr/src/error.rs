@@ -141,7 +141,7 @@ pub enum Error {
 }
 
 /// How a lease was lost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossReason {
     /// It could not be renewed before its validity ended.

@@ -5,6 +5,7 @@ use std::panic::Location;
 
 /// The function under the attribute, or the place where `lock` was called.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Label {
     Function {
         module: &'static str,

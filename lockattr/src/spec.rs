@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::timing::{MAX_TTL, MIN_TTL};
 
 /// How long an acquirer is willing to queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wait {
     /// At most this long; zero means to try once.

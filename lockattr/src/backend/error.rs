@@ -7,6 +7,7 @@ use std::sync::Arc;
 ///
 /// The text never holds credentials.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub struct BackendError {
     kind: BackendErrorKind,
     message: Arc<str>,

@@ -21,6 +21,7 @@ use crate::owner::OwnerId;
 
 /// One question to the lock service.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Attempt {
     pub(crate) id: AttemptId,
     pub(crate) key: Key,
@@ -37,6 +38,7 @@ pub(crate) struct Attempt {
 
 /// What a waiter gets when the key is handed to it. The same in all attempts of one owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Claim {
     /// How long the lease lasts unless it is renewed: what a waiter that is gone costs the others.
     pub(crate) ttl: Duration,
@@ -53,6 +55,7 @@ pub(crate) struct AttemptId {
 
 /// What an attempt asks for. Each is idempotent for one owner id.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Op {
     /// Take the key if it is free and nobody waits for it, or say so again if this owner has it
     /// already; otherwise take a place in the queue.
@@ -75,6 +78,7 @@ pub(crate) enum Op {
 
 /// What the lock service answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) enum Reply {
     /// The owner has the key.
     Granted(Granted),
@@ -95,6 +99,7 @@ pub(crate) enum Reply {
 
 /// What comes with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Granted {
     /// The fencing tokens of this grant: greater than all before, for this owner alone.
     pub(crate) tokens: Range<u64>,
@@ -104,6 +109,7 @@ pub(crate) struct Granted {
 
 /// Why an attempt has no reply.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Failure {
     /// Whether the service may have executed the attempt, now or later.
     pub(crate) maybe_executed: bool,
@@ -116,6 +122,7 @@ pub(crate) type Outcome = Result<Reply, Failure>;
 
 /// What a backend reports.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) enum Event {
     /// An attempt is over. At most one such event an attempt.
     Done(AttemptId, Outcome),

@@ -25,6 +25,7 @@ pub(crate) struct Limits {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Keeper {
     acquisitions: HashMap<u64, Entry>,
     timers: BTreeSet<(Time, u64)>,
@@ -40,6 +41,7 @@ pub(crate) struct Keeper {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Entry {
     acquisition: Acquisition,
     /// What stands in `timers` for it.
@@ -252,6 +254,30 @@ impl Keeper {
 
         if acquisition.is_done() {
             self.acquisitions.remove(&id);
+        }
+    }
+}
+
+/// For the model: what tells two keepers apart. Timers follow from the rest, and jitter is made the
+/// same for all by [`Keeper::reseed`].
+#[cfg(test)]
+mod fingerprint {
+    use std::hash::{Hash, Hasher};
+
+    use super::Keeper;
+    use crate::protocol::model::hash_unordered;
+
+    impl Hash for Keeper {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            hash_unordered(&self.acquisitions, state);
+            self.lanes.hash(state);
+            self.closed.hash(state);
+        }
+    }
+
+    impl Keeper {
+        pub(in crate::protocol) fn reseed(&mut self) {
+            self.jitter.seed(7);
         }
     }
 }

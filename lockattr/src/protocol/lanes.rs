@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum Lane {
     /// First: others wait for the key.
     Releases,
@@ -14,6 +15,7 @@ pub(super) enum Lane {
 }
 
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Lanes {
     releases: VecDeque<u64>,
     renewals: VecDeque<u64>,

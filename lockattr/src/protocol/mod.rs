@@ -10,11 +10,16 @@ mod keeper;
 mod lanes;
 mod local_queues;
 #[cfg(test)]
+mod model;
+#[cfg(test)]
 mod simulation;
 
 pub(crate) use acquisition::Terms;
 pub(crate) use keeper::{Keeper, Limits};
 pub(crate) use local_queues::{Batch, Failures, Joined, LocalQueues, Order, Released, Waiter};
+
+#[cfg(test)]
+pub(crate) use model::hash_unordered;
 
 use std::time::Duration;
 
@@ -24,6 +29,7 @@ use crate::{Error, LossReason};
 
 /// What a caller, or whoever watches the pool, is told about one acquisition.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) enum Notice {
     /// Somebody else has the key; the acquisition waits.
     Waiting { ends_in: Duration },

@@ -24,6 +24,7 @@ pub(crate) struct Handoff<W> {
 
 /// The locks of a service whose waiters are reached through a `W`.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(crate) struct Server<W> {
     locks: HashMap<Key, Lock<W>>,
     tombstones: HashMap<OwnerId, Time>,
@@ -31,12 +32,14 @@ pub(crate) struct Server<W> {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Lock<W> {
     holder: Option<Holder>,
     queue: VecDeque<Waiter<W>>,
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Holder {
     owner: OwnerId,
     token: u64,
@@ -44,6 +47,7 @@ struct Holder {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Waiter<W> {
     owner: OwnerId,
     claim: Claim,
@@ -98,6 +102,18 @@ impl<W: Clone> Server<W> {
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.locks.is_empty()
+    }
+
+    /// Whether somebody who asks now would have the key at once.
+    #[cfg(test)]
+    pub(crate) fn is_free(&self, now: Time, key: &Key) -> bool {
+        self.locks.get(key).is_none_or(|lock| {
+            let is_held = lock
+                .holder
+                .as_ref()
+                .is_some_and(|holder| holder.ends_at > now);
+            !is_held && lock.queue.is_empty()
+        })
     }
 
     fn acquire(&mut self, now: Time, attempt: &Attempt, ttl: Duration, address: W) -> Reply {
@@ -212,6 +228,16 @@ fn reserve(last_token: &mut u64, tokens: u32) -> Range<u64> {
     let first = *last_token + 1;
     *last_token += u64::from(tokens);
     first..first + u64::from(tokens)
+}
+
+/// For the model: what tells two servers apart.
+#[cfg(test)]
+impl<W: std::hash::Hash> std::hash::Hash for Server<W> {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        crate::protocol::hash_unordered(&self.locks, state);
+        crate::protocol::hash_unordered(&self.tombstones, state);
+        self.last_token.hash(state);
+    }
 }
 
 #[cfg(test)]

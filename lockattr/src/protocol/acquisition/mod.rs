@@ -32,6 +32,7 @@ use crate::{LossReason, timing};
 
 /// What was agreed for one acquisition before it started.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(crate) struct Terms {
     pub(crate) key: Key,
     pub(crate) ttl: Duration,
@@ -46,6 +47,7 @@ pub(crate) struct Terms {
     reason = "independent facts, not states: those are `Phase`"
 )]
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Acquisition {
     terms: Terms,
     owner: OwnerId,
@@ -84,6 +86,7 @@ pub(super) struct Acquisition {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 enum Phase {
     /// Asks for the key, again and again while somebody else has it.
     Asking,
@@ -106,6 +109,7 @@ enum Phase {
 }
 
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Hash))]
 struct InFlight {
     number: u32,
     sent_at: Time,

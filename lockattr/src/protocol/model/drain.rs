@@ -1,0 +1,91 @@
+//! From any state, good weather: everything on its way arrives, everybody is on time, holders
+//! finish. Then whoever waits is served, and in the end nothing is left.
+//!
+//! This stands for liveness under fairness, which the checker cannot decide by itself.
+
+use super::actions::{STEP, STRANGER};
+use super::world::{Call, TTL, World};
+use crate::backend::{Attempt, Claim, Op, Reply};
+use crate::clock::Time;
+use crate::label::Label;
+use crate::owner::OwnerIds;
+use crate::timing;
+
+impl World {
+    pub(super) fn drains(&self) -> bool {
+        let mut world = self.clone();
+        // Longer than any tombstone, or a release that is tried again.
+        let end = world.now() + timing::tombstone_life(TTL) * 4;
+        while world.now() < end {
+            world.settle_down();
+            if world.is_over() {
+                return world.comes_free();
+            }
+            let wakeup = world.next_wakeup();
+            let pause = wakeup.since(world.clock(0)).max(STEP);
+            world.drained += pause;
+        }
+        false
+    }
+
+    /// All that happens without time passing.
+    fn settle_down(&mut self) {
+        loop {
+            for n in 0..self.processes.len() {
+                let process = &self.processes[n];
+                if process.is_crashed {
+                    continue;
+                }
+                if process.keeper.wakeup() <= self.clock(n) {
+                    self.wake(n);
+                }
+                if matches!(self.processes[n].call, Some(Call::Holding { .. })) {
+                    self.finish(n);
+                }
+            }
+            if self.network.is_empty() {
+                return;
+            }
+            self.deliver(0);
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        let mut there = self.processes.iter().filter(|process| !process.is_crashed);
+        there.all(|process| process.call.is_none() && process.keeper.unfinished() == 0)
+    }
+
+    fn next_wakeup(&self) -> Time {
+        let there = self.processes.iter().filter(|process| !process.is_crashed);
+        let wakeups = there.map(|process| process.keeper.wakeup());
+        wakeups
+            .min()
+            .unwrap_or(Time::NEVER)
+            .min(self.clock(0) + TTL)
+    }
+
+    /// Somebody new gets the key, after at most one lease and the claims of the dead.
+    fn comes_free(mut self) -> bool {
+        let attempt = Attempt {
+            id: STRANGER,
+            key: Self::key(),
+            owner: OwnerIds::from_bits([99; 16]).first(0),
+            claim: Claim {
+                ttl: TTL,
+                tokens: 1,
+            },
+            label: Label::here(),
+            op: Op::Acquire { ttl: TTL },
+        };
+        for _ in 0..=self.processes.len() * 2 {
+            let now = self.server_clock();
+            let nobody = self.processes.len();
+            let reply = self.server.execute(now, &attempt, nobody, |_| true);
+            if matches!(reply, Reply::Granted(_)) {
+                return true;
+            }
+            self.drained += TTL;
+        }
+        false
+    }
+}

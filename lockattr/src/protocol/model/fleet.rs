@@ -1,0 +1,128 @@
+//! What is checked: how many processes, which faults, and what must hold.
+
+use stateright::{Model, Property};
+
+use super::actions::Action;
+use super::world::World;
+
+/// How much may go wrong in one run.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Faults {
+    /// Messages that are swallowed.
+    pub(super) lost: u8,
+    /// Connections that end: the process hears of it, the server may yet execute what it was asked.
+    pub(super) broken: u8,
+    /// Processes that are killed.
+    pub(super) crashes: u8,
+    /// Times at which the server loses its data.
+    pub(super) forgets: u8,
+    /// Steps of the server's clock forward.
+    pub(super) steps: u8,
+    /// The first process' clock is slow by the 1 % that is allowed for.
+    pub(super) slow_clock: bool,
+}
+
+impl Faults {
+    pub(super) const NONE: Self = Self {
+        lost: 0,
+        broken: 0,
+        crashes: 0,
+        forgets: 0,
+        steps: 0,
+        slow_clock: false,
+    };
+}
+
+/// A fleet whose every behaviour is visited.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fleet {
+    pub(super) processes: usize,
+    /// How often each process wants the key.
+    pub(super) calls: u8,
+    /// How long it goes on; a ttl is three ticks.
+    pub(super) ticks: u8,
+    pub(super) faults: Faults,
+}
+
+const EXCLUSION: &str = "at most one holder within its validity";
+const TOKENS: &str = "tokens grow in the order of the grants, and the resource keeps to them";
+const ENDS: &str = "whoever waits is served, and nothing is left, once the weather is good";
+const CLEAN: &str = "after clean releases nothing is left even at once";
+const IN_TURN: &str = "both have it in turn";
+const LOST: &str = "a lease is lost";
+const RETURNED: &str = "a grant comes too late and is given back";
+const REFUSED: &str = "a tombstone refuses";
+const TWO: &str = "two holders within their validity";
+const STALE: &str = "the resource refuses a write";
+
+impl Fleet {
+    /// As long as the server keeps its data and its clock.
+    fn excludes(&self) -> bool {
+        self.faults.forgets == 0 && self.faults.steps == 0
+    }
+
+    /// Whether a property that was discovered must not have been.
+    pub(super) fn is_breach(&self, property: &str) -> bool {
+        [EXCLUSION, TOKENS, ENDS, CLEAN].contains(&property)
+    }
+
+    /// What has to come to pass, so that the rest says anything.
+    pub(super) fn expected(&self) -> Vec<&'static str> {
+        let mut expected = vec![IN_TURN];
+        if self.excludes() {
+            expected.push(LOST);
+        } else {
+            expected.extend([TWO, STALE]);
+        }
+        if self.faults.broken > 0 {
+            expected.extend([RETURNED, REFUSED]);
+        }
+        expected
+    }
+}
+
+impl Model for Fleet {
+    type State = World;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<World> {
+        vec![World::new(self)]
+    }
+
+    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+        world.actions(self, actions);
+    }
+
+    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+        let mut world = world.clone();
+        world.act(self, action);
+        Some(world)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = vec![
+            Property::always(TOKENS, |_, world: &World| world.tokens_grow()),
+            Property::always(ENDS, |fleet: &Fleet, world: &World| {
+                world.ticks < fleet.ticks || world.drains()
+            }),
+            Property::sometimes(IN_TURN, |_, world: &World| world.seen.in_turn),
+            Property::sometimes(LOST, |_, world: &World| world.seen.lost),
+            Property::sometimes(RETURNED, |_, world: &World| world.seen.returned),
+            Property::sometimes(REFUSED, |_, world: &World| world.seen.refused),
+            Property::sometimes(STALE, |_, world: &World| world.seen.stale_write),
+        ];
+        if self.excludes() {
+            properties.push(Property::always(EXCLUSION, |_, world: &World| {
+                world.valid_holders() <= 1
+            }));
+            properties.push(Property::always(CLEAN, |_, world: &World| {
+                !world.is_quiet() || world.is_free()
+            }));
+        } else {
+            properties.push(Property::sometimes(TWO, |_, world: &World| {
+                world.valid_holders() > 1
+            }));
+        }
+        properties
+    }
+}

@@ -1,0 +1,155 @@
+//! The protocol, checked exhaustively for small fleets.
+//!
+//! The states are those of the real [`Keeper`](super::Keeper)s and of the real memory
+//! [`Server`](crate::backend::memory::Server), which does what the script does (`world::Message` says
+//! which lines of it); the network loses and reorders at will, processes are as late as they like,
+//! and time advances in ticks up to a horizon. [`stateright`] visits every state there is.
+//!
+//! The small fleets are checked with all other tests. For the large ones:
+//! `cargo test --release -p lockattr --lib model -- --ignored --nocapture`.
+
+mod actions;
+mod drain;
+mod fleet;
+mod world;
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Instant;
+
+use stateright::{Checker, Model};
+
+use fleet::{Faults, Fleet};
+
+/// The same for maps of the same content, whatever their order.
+pub(crate) fn hash_unordered<T: Hash>(items: impl IntoIterator<Item = T>, state: &mut impl Hasher) {
+    let hashes = items.into_iter().map(|item| {
+        let mut hasher = DefaultHasher::new();
+        item.hash(&mut hasher);
+        hasher.finish()
+    });
+    state.write_u64(hashes.fold(0, u64::wrapping_add));
+}
+
+/// Visits all states, and says how many those were.
+#[track_caller]
+fn check(name: &str, fleet: Fleet) {
+    let start = Instant::now();
+    let checker = fleet.checker().threads(2).spawn_bfs().join();
+    println!(
+        "{name}: {} states, {} deep, {:.1?}",
+        checker.unique_state_count(),
+        checker.max_depth(),
+        start.elapsed()
+    );
+    let mut wrong = Vec::new();
+    for (property, path) in checker.discoveries() {
+        if checker.model().is_breach(property) {
+            let steps: Vec<String> = path
+                .into_vec()
+                .into_iter()
+                .map(|(world, action)| match action {
+                    Some(action) => format!("{:>5?}  {action:?}", world.now()),
+                    None => format!("{:>5?}  {}", world.now(), world.finding()),
+                })
+                .collect();
+            wrong.push(format!("{property}:\n{}", steps.join("\n")));
+        }
+    }
+    assert!(wrong.is_empty(), "{name}: {}", wrong.join("\n\n"));
+    for expected in checker.model().expected() {
+        let is_there = checker.discovery(expected).is_some();
+        assert!(is_there, "{name}: it never came to pass: {expected}");
+    }
+    assert!(checker.is_done());
+}
+
+const SMALL: Fleet = Fleet {
+    processes: 2,
+    calls: 1,
+    ticks: 4,
+    faults: Faults::NONE,
+};
+
+#[test]
+fn two_processes_in_good_weather() {
+    check("good weather", Fleet { calls: 2, ..SMALL });
+}
+
+#[test]
+fn messages_are_lost() {
+    let faults = Faults {
+        lost: 1,
+        ..Faults::NONE
+    };
+    check("a message lost", Fleet { faults, ..SMALL });
+}
+
+#[test]
+fn connections_end_with_what_was_on_its_way() {
+    let faults = Faults {
+        broken: 1,
+        ..Faults::NONE
+    };
+    check("a connection lost", Fleet { faults, ..SMALL });
+}
+
+#[test]
+fn a_process_crashes() {
+    let faults = Faults {
+        crashes: 1,
+        ..Faults::NONE
+    };
+    check("a crash", Fleet { faults, ..SMALL });
+}
+
+#[test]
+fn a_clock_runs_slow() {
+    let faults = Faults {
+        slow_clock: true,
+        ..Faults::NONE
+    };
+    check("a slow clock", Fleet { faults, ..SMALL });
+}
+
+#[test]
+fn the_server_forgets_and_tokens_still_grow() {
+    let faults = Faults {
+        forgets: 1,
+        ..Faults::NONE
+    };
+    check("lost data", Fleet { faults, ..SMALL });
+}
+
+#[test]
+fn the_server_s_clock_is_set_forward_and_tokens_still_grow() {
+    let faults = Faults {
+        steps: 1,
+        ..Faults::NONE
+    };
+    check("a clock step", Fleet { faults, ..SMALL });
+}
+
+#[test]
+#[ignore = "takes minutes; see the module's first lines"]
+fn large_fleets() {
+    let all = Faults {
+        lost: 1,
+        broken: 1,
+        crashes: 1,
+        ..Faults::NONE
+    };
+    let (one, longer) = (SMALL, Fleet { ticks: 6, ..SMALL });
+    check("longer", Fleet { calls: 2, ..longer });
+    check("all faults", Fleet { faults: all, ..one });
+    let faults = Faults {
+        lost: 2,
+        ..Faults::NONE
+    };
+    check("two messages lost, longer", Fleet { faults, ..longer });
+    let three = Fleet {
+        processes: 3,
+        ticks: 3,
+        ..SMALL
+    };
+    check("three processes", three);
+}

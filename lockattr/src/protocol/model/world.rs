@@ -1,0 +1,336 @@
+//! One state: processes, the server, what is on its way between them, and what was seen so far.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use super::fleet::Fleet;
+use crate::backend::memory::Server;
+use crate::backend::{Attempt, AttemptId, Event, Op, Reply};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::label::Label;
+use crate::owner::OwnerIds;
+use crate::protocol::{Batch, Keeper, Limits, Notice, Terms};
+use crate::spec::Wait;
+
+pub(super) const TTL: Duration = Duration::from_millis(200);
+/// A ttl is just less than three of them, a response or the time to a renewal just less than one.
+pub(super) const TICK: Duration = Duration::from_millis(70);
+/// Claims of a ttl, and a waiter that asks again after three fifths of this.
+const CLAIM_WINDOW: Duration = Duration::from_millis(500);
+
+/// Something on its way.
+#[derive(Debug, Clone, Hash)]
+pub(super) enum Message {
+    /// To the server, where it is `attempt` in `batch.lua`: code `a` is its first branch and
+    /// `acquire_contended`, `n` and `r` the rest of it; handing over is `hand_over`.
+    Request { process: usize, attempt: Attempt },
+    /// To a process: the script's reply, or what it published.
+    Event { process: usize, event: Event },
+}
+
+impl Message {
+    fn digest(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+#[derive(Debug, Clone, Hash)]
+pub(super) struct Process {
+    pub(super) keeper: Keeper,
+    pub(super) is_crashed: bool,
+    /// How often it will want the key yet.
+    pub(super) calls: u8,
+    pub(super) last_call: u64,
+    pub(super) call: Option<Call>,
+}
+
+/// What the process is at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Call {
+    Waiting,
+    Holding { token: u64, valid_until: Time },
+}
+
+/// What has come to pass.
+#[derive(Debug, Clone, Copy, Default, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a list of what has been seen"
+)]
+pub(super) struct Seen {
+    pub(super) in_turn: bool,
+    pub(super) lost: bool,
+    pub(super) returned: bool,
+    pub(super) refused: bool,
+    pub(super) stale_write: bool,
+    pub(super) token_regressed: bool,
+    /// A release was given up, or a process killed: something may be left for a while.
+    pub(super) left_something: bool,
+}
+
+#[derive(Debug, Clone, Hash)]
+pub(super) struct World {
+    pub(super) ticks: u8,
+    /// How far the server's clock is ahead.
+    pub(super) ahead: Duration,
+    pub(super) lost: u8,
+    pub(super) broken: u8,
+    pub(super) crashes: u8,
+    pub(super) forgets: u8,
+    pub(super) steps: u8,
+    pub(super) slow_clock: bool,
+    pub(super) server: Server<usize>,
+    pub(super) processes: Vec<Process>,
+    /// In the order of their digests: there is no other order.
+    pub(super) network: Vec<Message>,
+    /// The greatest token of a lease that was valid when it came, and whose it was.
+    pub(super) greatest: Option<(u64, usize)>,
+    /// The greatest token that the fenced resource has seen.
+    pub(super) written: u64,
+    pub(super) seen: Seen,
+    /// While draining: how much time has passed since the last tick.
+    pub(super) drained: Duration,
+}
+
+impl PartialEq for World {
+    fn eq(&self, other: &Self) -> bool {
+        let digest = |world: &Self| {
+            let mut hasher = DefaultHasher::new();
+            world.hash(&mut hasher);
+            hasher.finish()
+        };
+        digest(self) == digest(other)
+    }
+}
+
+impl World {
+    pub(super) fn new(fleet: &Fleet) -> Self {
+        let limits = Limits {
+            in_flight: 4,
+            response_timeout: TTL,
+            claim_window: CLAIM_WINDOW,
+            batch: Batch { size: 1, time: TTL },
+        };
+        let process = |n: usize| {
+            let bits = [u8::try_from(n).expect("a few processes"); 16];
+            let jitter = fastrand::Rng::with_seed(0);
+            Process {
+                keeper: Keeper::new(limits, OwnerIds::from_bits(bits), jitter),
+                is_crashed: false,
+                calls: fleet.calls,
+                last_call: 0,
+                call: None,
+            }
+        };
+        Self {
+            ticks: 0,
+            ahead: Duration::ZERO,
+            lost: fleet.faults.lost,
+            broken: fleet.faults.broken,
+            crashes: fleet.faults.crashes,
+            forgets: fleet.faults.forgets,
+            steps: fleet.faults.steps,
+            slow_clock: fleet.faults.slow_clock,
+            server: Server::new(0),
+            processes: (0..fleet.processes).map(process).collect(),
+            network: Vec::new(),
+            greatest: None,
+            written: 0,
+            seen: Seen::default(),
+            drained: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn key() -> Key {
+        Key::new("k").expect("a key")
+    }
+
+    pub(super) fn terms() -> Terms {
+        Terms {
+            key: Self::key(),
+            ttl: TTL,
+            wait: Wait::Forever,
+            renew: true,
+            max_hold: None,
+            label: Label::Function {
+                module: "model",
+                function: "call",
+            },
+        }
+    }
+
+    /// How long it has been going on.
+    pub(super) fn now(&self) -> Duration {
+        TICK * u32::from(self.ticks) + self.drained
+    }
+
+    /// On the clock of a process. It begins above zero, so that there is a time before.
+    pub(super) fn clock(&self, process: usize) -> Time {
+        let now = self.now();
+        let slow = self.slow_clock && process == 0;
+        let shown = if slow { now - now / 100 } else { now };
+        Time::from_nanos(1_000_000_000) + shown
+    }
+
+    /// On the server's clock.
+    pub(super) fn server_clock(&self) -> Time {
+        Time::from_nanos(1_000_000_000) + self.now() + self.ahead
+    }
+
+    pub(super) fn post(&mut self, message: Message) {
+        let digest = message.digest();
+        let place = self
+            .network
+            .partition_point(|other| other.digest() < digest);
+        self.network.insert(place, message);
+    }
+
+    /// How many believe in a lease just now.
+    pub(super) fn valid_holders(&self) -> usize {
+        let is_valid = |(n, process): &(usize, &Process)| match process.call {
+            Some(Call::Holding { valid_until, .. }) => {
+                !process.is_crashed && self.clock(*n) < valid_until
+            }
+            _ => false,
+        };
+        self.processes.iter().enumerate().filter(is_valid).count()
+    }
+
+    pub(super) fn tokens_grow(&self) -> bool {
+        !self.seen.token_regressed
+    }
+
+    /// Nobody wants anything, nothing is on its way, and nobody was killed.
+    pub(super) fn is_quiet(&self) -> bool {
+        let is_idle =
+            |process: &Process| process.call.is_none() && process.keeper.unfinished() == 0;
+        !self.seen.left_something && self.network.is_empty() && self.processes.iter().all(is_idle)
+    }
+
+    pub(super) fn is_free(&self) -> bool {
+        self.server.is_free(self.server_clock(), &Self::key())
+    }
+
+    /// The server executes a request.
+    pub(super) fn execute(&mut self, process: usize, attempt: &Attempt) {
+        let now = self.server_clock();
+        let mut told = Vec::new();
+        let reply = self.server.execute(now, attempt, process, |handoff| {
+            told.push(handoff);
+            true
+        });
+        self.seen.refused |= reply == Reply::Tombstoned;
+        for handoff in told {
+            let event = Event::Granted {
+                acquisition: handoff.owner.acquisition,
+                generation: handoff.owner.generation,
+                granted: handoff.granted,
+                since: self.clock(handoff.waiter),
+                ttl: handoff.ttl,
+            };
+            let process = handoff.waiter;
+            self.post(Message::Event { process, event });
+        }
+        let event = Event::Done(attempt.id, Ok(reply));
+        self.post(Message::Event { process, event });
+    }
+
+    /// A process sends what it wants to send, and its caller hears what there is to hear.
+    pub(super) fn settle(&mut self, n: usize) {
+        let now = self.clock(n);
+        loop {
+            let process = &mut self.processes[n];
+            if let Some((id, notice)) = process.keeper.next_notice() {
+                self.hear(n, id, &notice);
+            } else if let Some(attempt) = process.keeper.next_attempt(now) {
+                let is_return =
+                    matches!(attempt.op, Op::Release { .. }) && process.call == Some(Call::Waiting);
+                self.seen.returned |= is_return && attempt.id.acquisition == process.last_call;
+                self.post(Message::Request {
+                    process: n,
+                    attempt,
+                });
+            } else {
+                process.keeper.take_overdue();
+                process.keeper.reseed();
+                return;
+            }
+        }
+    }
+
+    fn hear(&mut self, n: usize, id: u64, notice: &Notice) {
+        let now = self.clock(n);
+        let process = &mut self.processes[n];
+        self.seen.left_something |= matches!(notice, Notice::ReleaseAbandoned);
+        if id != process.last_call || process.call.is_none() {
+            return;
+        }
+        match notice {
+            Notice::Acquired {
+                granted,
+                valid_until,
+            } => {
+                let token = granted.tokens.start;
+                process.call = Some(Call::Holding {
+                    token,
+                    valid_until: *valid_until,
+                });
+                self.note_grant(n, token, now < *valid_until);
+            }
+            Notice::Renewed {
+                valid_until: until, ..
+            } => {
+                if let Some(Call::Holding { valid_until, .. }) = &mut process.call {
+                    *valid_until = *until;
+                }
+            }
+            Notice::Failed(_) => process.call = None,
+            Notice::Lost(_) => {
+                process.call = None;
+                self.seen.lost = true;
+                self.processes[n].keeper.release(now, id);
+            }
+            _ => {}
+        }
+    }
+
+    /// A lease that comes is newer than all that came while they were valid.
+    fn note_grant(&mut self, n: usize, token: u64, is_valid: bool) {
+        if !is_valid {
+            return;
+        }
+        if let Some((greatest, whose)) = self.greatest {
+            // With two in at a time, the replies may cross.
+            self.seen.token_regressed |= token <= greatest && self.valid_holders() <= 1;
+            self.seen.in_turn |= whose != n;
+        }
+        if self.greatest.is_none_or(|(greatest, _)| greatest < token) {
+            self.greatest = Some((token, n));
+        }
+    }
+
+    /// The holder writes to the fenced resource.
+    pub(super) fn write(&mut self, token: u64) {
+        self.seen.stale_write |= token < self.written;
+        self.written = self.written.max(token);
+    }
+
+    /// In words, where it ended.
+    pub(super) fn finding(&self) -> String {
+        let calls: Vec<_> = self.processes.iter().map(|process| process.call).collect();
+        format!(
+            "calls {calls:?}; server {:?}; network {:?}",
+            self.server, self.network
+        )
+    }
+}
+
+pub(super) fn attempt_id(message: &Message) -> Option<(usize, AttemptId)> {
+    match message {
+        Message::Request { process, attempt } => Some((*process, attempt.id)),
+        Message::Event { .. } => None,
+    }
+}
