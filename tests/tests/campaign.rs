@@ -61,9 +61,12 @@ fn whatever_a_single_server_and_its_network_do() {
 #[test]
 fn answers_alone_that_are_late() {
     let campaign = Campaign {
-        keys: 1,
-        dwell: Duration::from_millis(450),
-        duration: Duration::from_secs(12),
+        processes: 2,
+        keys: 8,
+        tasks: 8,
+        dwell: Duration::from_millis(600),
+        renews: false,
+        duration: Duration::from_secs(20),
         ..campaign(6, &[Disturbance::DelayReplies])
     };
     let summary = clean(&campaign);

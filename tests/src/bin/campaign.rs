@@ -106,6 +106,8 @@ fn round(seed: u64) -> Campaign {
         tasks: random.usize(1..16),
         keys: random.u32(1..16),
         ttl: Duration::from_millis(random.u64(150..600)),
+        dwell: [Duration::ZERO, Duration::from_millis(300)][usize::from(random.u8(..8) == 0)],
+        renews: random.u8(..4) > 0,
         passes_on: random.u8(..4) > 0,
         disturbances: Disturbance::SURVIVABLE.to_vec(),
         ..Campaign::new(program, seed).durable()

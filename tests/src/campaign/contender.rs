@@ -38,6 +38,8 @@ pub struct Contender {
     pub batch_size: u32,
     /// How long most bodies take at most, in milliseconds.
     pub dwell: u64,
+    /// Whether leases are renewed, mostly.
+    pub renews: bool,
 }
 
 impl Contender {
@@ -49,7 +51,7 @@ impl Contender {
             .args([self.process.to_string(), self.seed.to_string()])
             .args([self.tasks.to_string(), self.keys.to_string()])
             .args([self.ttl.to_string(), self.batch_size.to_string()])
-            .arg(self.dwell.to_string())
+            .args([self.dwell.to_string(), self.renews.to_string()])
             .stdin(Stdio::piped())
             .spawn()
             .expect("a process")
@@ -62,8 +64,20 @@ impl Contender {
     /// When they are others.
     #[must_use]
     pub fn from_args(args: &[String]) -> Self {
-        let [url, dir, process, seed, tasks, keys, ttl, batch_size, dwell] = args else {
-            panic!("contend URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL")
+        let [
+            url,
+            dir,
+            process,
+            seed,
+            tasks,
+            keys,
+            ttl,
+            batch_size,
+            dwell,
+            renews,
+        ] = args
+        else {
+            panic!("contend URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS")
         };
         Self {
             url: url.clone(),
@@ -75,6 +89,7 @@ impl Contender {
             ttl: ttl.parse().expect("a number"),
             batch_size: batch_size.parse().expect("a number"),
             dwell: dwell.parse().expect("a number"),
+            renews: renews.parse().expect("true or false"),
         }
     }
 }
@@ -109,6 +124,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
         recorder: recorder.expect("a file for the history"),
         ttl: Duration::from_millis(contender.ttl),
         dwell: Duration::from_millis(contender.dwell),
+        renews: contender.renews,
         keys: contender.keys,
         pool: pool.clone(),
         ends,
@@ -137,6 +153,7 @@ struct Site {
     store: FencedStore,
     ttl: Duration,
     dwell: Duration,
+    renews: bool,
     keys: u32,
     ends: Arc<AtomicBool>,
 }
@@ -162,7 +179,7 @@ impl Site {
             .pool
             .lock(format!("contended:{key}"))
             .wait(wait)
-            .renew(random.u8(..6) > 0)
+            .renew(self.renews && random.u8(..6) > 0)
             .on_lost([OnLost::Cancel, OnLost::Finish][random.usize(..2)]);
         self.recorder.record(call, Event::Requested { key, wait });
         let run = request.run(|lease| self.body(call, key, lease, stay, blocks));

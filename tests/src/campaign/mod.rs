@@ -39,6 +39,8 @@ pub struct Campaign {
     pub ttl: Duration,
     /// How long most bodies take at most.
     pub dwell: Duration,
+    /// Whether leases are renewed, mostly.
+    pub renews: bool,
     /// Whether a process passes its lease on among its own calls.
     pub passes_on: bool,
     /// What may go wrong.
@@ -70,19 +72,18 @@ impl Outcome {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        writeln!(
-            f,
-            "{:?}, {} disturbances",
-            self.verdict.summary, self.disturbed
-        )?;
+        let (summary, disturbed) = (&self.verdict.summary, self.disturbed);
+        write!(f, "{summary:?}, {disturbed} disturbances")?;
         for violation in &self.verdict.violations {
-            writeln!(f, "VIOLATION of {violation}")?;
+            write!(f, "\nVIOLATION of {violation}")?;
         }
         if !self.left_behind.is_empty() {
-            writeln!(f, "VIOLATION: left behind: {:?}", self.left_behind)?;
+            write!(f, "\nVIOLATION: left behind: {:?}", self.left_behind)?;
         }
-        let dir = self.histories.as_deref().unwrap_or(Path::new(""));
-        writeln!(f, "histories: {}", dir.display())
+        match &self.histories {
+            Some(dir) => write!(f, "\nhistories: {}", dir.display()),
+            None => Ok(()),
+        }
     }
 }
 
@@ -99,6 +100,7 @@ impl Campaign {
             keys: 3,
             ttl: Duration::from_millis(300),
             dwell: Duration::ZERO,
+            renews: true,
             passes_on: true,
             disturbances: Vec::new(),
             server: Vec::new(),

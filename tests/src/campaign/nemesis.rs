@@ -73,6 +73,7 @@ impl<'a> Nemesis<'a> {
             keys: self.campaign.keys,
             ttl: millis(self.campaign.ttl),
             dwell: millis(self.campaign.dwell),
+            renews: self.campaign.renews,
             batch_size: if self.campaign.passes_on { 256 } else { 1 },
         };
         (self.started, contender.spawn(&self.campaign.program))

@@ -1,9 +1,10 @@
 //! What may happen next.
 
+use std::mem;
 use std::time::Duration;
 
 use super::fleet::Fleet;
-use super::world::{Call, Message, TTL, World, attempt_id};
+use super::world::{Call, TTL, World};
 use crate::backend::memory::Server;
 use crate::backend::{AttemptId, BackendError, BackendErrorKind, Event, Failure};
 
@@ -16,13 +17,15 @@ pub(super) enum Action {
     Finish(usize),
     /// A process notices what time it is: as late as it likes, which is how pauses come in.
     Wake(usize),
-    /// A message arrives.
-    Deliver(usize),
-    /// It is swallowed.
-    Lose(usize),
-    /// The connection ends with this request on its way: the process hears of it, and the server
-    /// may get the request yet.
+    /// The next request of a process arrives at the server, and is executed.
+    Up(usize),
+    /// The next message for a process arrives.
+    Down(usize),
+    /// The connection of a process ends. It hears of it, and dials anew; what it has sent may yet
+    /// arrive, what was sent to it does not.
     Break(usize),
+    /// Something sent on a connection that is no more is executed.
+    Late(usize),
     /// The process is gone; what it has sent stays on its way.
     Crash(usize),
     /// The server starts anew without its data.
@@ -46,20 +49,20 @@ impl World {
             if process.keeper.wakeup() <= self.clock(n) {
                 actions.push(Action::Wake(n));
             }
-            let is_at_work = process.keeper.unfinished() > 0;
-            if self.crashes > 0 && is_at_work {
+            if !process.up.is_empty() {
+                actions.push(Action::Up(n));
+            }
+            if !process.down.is_empty() {
+                actions.push(Action::Down(n));
+            }
+            if self.broken > 0 && !(process.up.is_empty() && process.down.is_empty()) {
+                actions.push(Action::Break(n));
+            }
+            if self.crashes > 0 && process.keeper.unfinished() > 0 {
                 actions.push(Action::Crash(n));
             }
         }
-        for (place, message) in self.network.iter().enumerate() {
-            actions.push(Action::Deliver(place));
-            if self.lost > 0 {
-                actions.push(Action::Lose(place));
-            }
-            if self.broken > 0 && attempt_id(message).is_some() {
-                actions.push(Action::Break(place));
-            }
-        }
+        actions.extend((0..self.late.len()).map(Action::Late));
         if self.forgets > 0 {
             actions.push(Action::Forget);
         }
@@ -76,26 +79,23 @@ impl World {
             Action::Ask(n) => self.ask(n),
             Action::Finish(n) => self.finish(n),
             Action::Wake(n) => self.wake(n),
-            Action::Deliver(place) => self.deliver(place),
-            Action::Lose(place) => {
-                self.lost -= 1;
-                self.network.remove(place);
-            }
-            Action::Break(place) => {
-                self.broken -= 1;
-                let (process, id) = attempt_id(&self.network[place]).expect("a request");
-                let event = Event::Done(id, Err(broken()));
-                self.tell(process, event);
-                self.tell(process, Event::Reconnected);
+            Action::Up(n) => self.up(n),
+            Action::Down(n) => self.down(n),
+            Action::Break(n) => self.break_connection(n),
+            Action::Late(place) => {
+                let (process, attempt) = self.late.remove(place);
+                self.execute(process, &attempt);
             }
             Action::Crash(n) => {
                 self.crashes -= 1;
-                self.processes[n].is_crashed = true;
-                self.processes[n].call = None;
+                let process = &mut self.processes[n];
+                process.is_crashed = true;
+                process.call = None;
+                process.down.clear();
+                let sent = mem::take(&mut process.up);
+                self.late
+                    .extend(sent.into_iter().map(|attempt| (n, attempt)));
                 self.seen.left_something = true;
-                let is_for_it =
-                    |m: &Message| matches!(m, Message::Event { process, .. } if *process == n);
-                self.network.retain(|message| !is_for_it(message));
             }
             Action::Forget => {
                 self.forgets -= 1;
@@ -117,6 +117,7 @@ impl World {
         process.calls -= 1;
         process.last_call += 1;
         process.call = Some(Call::Waiting);
+        process.known = self.greatest;
         let id = process.last_call;
         process.keeper.acquire(now, id, Self::terms(), 1);
         self.settle(n);
@@ -139,11 +140,34 @@ impl World {
         self.settle(n);
     }
 
-    pub(super) fn deliver(&mut self, place: usize) {
-        match self.network.remove(place) {
-            Message::Request { process, attempt } => self.execute(process, &attempt),
-            Message::Event { process, event } => self.tell(process, event),
+    pub(super) fn up(&mut self, n: usize) {
+        let attempt = self.processes[n].up.pop_front().expect("a request");
+        let reply = self.execute(n, &attempt);
+        let event = Event::Done(attempt.id, Ok(reply));
+        self.processes[n].down.push_back(event);
+    }
+
+    pub(super) fn down(&mut self, n: usize) {
+        let event = self.processes[n].down.pop_front().expect("a message");
+        self.tell(n, event);
+    }
+
+    fn break_connection(&mut self, n: usize) {
+        self.broken -= 1;
+        let process = &mut self.processes[n];
+        let sent = mem::take(&mut process.up);
+        let unanswered = mem::take(&mut process.down).into_iter();
+        let mut failed: Vec<AttemptId> = sent.iter().map(|attempt| attempt.id).collect();
+        failed.extend(unanswered.filter_map(|event| match event {
+            Event::Done(id, _) => Some(id),
+            _ => None,
+        }));
+        self.late
+            .extend(sent.into_iter().map(|attempt| (n, attempt)));
+        for id in failed {
+            self.tell(n, Event::Done(id, Err(broken())));
         }
+        self.tell(n, Event::Reconnected);
     }
 
     fn tell(&mut self, n: usize, event: Event) {

@@ -43,10 +43,24 @@ impl World {
                     self.finish(n);
                 }
             }
-            if self.network.is_empty() {
+            let mut is_idle = true;
+            for n in 0..self.processes.len() {
+                while !self.processes[n].up.is_empty() {
+                    self.up(n);
+                    is_idle = false;
+                }
+                while !self.processes[n].down.is_empty() {
+                    self.down(n);
+                    is_idle = false;
+                }
+            }
+            while let Some((process, attempt)) = self.late.pop() {
+                self.execute(process, &attempt);
+                is_idle = false;
+            }
+            if is_idle {
                 return;
             }
-            self.deliver(0);
         }
     }
 

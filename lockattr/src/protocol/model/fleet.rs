@@ -8,8 +8,6 @@ use super::world::World;
 /// How much may go wrong in one run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Faults {
-    /// Messages that are swallowed.
-    pub(super) lost: u8,
     /// Connections that end: the process hears of it, the server may yet execute what it was asked.
     pub(super) broken: u8,
     /// Processes that are killed.
@@ -24,7 +22,6 @@ pub(super) struct Faults {
 
 impl Faults {
     pub(super) const NONE: Self = Self {
-        lost: 0,
         broken: 0,
         crashes: 0,
         forgets: 0,
@@ -39,7 +36,7 @@ pub(super) struct Fleet {
     pub(super) processes: usize,
     /// How often each process wants the key.
     pub(super) calls: u8,
-    /// How long it goes on; a ttl is three ticks.
+    /// How long it goes on; a ttl is two ticks.
     pub(super) ticks: u8,
     pub(super) faults: Faults,
 }
@@ -57,7 +54,7 @@ const STALE: &str = "the resource refuses a write";
 
 impl Fleet {
     /// As long as the server keeps its data and its clock.
-    fn excludes(&self) -> bool {
+    pub(super) fn excludes(&self) -> bool {
         self.faults.forgets == 0 && self.faults.steps == 0
     }
 
@@ -69,9 +66,10 @@ impl Fleet {
     /// What has to come to pass, so that the rest says anything.
     pub(super) fn expected(&self) -> Vec<&'static str> {
         let mut expected = vec![IN_TURN];
-        if self.excludes() {
+        if self.ticks > 1 {
             expected.push(LOST);
-        } else {
+        }
+        if !self.excludes() {
             expected.extend([TWO, STALE]);
         }
         if self.faults.broken > 0 {

@@ -1,11 +1,12 @@
 //! One state: processes, the server, what is on its way between them, and what was seen so far.
 
+use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::fleet::Fleet;
 use crate::backend::memory::Server;
-use crate::backend::{Attempt, AttemptId, Event, Op, Reply};
+use crate::backend::{Attempt, Event, Op, Reply};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
@@ -14,28 +15,11 @@ use crate::protocol::{Batch, Keeper, Limits, Notice, Terms};
 use crate::spec::Wait;
 
 pub(super) const TTL: Duration = Duration::from_millis(200);
-/// A ttl is just less than three of them, a response or the time to a renewal just less than one.
-pub(super) const TICK: Duration = Duration::from_millis(70);
+/// A lease ends with the second of them for its holder, and on the server; an answer is overdue and
+/// a renewal due with the first.
+pub(super) const TICK: Duration = Duration::from_millis(100);
 /// Claims of a ttl, and a waiter that asks again after three fifths of this.
 const CLAIM_WINDOW: Duration = Duration::from_millis(500);
-
-/// Something on its way.
-#[derive(Debug, Clone, Hash)]
-pub(super) enum Message {
-    /// To the server, where it is `attempt` in `batch.lua`: code `a` is its first branch and
-    /// `acquire_contended`, `n` and `r` the rest of it; handing over is `hand_over`.
-    Request { process: usize, attempt: Attempt },
-    /// To a process: the script's reply, or what it published.
-    Event { process: usize, event: Event },
-}
-
-impl Message {
-    fn digest(&self) -> u64 {
-        let mut hasher = DefaultHasher::new();
-        self.hash(&mut hasher);
-        hasher.finish()
-    }
-}
 
 #[derive(Debug, Clone, Hash)]
 pub(super) struct Process {
@@ -45,6 +29,13 @@ pub(super) struct Process {
     pub(super) calls: u8,
     pub(super) last_call: u64,
     pub(super) call: Option<Call>,
+    /// The greatest token that somebody had got when it asked.
+    pub(super) known: u64,
+    /// On the way to the server, in order. There, an attempt is `attempt` in `batch.lua`: code `a`
+    /// is its first branch and `acquire_contended`, codes `n` and `r` the rest of it.
+    pub(super) up: VecDeque<Attempt>,
+    /// On the way back: what the script replies, and what `hand_over` publishes.
+    pub(super) down: VecDeque<Event>,
 }
 
 /// What the process is at.
@@ -76,7 +67,6 @@ pub(super) struct World {
     pub(super) ticks: u8,
     /// How far the server's clock is ahead.
     pub(super) ahead: Duration,
-    pub(super) lost: u8,
     pub(super) broken: u8,
     pub(super) crashes: u8,
     pub(super) forgets: u8,
@@ -84,10 +74,15 @@ pub(super) struct World {
     pub(super) slow_clock: bool,
     pub(super) server: Server<usize>,
     pub(super) processes: Vec<Process>,
-    /// In the order of their digests: there is no other order.
-    pub(super) network: Vec<Message>,
-    /// The greatest token of a lease that was valid when it came, and whose it was.
-    pub(super) greatest: Option<(u64, usize)>,
+    /// Sent on connections that are no more, and perhaps executed yet, in any order. Nobody hears of
+    /// it, but for a waiter that is handed the key.
+    pub(super) late: Vec<(usize, Attempt)>,
+    /// The greatest token of a lease that was valid when it came.
+    pub(super) greatest: u64,
+    /// Whose lease was the latest.
+    pub(super) latest: Option<usize>,
+    /// Whether the server keeps its data and its clock.
+    pub(super) excludes: bool,
     /// The greatest token that the fenced resource has seen.
     pub(super) written: u64,
     pub(super) seen: Seen,
@@ -123,12 +118,14 @@ impl World {
                 calls: fleet.calls,
                 last_call: 0,
                 call: None,
+                known: 0,
+                up: VecDeque::new(),
+                down: VecDeque::new(),
             }
         };
         Self {
             ticks: 0,
             ahead: Duration::ZERO,
-            lost: fleet.faults.lost,
             broken: fleet.faults.broken,
             crashes: fleet.faults.crashes,
             forgets: fleet.faults.forgets,
@@ -136,8 +133,10 @@ impl World {
             slow_clock: fleet.faults.slow_clock,
             server: Server::new(0),
             processes: (0..fleet.processes).map(process).collect(),
-            network: Vec::new(),
-            greatest: None,
+            late: Vec::new(),
+            greatest: 0,
+            latest: None,
+            excludes: fleet.excludes(),
             written: 0,
             seen: Seen::default(),
             drained: Duration::ZERO,
@@ -180,14 +179,6 @@ impl World {
         Time::from_nanos(1_000_000_000) + self.now() + self.ahead
     }
 
-    pub(super) fn post(&mut self, message: Message) {
-        let digest = message.digest();
-        let place = self
-            .network
-            .partition_point(|other| other.digest() < digest);
-        self.network.insert(place, message);
-    }
-
     /// How many believe in a lease just now.
     pub(super) fn valid_holders(&self) -> usize {
         let is_valid = |(n, process): &(usize, &Process)| match process.call {
@@ -207,20 +198,23 @@ impl World {
     pub(super) fn is_quiet(&self) -> bool {
         let is_idle =
             |process: &Process| process.call.is_none() && process.keeper.unfinished() == 0;
-        !self.seen.left_something && self.network.is_empty() && self.processes.iter().all(is_idle)
+        !self.seen.left_something && self.late.is_empty() && self.processes.iter().all(is_idle)
     }
 
     pub(super) fn is_free(&self) -> bool {
         self.server.is_free(self.server_clock(), &Self::key())
     }
 
-    /// The server executes a request.
-    pub(super) fn execute(&mut self, process: usize, attempt: &Attempt) {
+    /// The server executes a request. Gives its reply.
+    pub(super) fn execute(&mut self, process: usize, attempt: &Attempt) -> Reply {
         let now = self.server_clock();
         let mut told = Vec::new();
+        let processes = &self.processes;
         let reply = self.server.execute(now, attempt, process, |handoff| {
-            told.push(handoff);
-            true
+            // Nobody receives what is published for a process that is gone.
+            let is_there = !processes[handoff.waiter].is_crashed;
+            told.extend(is_there.then_some(handoff));
+            is_there
         });
         self.seen.refused |= reply == Reply::Tombstoned;
         for handoff in told {
@@ -231,11 +225,9 @@ impl World {
                 since: self.clock(handoff.waiter),
                 ttl: handoff.ttl,
             };
-            let process = handoff.waiter;
-            self.post(Message::Event { process, event });
+            self.processes[handoff.waiter].down.push_back(event);
         }
-        let event = Event::Done(attempt.id, Ok(reply));
-        self.post(Message::Event { process, event });
+        reply
     }
 
     /// A process sends what it wants to send, and its caller hears what there is to hear.
@@ -249,10 +241,7 @@ impl World {
                 let is_return =
                     matches!(attempt.op, Op::Release { .. }) && process.call == Some(Call::Waiting);
                 self.seen.returned |= is_return && attempt.id.acquisition == process.last_call;
-                self.post(Message::Request {
-                    process: n,
-                    attempt,
-                });
+                process.up.push_back(attempt);
             } else {
                 process.keeper.take_overdue();
                 process.keeper.reseed();
@@ -297,18 +286,16 @@ impl World {
         }
     }
 
-    /// A lease that comes is newer than all that came while they were valid.
+    /// A lease that comes is newer than all that came, while it is valid; where two are let in,
+    /// replies may cross, and it is newer than what had come when it was asked for.
     fn note_grant(&mut self, n: usize, token: u64, is_valid: bool) {
-        if !is_valid {
-            return;
-        }
-        if let Some((greatest, whose)) = self.greatest {
-            // With two in at a time, the replies may cross.
-            self.seen.token_regressed |= token <= greatest && self.valid_holders() <= 1;
-            self.seen.in_turn |= whose != n;
-        }
-        if self.greatest.is_none_or(|(greatest, _)| greatest < token) {
-            self.greatest = Some((token, n));
+        if is_valid {
+            let known = self.processes[n].known;
+            let bound = if self.excludes { self.greatest } else { known };
+            self.seen.token_regressed |= token <= bound;
+            self.seen.in_turn |= self.latest.is_some_and(|latest| latest != n);
+            self.greatest = self.greatest.max(token);
+            self.latest = Some(n);
         }
     }
 
@@ -321,16 +308,6 @@ impl World {
     /// In words, where it ended.
     pub(super) fn finding(&self) -> String {
         let calls: Vec<_> = self.processes.iter().map(|process| process.call).collect();
-        format!(
-            "calls {calls:?}; server {:?}; network {:?}",
-            self.server, self.network
-        )
-    }
-}
-
-pub(super) fn attempt_id(message: &Message) -> Option<(usize, AttemptId)> {
-    match message {
-        Message::Request { process, attempt } => Some((*process, attempt.id)),
-        Message::Event { .. } => None,
+        format!("calls {calls:?}; late {:?}; {:?}", self.late, self.server)
     }
 }
