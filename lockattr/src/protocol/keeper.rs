@@ -258,6 +258,14 @@ impl Keeper {
     }
 }
 
+fn count(counter: &mut usize, was: bool, is: bool) {
+    match (was, is) {
+        (false, true) => *counter += 1,
+        (true, false) => *counter -= 1,
+        _ => {}
+    }
+}
+
 /// For the model: what tells two keepers apart. Timers follow from the rest, and jitter is made the
 /// same for all by [`Keeper::reseed`].
 #[cfg(test)]
@@ -279,13 +287,5 @@ mod fingerprint {
         pub(in crate::protocol) fn reseed(&mut self) {
             self.jitter.seed(7);
         }
-    }
-}
-
-fn count(counter: &mut usize, was: bool, is: bool) {
-    match (was, is) {
-        (false, true) => *counter += 1,
-        (true, false) => *counter -= 1,
-        _ => {}
     }
 }

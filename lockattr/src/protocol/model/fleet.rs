@@ -59,7 +59,7 @@ impl Fleet {
     }
 
     /// Whether a property that was discovered must not have been.
-    pub(super) fn is_breach(&self, property: &str) -> bool {
+    pub(super) fn is_breach(property: &str) -> bool {
         [EXCLUSION, TOKENS, ENDS, CLEAN].contains(&property)
     }
 

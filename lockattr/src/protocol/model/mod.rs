@@ -44,7 +44,7 @@ fn check(name: &str, fleet: Fleet) {
     );
     let mut wrong = Vec::new();
     for (property, path) in checker.discoveries() {
-        if checker.model().is_breach(property) {
+        if Fleet::is_breach(property) {
             let steps: Vec<String> = path
                 .into_vec()
                 .into_iter()
@@ -83,7 +83,7 @@ fn a_process_crashes() {
         crashes: 1,
         ..Faults::NONE
     };
-    check("a crash", Fleet { faults, ..SHORT });
+    check("a crash", Fleet { faults, ..SMALL });
 }
 
 #[test]
