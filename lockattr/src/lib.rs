@@ -34,3 +34,7 @@ pub use spec::{OnLost, Wait};
 
 #[doc(hidden)]
 pub mod __private;
+
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use backend::redis::fuzzing;

@@ -50,6 +50,8 @@ pub struct LockPoolBuilder {
     claim_window: Duration,
     batch: Batch,
     strict: bool,
+    #[cfg(feature = "tls")]
+    tls_roots: Option<Vec<u8>>,
 }
 
 impl Default for LockPoolBuilder {
@@ -69,6 +71,8 @@ impl Default for LockPoolBuilder {
                 time: Duration::from_millis(5),
             },
             strict: false,
+            #[cfg(feature = "tls")]
+            tls_roots: None,
         }
     }
 }
@@ -155,6 +159,26 @@ impl LockPoolBuilder {
     /// replica), instead of warning. Defaults to false.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// The certificates of those who may sign for the server, as PEM, in place of the platform's: for
+    /// `rediss://` with a certificate authority of your own.
+    ///
+    /// ```no_run
+    /// # async fn connect() -> Result<(), lockattr::Error> {
+    /// let authority = std::fs::read("/etc/ssl/our-ca.pem").expect("it is installed");
+    /// lockattr::LockPool::builder()
+    ///     .url("rediss://redis.internal/")
+    ///     .tls_root_certificates(authority)
+    ///     .install()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[cfg(feature = "tls")]
+    pub fn tls_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
+        self.tls_roots = Some(pem.into());
         self
     }
 
@@ -279,6 +303,8 @@ impl LockPoolBuilder {
                     connections: self.connections,
                     connect_timeout: self.connect_timeout,
                     strict: self.strict,
+                    #[cfg(feature = "tls")]
+                    tls_roots: self.tls_roots,
                 };
                 let connect = async move || RedisBackend::connect(settings, &owners).await;
                 driver::start(limits, keeper, connect).await

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use redis::TlsCertificates;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, Value,
+    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
+    PushKind, RedisResult, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -51,7 +54,7 @@ impl Dialer {
         #[cfg(feature = "tls")]
         // An error means that the program has chosen a provider, which is fine.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = Client::open(info).map_err(|error| wrong(&error))?;
+        let client = client(info, settings).map_err(|error| wrong(&error))?;
         Ok(Self {
             client,
             connect_timeout: settings.connect_timeout,
@@ -104,6 +107,25 @@ impl Dialer {
             Err(_) => Err(failure::no_connection(self.connect_timeout)),
         }
     }
+}
+
+#[cfg(feature = "tls")]
+fn client(info: ConnectionInfo, settings: &RedisSettings) -> RedisResult<Client> {
+    match &settings.tls_roots {
+        Some(pem) => {
+            let certificates = TlsCertificates {
+                client_tls: None,
+                root_cert: Some(pem.clone()),
+            };
+            Client::build_with_tls(info, certificates)
+        }
+        None => Client::open(info),
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+fn client(info: ConnectionInfo, _: &RedisSettings) -> RedisResult<Client> {
+    Client::open(info)
 }
 
 /// A replica answers from what it last heard, and «held» from there proves nothing. Without the

@@ -7,6 +7,8 @@
 mod answers;
 mod dial;
 mod failure;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod names;
 mod reply;
 mod scripts;
@@ -43,6 +45,9 @@ pub(crate) struct RedisSettings {
     pub(crate) connections: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) strict: bool,
+    /// PEM, in place of the platform's.
+    #[cfg(feature = "tls")]
+    pub(crate) tls_roots: Option<Vec<u8>>,
 }
 
 pub(crate) struct RedisBackend {

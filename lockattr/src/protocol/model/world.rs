@@ -1,5 +1,10 @@
 //! One state: processes, the server, what is on its way between them, and what was seen so far.
 
+#![expect(
+    clippy::derived_hash_with_manual_eq,
+    reason = "equal means of equal hash here"
+)]
+
 use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -63,10 +68,6 @@ pub(super) struct Seen {
 }
 
 #[derive(Debug, Clone, Hash)]
-#[expect(
-    clippy::derived_hash_with_manual_eq,
-    reason = "equal means of equal hash here"
-)]
 pub(super) struct World {
     pub(super) ticks: u8,
     /// How far the server's clock is ahead.
@@ -95,10 +96,6 @@ pub(super) struct World {
 }
 
 /// As the checker does it: by what goes into the hash.
-#[expect(
-    clippy::derived_hash_with_manual_eq,
-    reason = "equal ones have equal hashes by this"
-)]
 impl PartialEq for World {
     fn eq(&self, other: &Self) -> bool {
         let digest = |world: &Self| {
