@@ -62,7 +62,7 @@ async fn workload(
     delay: u64,
     candidates: &[Candidate],
 ) {
-    let server = RedisServer::start();
+    let server = RedisServer::start_open(&[]);
     let proxy = Proxy::start(server.port());
     let url = if delay == 0 {
         server.url()

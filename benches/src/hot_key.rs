@@ -10,7 +10,7 @@ use crate::uncontended::pairs_per_second;
 const TASKS: usize = 64;
 
 pub(crate) async fn run(effort: Effort, report: &mut Report) {
-    let server = RedisServer::start();
+    let server = RedisServer::start_open(&[]);
     let all = interleave(effort, &Candidate::ALL, async |candidate| {
         let locker = candidate.connect(&server.url()).await;
         let key = format!("hot:{}", candidate.name());

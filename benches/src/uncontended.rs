@@ -17,7 +17,7 @@ const CANDIDATES: [Candidate; 4] = [
 ];
 
 pub(crate) async fn one_task(effort: Effort, report: &mut Report) {
-    let server = RedisServer::start();
+    let server = RedisServer::start_open(&[]);
     latency(effort, report, "W1 loopback", &server.url()).await;
     let proxy = Proxy::start(server.port());
     // Each way, so that a round trip is 1 ms longer.
@@ -26,7 +26,7 @@ pub(crate) async fn one_task(effort: Effort, report: &mut Report) {
 }
 
 pub(crate) async fn many_tasks(effort: Effort, report: &mut Report) {
-    let server = RedisServer::start();
+    let server = RedisServer::start_open(&[]);
     for tasks in [64, 1024] {
         throughput(effort, report, tasks, &server).await;
     }

@@ -9,6 +9,7 @@ mod proxy;
 mod redis_server;
 mod server_clock;
 mod service;
+mod traces;
 
 pub use eventually::{eventually, eventually_async};
 pub use fenced_store::FencedStore;
@@ -16,3 +17,4 @@ pub use proxy::{Direction, Policy, Proxy};
 pub use redis_server::RedisServer;
 pub use server_clock::ServerClock;
 pub use service::Service;
+pub use traces::trace_to_file;

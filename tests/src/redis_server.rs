@@ -10,15 +10,26 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::ServerClock;
+use crate::{ServerClock, trace_to_file};
+
+/// What the README says that pools need, and what its password is: to be found nowhere in what the
+/// tests print.
+const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists +pexpire \
+    +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
+const PASSWORD: &str = "kanarienvogel-im-bergwerk";
 
 /// A server on a port of its own, without persistence, that dies with this value.
+///
+/// Its [`url`](Self::url) is that of a user with the least rights, so that the whole suite shows
+/// that they are enough.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     dir: PathBuf,
     args: Vec<String>,
-    password: Option<String>,
+    /// As part of a URL.
+    login: String,
+    admin: String,
     clock: Option<ServerClock>,
     child: Child,
 }
@@ -37,11 +48,18 @@ impl RedisServer {
     /// When there is no `redis-server`, or it does not come up.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
-        Self::start_on(args, None)
+        Self::start_on(args, None, true)
     }
 
-    fn start_on(args: &[&str], clock: Option<&ServerClock>) -> Self {
+    /// A server whose URL is that of the administrator.
+    #[must_use]
+    pub fn start_open(args: &[&str]) -> Self {
+        Self::start_on(args, None, false)
+    }
+
+    fn start_on(args: &[&str], clock: Option<&ServerClock>, least_rights: bool) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        trace_to_file();
         let found = Command::new("redis-server").arg("--version").output();
         assert!(
             found.is_ok(),
@@ -49,11 +67,19 @@ impl RedisServer {
         );
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
-        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let password = args
+        let mut args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        let admin = args
             .iter()
             .position(|arg| arg == "--requirepass")
-            .map(|at| args[at + 1].clone());
+            .map_or_else(String::new, |at| format!(":{}@", args[at + 1]));
+        let login = if least_rights {
+            args.extend(["--user", "locker", "on"].map(str::to_owned));
+            args.push(format!(">{PASSWORD}"));
+            args.extend(RIGHTS.split_whitespace().map(str::to_owned));
+            format!("locker:{PASSWORD}@")
+        } else {
+            admin.clone()
+        };
         for _ in 0..20 {
             fs::create_dir_all(&dir).expect("a directory for the server");
             // Somebody else may take the port before the server does: then there is another try.
@@ -66,7 +92,8 @@ impl RedisServer {
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
-                password: password.clone(),
+                login: login.clone(),
+                admin: admin.clone(),
                 clock: clock.cloned(),
                 child,
             };
@@ -94,7 +121,7 @@ impl RedisServer {
         false
     }
 
-    /// `redis://127.0.0.1:port/`, with the password if there is one.
+    /// `redis://user:password@127.0.0.1:port/`.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_at(self.port)
@@ -103,12 +130,7 @@ impl RedisServer {
     /// The same through somebody else's port.
     #[must_use]
     pub fn url_at(&self, port: u16) -> String {
-        let login = self
-            .password
-            .as_ref()
-            .map(|password| format!(":{password}@"))
-            .unwrap_or_default();
-        format!("redis://{login}127.0.0.1:{port}/")
+        format!("redis://{}127.0.0.1:{port}/", self.login)
     }
 
     /// The URL of the server's unix socket.
@@ -134,7 +156,8 @@ impl RedisServer {
     }
 
     fn try_connection(&self) -> redis::RedisResult<Connection> {
-        Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(1))
+        let url = format!("redis://{}127.0.0.1:{}/", self.admin, self.port);
+        Client::open(url)?.get_connection_with_timeout(Duration::from_secs(1))
     }
 
     /// The names on the server that match, in order.
@@ -202,7 +225,7 @@ impl RedisServer {
     /// Starts a server whose clock can be set.
     #[must_use]
     pub fn start_with_clock(clock: &ServerClock) -> Self {
-        Self::start_on(&[], Some(clock))
+        Self::start_on(&[], Some(clock), true)
     }
 
     /// The same without anything that it may have kept on the disk.

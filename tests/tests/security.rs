@@ -45,7 +45,7 @@ async fn neither_passwords_nor_owner_ids_show() {
         .with_writer(captured.clone())
         .init();
 
-    let server = RedisServer::start_with(&["--requirepass", PASSWORD]);
+    let server = RedisServer::start_open(&["--requirepass", PASSWORD]);
     let proxy = Proxy::start(server.port());
     let builder = LockPool::builder()
         .url(server.url_at(proxy.port()))

@@ -9,7 +9,7 @@ use super::{kind, pool};
 
 #[tokio::test]
 async fn a_replica_is_no_lock_service() {
-    let (master, replica) = (RedisServer::start(), RedisServer::start());
+    let (master, replica) = (RedisServer::start_open(&[]), RedisServer::start_open(&[]));
     let pool = pool(replica.url()).await;
     let mut connection = replica.connection();
     redis::cmd("REPLICAOF")
@@ -46,7 +46,7 @@ async fn a_replica_is_no_lock_service() {
 
 #[tokio::test]
 async fn strict_refuses_unsafe_settings() {
-    let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
+    let server = RedisServer::start_open(&["--maxmemory-policy", "allkeys-lru"]);
     let refused = LockPool::builder()
         .url(server.url())
         .strict(true)
@@ -68,7 +68,7 @@ async fn strict_refuses_unsafe_settings() {
         text.contains("allkeys-lru") && text.contains("appendonly"),
         "{text}"
     );
-    let safe = RedisServer::start_with(&["--appendonly", "yes"]);
+    let safe = RedisServer::start_open(&["--appendonly", "yes"]);
     LockPool::builder()
         .url(safe.url())
         .strict(true)
@@ -79,7 +79,7 @@ async fn strict_refuses_unsafe_settings() {
 
 #[tokio::test]
 async fn the_unix_socket_and_several_connections_work_too() {
-    let server = RedisServer::start();
+    let server = RedisServer::start_open(&[]);
     let pool = LockPool::builder()
         .url(server.unix_url())
         .connections(4)
