@@ -6,6 +6,7 @@
 mod candidate;
 mod fleet;
 mod hot_key;
+mod loss;
 mod macro_overhead;
 mod renewal;
 mod report;
@@ -46,6 +47,9 @@ async fn main() {
     }
     if wants("W6") {
         renewal::run(effort, &mut report).await;
+    }
+    if wants("W7") {
+        loss::run(effort, &mut report).await;
     }
     if wanted.is_empty() {
         macro_overhead::run(effort).await;

@@ -24,6 +24,12 @@ struct Sections([AtomicU64; KEYS]);
 
 struct Inside<'a>(&'a AtomicU64);
 
+/// How many times as many calls as usual: `LOCKATTR_TEST_STORM=10`.
+fn scale() -> u64 {
+    let scale = std::env::var("LOCKATTR_TEST_STORM");
+    scale.map_or(1, |scale| scale.parse().expect("a number"))
+}
+
 impl<'a> Inside<'a> {
     fn enter(section: &'a AtomicU64) -> Self {
         assert_eq!(
@@ -62,7 +68,7 @@ async fn run(storm: Storm, builder: LockPoolBuilder) -> (u64, u64, Vec<LockPool>
             let (pool, sections, counts) =
                 (pool.clone(), Arc::clone(&sections), Arc::clone(&counts));
             let mut random = seeds.lock().unwrap().fork();
-            let (rounds, patience) = (storm.rounds / TASKS, storm.patience);
+            let (rounds, patience) = (storm.rounds * scale() / TASKS, storm.patience);
             tokio::spawn(async move {
                 for _ in 0..rounds {
                     let key = random.usize(..KEYS);
@@ -134,6 +140,7 @@ async fn ten_thousand_random_drops_leave_no_lock() {
         dropped >= 10_000 && entered >= 500,
         "{entered} entered, {dropped} dropped: not much of a storm"
     );
+    println!("{entered} entered, {dropped} dropped");
     expect_nothing_left(&server);
     expect_all_released(&pools);
 }
@@ -155,6 +162,7 @@ async fn so_do_those_far_from_the_server() {
         dropped >= 10_000 && entered >= 100,
         "{entered} entered, {dropped} dropped: not much of a storm"
     );
+    println!("{entered} entered, {dropped} dropped");
     expect_nothing_left(&server);
     expect_all_released(&pools);
 }
@@ -171,6 +179,7 @@ async fn nor_do_those_in_memory() {
         dropped >= 10_000 && entered >= 500,
         "{entered} entered, {dropped} dropped: not much of a storm"
     );
+    println!("{entered} entered, {dropped} dropped");
     let service = Service::Memory("storm".to_owned());
     for key in 0..KEYS {
         service.becomes_free(&format!("storm:{key}")).await;
