@@ -186,13 +186,20 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             "`{{{name}}}` is a position; write the name of an argument"
         ));
     }
-    let is_name = |text: &str| {
-        syn::parse_str::<syn::Member>(text).is_ok()
-            || syn::parse_str::<syn::Ident>(&format!("r#{text}")).is_ok()
-    };
+    if let Some(keyword) = name
+        .split('.')
+        .find_map(|part| part.trim().strip_prefix("r#"))
+    {
+        return Err(format!(
+            "`r#{keyword}` in `{{{name}}}`: templates name keywords without `r#`; write `{keyword}`"
+        ));
+    }
+    let is_root = |text: &String| text == "self" || is_name(text);
+    let is_field = |text: &&String| is_name(text) || is_index(text);
     match std::iter::once(&root)
-        .chain(&path)
-        .find(|segment| *segment != "self" && !is_name(segment))
+        .filter(|root| !is_root(root))
+        .chain(path.iter().filter(|field| !is_field(field)))
+        .next()
     {
         Some(segment) => Err(format!(
             "`{segment}` in `{{{name}}}` is neither a name nor a field; write `{{order.id}}`"
@@ -203,6 +210,21 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             spec: spec.to_owned(),
         }),
     }
+}
+
+/// Whether the text, all of it, is a name; those that are keywords stand without `r#`.
+///
+/// The parser alone would not do: it skips comments and invisible blanks around a name.
+fn is_name(text: &str) -> bool {
+    let is =
+        |written: &str| syn::parse_str::<syn::Ident>(written).is_ok_and(|ident| ident == written);
+    is(text) || is(&format!("r#{text}"))
+}
+
+/// Whether it is a tuple index as rustc wants it: neither `0x1` nor `1_0` nor `01`.
+fn is_index(text: &str) -> bool {
+    text.parse::<u32>()
+        .is_ok_and(|index| index.to_string() == text)
 }
 
 #[cfg(test)]
@@ -254,6 +276,14 @@ mod tests {
             ("a:{:?}", "without a name"),
             ("a:{0}", "position"),
             ("a:{id.}", "neither a name"),
+            ("a:{self}.{id.self}", "neither a name"),
+            ("a:{id.0x10}", "neither a name"),
+            ("a:{id.1_0}", "neither a name"),
+            ("a:{id.01}", "neither a name"),
+            ("a:{id.+1}", "expression"),
+            ("a:{id.name/**/}", "neither a name"),
+            ("a:{id.name\u{200e}}", "neither a name"),
+            ("a:{self.r#type}", "without `r#`"),
             ("a:{id.len()}", "expression"),
             ("a:{id:>w$}", "written out"),
             ("a:{id:.*}", "written out"),
