@@ -7,6 +7,8 @@
 mod answers;
 mod dial;
 mod failure;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod names;
 mod reply;
 mod scripts;
