@@ -161,11 +161,16 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
         Some(at) => inside.split_at(at),
         None => (inside, ""),
     };
-    let name = name.trim();
-    if name.is_empty() {
+    if name.trim().is_empty() {
         return Err(
             "a placeholder without a name; write which argument it stands for, `{order_id}`".into(),
         );
+    }
+    if name.trim() != name {
+        let name = name.trim();
+        return Err(format!(
+            "`{{{inside}}}` has blanks around its name; write `{{{name}{spec}}}`"
+        ));
     }
     if spec.contains(['$', '*']) {
         return Err(format!(
@@ -178,7 +183,7 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             "`{name}` is an expression; a placeholder takes names and fields. Write `{hint}`"
         ));
     }
-    let mut segments = name.split('.').map(|segment| segment.trim().to_owned());
+    let mut segments = name.split('.').map(str::to_owned);
     let root = segments.next().unwrap_or_default();
     let path: Vec<String> = segments.collect();
     if root.starts_with(|c: char| c.is_ascii_digit()) {
@@ -186,10 +191,7 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             "`{{{name}}}` is a position; write the name of an argument"
         ));
     }
-    if let Some(keyword) = name
-        .split('.')
-        .find_map(|part| part.trim().strip_prefix("r#"))
-    {
+    if let Some(keyword) = name.split('.').find_map(|part| part.strip_prefix("r#")) {
         return Err(format!(
             "`r#{keyword}` in `{{{name}}}`: templates name keywords without `r#`; write `{keyword}`"
         ));
@@ -275,6 +277,8 @@ mod tests {
             ("a:{}", "without a name"),
             ("a:{:?}", "without a name"),
             ("a:{0}", "position"),
+            ("a:{ id}", "blanks around"),
+            ("a:{id :08}", "blanks around"),
             ("a:{id.}", "neither a name"),
             ("a:{self}.{id.self}", "neither a name"),
             ("a:{id.0x10}", "neither a name"),
