@@ -161,11 +161,16 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
         Some(at) => inside.split_at(at),
         None => (inside, ""),
     };
-    let name = name.trim();
-    if name.is_empty() {
+    if name.trim().is_empty() {
         return Err(
             "a placeholder without a name; write which argument it stands for, `{order_id}`".into(),
         );
+    }
+    if name.trim() != name {
+        let name = name.trim();
+        return Err(format!(
+            "`{{{inside}}}` has blanks around its name; write `{{{name}{spec}}}`"
+        ));
     }
     if spec.contains(['$', '*']) {
         return Err(format!(
@@ -178,7 +183,7 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             "`{name}` is an expression; a placeholder takes names and fields. Write `{hint}`"
         ));
     }
-    let mut segments = name.split('.').map(|segment| segment.trim().to_owned());
+    let mut segments = name.split('.').map(str::to_owned);
     let root = segments.next().unwrap_or_default();
     let path: Vec<String> = segments.collect();
     if root.starts_with(|c: char| c.is_ascii_digit()) {
@@ -186,13 +191,17 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             "`{{{name}}}` is a position; write the name of an argument"
         ));
     }
-    let is_name = |text: &str| {
-        syn::parse_str::<syn::Member>(text).is_ok()
-            || syn::parse_str::<syn::Ident>(&format!("r#{text}")).is_ok()
-    };
+    if let Some(keyword) = name.split('.').find_map(|part| part.strip_prefix("r#")) {
+        return Err(format!(
+            "`r#{keyword}` in `{{{name}}}`: templates name keywords without `r#`; write `{keyword}`"
+        ));
+    }
+    let is_root = |text: &String| text == "self" || is_name(text);
+    let is_field = |text: &&String| is_name(text) || is_index(text);
     match std::iter::once(&root)
-        .chain(&path)
-        .find(|segment| *segment != "self" && !is_name(segment))
+        .filter(|root| !is_root(root))
+        .chain(path.iter().filter(|field| !is_field(field)))
+        .next()
     {
         Some(segment) => Err(format!(
             "`{segment}` in `{{{name}}}` is neither a name nor a field; write `{{order.id}}`"
@@ -203,6 +212,21 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             spec: spec.to_owned(),
         }),
     }
+}
+
+/// Whether the text, all of it, is a name; those that are keywords stand without `r#`.
+///
+/// The parser alone would not do: it skips comments and invisible blanks around a name.
+fn is_name(text: &str) -> bool {
+    let is =
+        |written: &str| syn::parse_str::<syn::Ident>(written).is_ok_and(|ident| ident == written);
+    is(text) || is(&format!("r#{text}"))
+}
+
+/// Whether it is a tuple index as rustc wants it: neither `0x1` nor `1_0` nor `01`.
+fn is_index(text: &str) -> bool {
+    text.parse::<u32>()
+        .is_ok_and(|index| index.to_string() == text)
 }
 
 #[cfg(test)]
@@ -253,7 +277,17 @@ mod tests {
             ("a:{}", "without a name"),
             ("a:{:?}", "without a name"),
             ("a:{0}", "position"),
+            ("a:{ id}", "blanks around"),
+            ("a:{id :08}", "blanks around"),
             ("a:{id.}", "neither a name"),
+            ("a:{self}.{id.self}", "neither a name"),
+            ("a:{id.0x10}", "neither a name"),
+            ("a:{id.1_0}", "neither a name"),
+            ("a:{id.01}", "neither a name"),
+            ("a:{id.+1}", "expression"),
+            ("a:{id.name/**/}", "neither a name"),
+            ("a:{id.name\u{200e}}", "neither a name"),
+            ("a:{self.r#type}", "without `r#`"),
             ("a:{id.len()}", "expression"),
             ("a:{id:>w$}", "written out"),
             ("a:{id:.*}", "written out"),

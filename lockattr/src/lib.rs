@@ -32,9 +32,9 @@ pub use pool::{LockPool, LockPoolBuilder};
 pub use request::LockRequest;
 pub use spec::{OnLost, Wait};
 
+#[cfg(all(fuzzing, feature = "redis"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 #[doc(hidden)]
 pub mod __private;
-
-#[cfg(fuzzing)]
-#[doc(hidden)]
-pub use backend::redis::fuzzing;

@@ -27,7 +27,8 @@ impl ServiceUrl {
     ///
     /// [`Error::Config`] for a scheme that is unknown or needs a feature that is off.
     pub(crate) fn service(&self) -> Result<Service<'_>, Error> {
-        let Some((scheme, rest)) = self.0.split_once("://") else {
+        let split = self.0.split_once("://");
+        let Some((scheme, rest)) = split.filter(|(scheme, _)| is_scheme(scheme)) else {
             return Err(Error::config(
                 "url",
                 "it has no scheme; write redis://host:port/ or memory://",
@@ -68,12 +69,23 @@ impl fmt::Display for ServiceUrl {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str("(no url)");
         };
-        let rest = rest
-            .split_once(['?', '#'])
-            .map_or(rest, |(before, _)| before);
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        if !is_scheme(scheme) {
+            return f.write_str("(no url)");
+        }
+        let (before, after) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
+        if after.contains('@') {
+            // Either a password with a `?` or `#` in it, or a query with an `@`.
+            return write!(f, "{scheme}://…");
+        }
+        let host = before.rsplit_once('@').map_or(before, |(_, host)| host);
         write!(f, "{scheme}://{host}")
     }
+}
+
+/// What stands before `://` otherwise may be a part of a password.
+fn is_scheme(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
 }
 
 impl fmt::Debug for ServiceUrl {
@@ -94,9 +106,15 @@ mod tests {
             "rediss://u:s3cret@x@host:1/0",
             "redis+unix:///run/redis.sock?user=u&pass=s3cret",
             "redis://u:s3cret/@host:1/0",
+            "redis://u:s3cret#1@host:1/0",
+            "redis://u:s3cret?1@host:1/0",
+            "redis+unix:///run/redis.sock?pass=a@s3cret",
+            ":s3cret@host://",
             "s3cret",
         ] {
             let url = ServiceUrl::new(url);
+            let error = url.service().err().map(|error| error.to_string());
+            assert!(!error.unwrap_or_default().contains("s3cret"), "{url}");
             assert!(!format!("{url} {url:?}").contains("s3cret"), "{url}");
         }
         assert_eq!(

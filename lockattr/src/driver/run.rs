@@ -155,7 +155,12 @@ impl<B: Backend> Driver<B> {
 
     fn on_command(&mut self, now: Time, command: Command) {
         match command {
-            Command::Order(order) => self.follow(now, [order]),
+            Command::Order(order) => {
+                // Sent outside of the queues' mutex, so it may come after what took it back.
+                if self.commands.shared.queues().is_due(&order) {
+                    self.follow(now, [order]);
+                }
+            }
             Command::Release { id, done } => {
                 if let Some(entry) = self.entries.get_mut(&id) {
                     entry.released = done;

@@ -82,7 +82,7 @@ impl RedisBackend {
 /// When, on our clock, the server's clock showed `at`, or earlier: the server's time that has passed
 /// since a moment known on both clocks, less 1 % of it for what they may drift apart. Never later
 /// than now, whatever the server's clock did.
-fn since((sent_at, then): (Time, u64), at: u64) -> Time {
+pub(super) fn since((sent_at, then): (Time, u64), at: u64) -> Time {
     let micros = if at >= then {
         let passed = at - then;
         sent_at + Duration::from_micros(passed - passed / 100)

@@ -8,7 +8,7 @@ mod answers;
 mod dial;
 mod failure;
 #[cfg(fuzzing)]
-pub mod fuzzing;
+pub(crate) mod fuzzing;
 mod names;
 mod reply;
 mod scripts;

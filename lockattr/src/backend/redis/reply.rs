@@ -51,7 +51,7 @@ pub(super) fn read_batch(
     let outcomes = questions
         .zip(answers)
         .map(|(question, answer)| read(question, answer));
-    Some((text(time)?.parse().ok()?, outcomes.collect()))
+    Some((number(text(time)?)?, outcomes.collect()))
 }
 
 fn read(question: Question, answer: &Value) -> Outcome {
@@ -192,6 +192,14 @@ mod tests {
             let failure = read(Question::Acquire, &bulk(text)).unwrap_err();
             assert_eq!(failure.error.kind(), BackendErrorKind::Malformed, "{text}");
             assert!(failure.maybe_executed);
+        }
+        for time in ["+5", "-5", "", "5.0"] {
+            let batch = Value::Array(vec![bulk(time)]);
+            assert_eq!(
+                read_batch([].into_iter(), &batch).map(|_| ()),
+                None,
+                "{time}"
+            );
         }
         for value in [Value::Nil, Value::Okay, Value::Int(1)] {
             assert!(read(Question::Acquire, &value).is_err());

@@ -6,9 +6,7 @@ use crate::spec::Wait;
 
 impl LockPoolBuilder {
     /// Reads the variables that `read` knows.
-    pub(in crate::pool) fn from_variables(
-        read: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, Error> {
+    pub(crate) fn from_variables(read: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let url = read("LOCKATTR_URL").ok_or_else(|| {
             let reason =
                 "it is not set; set it to redis://… or, for one process only, to memory://";
@@ -18,7 +16,12 @@ impl LockPoolBuilder {
         if let Some(prefix) = read("LOCKATTR_PREFIX") {
             builder = builder.prefix(prefix);
         }
-        let duration = |text: &str| humantime::parse_duration(text).ok();
+        // humantime panics where a sum just passes the last second that it can count, which no
+        // short text reaches.
+        let duration = |text: &str| {
+            let text = Some(text).filter(|text| text.len() <= 24)?;
+            humantime::parse_duration(text).ok()
+        };
         let wait = |text: &str| match text {
             "forever" => Some(Wait::Forever),
             text => duration(text).map(Wait::For),
@@ -90,6 +93,13 @@ mod tests {
         assert_eq!(builder.default_ttl, Duration::from_secs(65));
         assert_eq!(builder.default_wait, Wait::Forever);
         assert!(builder.connections == 3 && builder.strict);
+    }
+
+    #[test]
+    fn a_duration_past_all_bounds_is_an_error_and_no_panic() {
+        for text in ["18446744073709551615s1000ms", "5124095576030431h15s1000ms"] {
+            from(&[("LOCKATTR_URL", "memory://"), ("LOCKATTR_WAIT", text)]).unwrap_err();
+        }
     }
 
     #[test]

@@ -34,7 +34,8 @@ impl Acquisition {
         if self.phase == Phase::Asking && self.owner.generation == generation {
             // The reply to an ask on its way will not be waited for.
             self.uncertain |= self.in_flight.take().is_some();
-            self.on_granted(granted, since, ttl, step);
+            // We asked for no more, whatever the message says.
+            self.on_granted(granted, since, ttl.min(self.claim.ttl), step);
         }
     }
 

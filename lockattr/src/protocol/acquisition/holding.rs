@@ -151,10 +151,11 @@ impl Acquisition {
         };
         let at_max = reason == LossReason::Expired && step.now >= hold_until;
         let reason = if at_max { LossReason::MaxHold } else { reason };
-        self.answer_extend(Err(self.lost_error(reason)), step);
         self.in_flight = None;
         self.enter(Phase::Lost(reason), None);
         self.tell(step, Notice::Lost(reason));
+        // Whoever hears of it sees a lease that is over.
+        self.answer_extend(Err(self.lost_error(reason)), step);
     }
 
     fn lost_error(&self, reason: LossReason) -> Error {

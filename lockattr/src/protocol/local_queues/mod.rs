@@ -255,6 +255,18 @@ impl<W> LocalQueues<W> {
         lines.flat_map(|(_, line)| line.waiting).collect()
     }
 
+    /// Whether an order that was given still makes sense: nobody asks for a lease that nobody of the
+    /// queue waits for any longer.
+    pub(crate) fn is_due(&self, order: &Order) -> bool {
+        match order {
+            Order::Ask { id, terms, .. } => {
+                let line = self.lines.get(&terms.key);
+                line.is_some_and(|line| line.tenure == *id)
+            }
+            Order::Release { .. } | Order::Refill { .. } => true,
+        }
+    }
+
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.lines.is_empty() && self.deadlines.is_empty()
