@@ -10,13 +10,23 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::{CANARY, trace_to_file};
+
+/// The rights of the user that pools log in as: those that the README asks for, and no more.
+pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
+                          +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
+const USER: &str = "locker";
+
 /// A server on a port of its own, without persistence, that dies with this value.
+///
+/// It has two users: `locker`, whom the pools get, with the [`RIGHTS`] and the [`CANARY`] as its
+/// password; and the default one without a password, who may do everything, for the tests to look
+/// at what is there and to disturb it.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     dir: PathBuf,
     args: Vec<String>,
-    password: Option<String>,
     child: Child,
 }
 
@@ -35,6 +45,7 @@ impl RedisServer {
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
+        trace_to_file();
         let found = Command::new("redis-server").arg("--version").output();
         assert!(
             found.is_ok(),
@@ -44,10 +55,6 @@ impl RedisServer {
         let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the server");
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let password = args
-            .iter()
-            .position(|arg| arg == "--requirepass")
-            .map(|at| args[at + 1].clone());
         for _ in 0..20 {
             // Somebody else may take the port before the server does: then there is another try.
             let port = TcpListener::bind(("127.0.0.1", 0))
@@ -59,7 +66,6 @@ impl RedisServer {
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
-                password: password.clone(),
                 child,
             };
             if server.comes_up() {
@@ -86,7 +92,7 @@ impl RedisServer {
         false
     }
 
-    /// `redis://127.0.0.1:port/`, with the password if there is one.
+    /// The server for pools with the prefix `lockattr`: as the user with the least rights.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_at(self.port)
@@ -95,18 +101,24 @@ impl RedisServer {
     /// The same through somebody else's port.
     #[must_use]
     pub fn url_at(&self, port: u16) -> String {
-        let login = self
-            .password
-            .as_ref()
-            .map(|password| format!(":{password}@"))
-            .unwrap_or_default();
-        format!("redis://{login}127.0.0.1:{port}/")
+        format!("redis://{USER}:{CANARY}@127.0.0.1:{port}/")
     }
 
-    /// The URL of the server's unix socket.
+    /// The same through the server's unix socket.
     #[must_use]
     pub fn unix_url(&self) -> String {
-        format!("redis+unix://{}", self.dir.join("redis.sock").display())
+        let socket = self.dir.join("redis.sock");
+        format!(
+            "redis+unix://{}?user={USER}&pass={CANARY}",
+            socket.display()
+        )
+    }
+
+    /// The server for pools with another prefix, or that look at its settings and role: as the user
+    /// who may do everything.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        format!("redis://127.0.0.1:{}/", self.port)
     }
 
     /// The port that it listens on.
@@ -126,7 +138,7 @@ impl RedisServer {
     }
 
     fn try_connection(&self) -> redis::RedisResult<Connection> {
-        Client::open(self.url())?.get_connection_with_timeout(Duration::from_secs(1))
+        Client::open(self.admin_url())?.get_connection_with_timeout(Duration::from_secs(1))
     }
 
     /// The names on the server that match, in order.
@@ -218,6 +230,8 @@ fn spawn(port: u16, dir: &Path, args: &[String]) -> Child {
             "redis.sock",
         ])
         .args(["--save", "", "--appendonly", "no"])
+        .args(["--user", USER, "on", &format!(">{CANARY}")])
+        .args(RIGHTS.split(' '))
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -253,7 +253,7 @@ async fn out_of_memory_refuses_locks_but_releases_them() {
 #[tokio::test]
 async fn a_replica_is_no_lock_service() {
     let (master, replica) = (RedisServer::start(), RedisServer::start());
-    let pool = pool(replica.url()).await;
+    let pool = pool(replica.admin_url()).await;
     let mut connection = replica.connection();
     redis::cmd("REPLICAOF")
         .arg("127.0.0.1")
@@ -268,7 +268,7 @@ async fn a_replica_is_no_lock_service() {
         .unwrap_err();
     assert!(matches!(failed, Error::Backend { .. }), "{failed}");
     let refused = LockPool::builder()
-        .url(replica.url())
+        .url(replica.admin_url())
         .build()
         .await
         .unwrap_err();
@@ -311,7 +311,7 @@ async fn a_server_that_is_paused_for_longer_than_the_ttl() {
 async fn strict_refuses_unsafe_settings() {
     let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
     let refused = LockPool::builder()
-        .url(server.url())
+        .url(server.admin_url())
         .strict(true)
         .build()
         .await
@@ -333,7 +333,7 @@ async fn strict_refuses_unsafe_settings() {
     );
     let safe = RedisServer::start_with(&["--appendonly", "yes"]);
     LockPool::builder()
-        .url(safe.url())
+        .url(safe.admin_url())
         .strict(true)
         .build()
         .await
@@ -359,7 +359,7 @@ async fn the_unix_socket_and_several_connections_work_too() {
     }
     assert!(server.locks().is_empty());
     let other = LockPool::builder()
-        .url(format!("{}1", server.url()))
+        .url(format!("{}1", server.admin_url()))
         .prefix("other")
         .build()
         .await

@@ -12,6 +12,7 @@ async fn main() -> Result<(), lockattr::Error> {
     let [_, url, key, end] = args.as_slice() else {
         panic!("usage: worker URL KEY exit|hang")
     };
+    lockattr_tests::trace_to_file();
     let pool = LockPool::builder().url(url).build().await?;
     pool.lock(key.as_str())
         .ttl(Duration::from_millis(500))

@@ -96,10 +96,6 @@ impl Dialer {
                 BackendErrorKind::Unavailable,
                 "this server is a replica",
             )),
-            Ok(Err(error)) if error.code() == Some("NOPERM") => Err(BackendError::new(
-                BackendErrorKind::Refused,
-                format!("{error}; see «rights» in the README"),
-            )),
             Ok(Err(error)) => Err(failure::classify(&error).error),
             Err(_) => Err(failure::no_connection(self.connect_timeout)),
         }

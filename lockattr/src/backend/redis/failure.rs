@@ -40,7 +40,18 @@ pub(super) fn classify(error: &RedisError) -> Failure {
     Failure {
         maybe_executed: !by_server,
         passing: kind != BackendErrorKind::Refused,
-        error: BackendError::new(kind, error.to_string()),
+        error: BackendError::new(kind, explained(&error.to_string())),
+    }
+}
+
+/// The server's words, with the remedy where the user has too few rights.
+fn explained(error: &str) -> String {
+    // The second is what a script gets to hear.
+    let is_about_rights = error.contains("no permissions") || error.contains("can't run this");
+    if is_about_rights {
+        format!("{error}; see «rights» in the README")
+    } else {
+        error.to_owned()
     }
 }
 
@@ -55,7 +66,7 @@ pub(super) fn of_attempt(error: &str) -> Failure {
     Failure {
         maybe_executed: false,
         passing: kind != BackendErrorKind::Refused,
-        error: BackendError::new(kind, error.to_owned()),
+        error: BackendError::new(kind, explained(error)),
     }
 }
 
