@@ -37,7 +37,8 @@ impl RedisServer {
         Self::start_with(&[])
     }
 
-    /// The same with more arguments, such as `["--maxmemory", "1mb"]`.
+    /// The same with more arguments, such as `["--maxmemory", "1mb"]`. A server that is given a
+    /// certificate (`--tls-cert-file`) speaks nothing but TLS on its port.
     ///
     /// # Panics
     ///
@@ -138,7 +139,9 @@ impl RedisServer {
     }
 
     fn try_connection(&self) -> redis::RedisResult<Connection> {
-        Client::open(self.admin_url())?.get_connection_with_timeout(Duration::from_secs(1))
+        // Through the socket, which is there with TLS too.
+        let url = format!("redis+unix://{}", self.dir.join("redis.sock").display());
+        Client::open(url)?.get_connection_with_timeout(Duration::from_secs(1))
     }
 
     /// The names on the server that match, in order.
@@ -219,11 +222,18 @@ fn spawn(port: u16, dir: &Path, args: &[String]) -> Child {
     } else {
         Command::new("redis-server")
     };
+    let (plain, tls) = if args.iter().any(|arg| arg == "--tls-cert-file") {
+        (0, port)
+    } else {
+        (port, 0)
+    };
     command
         .current_dir(dir)
         .args([
             "--port",
-            &port.to_string(),
+            &plain.to_string(),
+            "--tls-port",
+            &tls.to_string(),
             "--bind",
             "127.0.0.1",
             "--unixsocket",

@@ -1,5 +1,7 @@
 //! The settings of a pool.
 
+#[cfg(feature = "tls")]
+mod tls;
 mod variables;
 
 use std::fmt;
@@ -50,6 +52,8 @@ pub struct LockPoolBuilder {
     claim_window: Duration,
     batch: Batch,
     strict: bool,
+    #[cfg(feature = "tls")]
+    tls: crate::backend::redis::TlsSettings,
 }
 
 impl Default for LockPoolBuilder {
@@ -69,6 +73,8 @@ impl Default for LockPoolBuilder {
                 time: Duration::from_millis(5),
             },
             strict: false,
+            #[cfg(feature = "tls")]
+            tls: crate::backend::redis::TlsSettings::default(),
         }
     }
 }
@@ -279,6 +285,8 @@ impl LockPoolBuilder {
                     connections: self.connections,
                     connect_timeout: self.connect_timeout,
                     strict: self.strict,
+                    #[cfg(feature = "tls")]
+                    tls: self.tls,
                 };
                 let connect = async move || RedisBackend::connect(settings, &owners).await;
                 driver::start(limits, keeper, connect).await

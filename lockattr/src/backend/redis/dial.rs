@@ -49,8 +49,8 @@ impl Dialer {
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
         #[cfg(feature = "tls")]
-        // An error means that the program has chosen a provider, which is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        let client = settings.tls.client(info)?;
+        #[cfg(not(feature = "tls"))]
         let client = Client::open(info).map_err(|error| wrong(&error))?;
         Ok(Self {
             client,
@@ -68,8 +68,9 @@ impl Dialer {
     ) -> Result<MultiplexedConnection, BackendError> {
         let inbox = inbox.clone();
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            // The protocol knows how long to wait, and what an overdue answer means.
+            // Both are kept here: the protocol knows how long to wait, and what an overdue answer
+            // means.
+            .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024)
             .set_push_sender(move |push: PushInfo| match push.kind {
@@ -95,6 +96,10 @@ impl Dialer {
             Ok(Ok(_)) => Err(BackendError::new(
                 BackendErrorKind::Unavailable,
                 "this server is a replica",
+            )),
+            Ok(Err(error)) if error.is_connection_dropped() => Err(BackendError::new(
+                BackendErrorKind::Unreachable,
+                format!("{error}; if the server speaks TLS only, begin the URL with rediss://"),
             )),
             Ok(Err(error)) => Err(failure::classify(&error).error),
             Err(_) => Err(failure::no_connection(self.connect_timeout)),

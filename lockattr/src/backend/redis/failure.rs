@@ -21,6 +21,10 @@ const PASSING: [&str; 10] = [
 ];
 
 pub(super) fn classify(error: &RedisError) -> Failure {
+    #[cfg(feature = "tls")]
+    if let Some(error) = super::tls::explain(error) {
+        return lost_on_the_way(error);
+    }
     let kind = match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => BackendErrorKind::Malformed,
         ErrorKind::AuthenticationFailed
@@ -105,7 +109,10 @@ pub(super) fn disconnected() -> BackendError {
 pub(super) fn no_connection(within: Duration) -> BackendError {
     BackendError::new(
         BackendErrorKind::Timeout,
-        format!("no connection within {within:?}"),
+        format!(
+            "no connection within {within:?}: the way there is closed, the server hangs, or \
+             rediss:// meets a port without TLS"
+        ),
     )
 }
 

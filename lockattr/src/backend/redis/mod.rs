@@ -11,6 +11,8 @@ mod names;
 mod reply;
 mod scripts;
 mod settings_check;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -30,11 +32,12 @@ use dial::Dialer;
 use names::Names;
 use reply::Question;
 use scripts::Call;
+#[cfg(feature = "tls")]
+pub(crate) use tls::{ClientIdentity, TlsSettings};
 
 /// The script runs undisturbed, so a batch is bounded: 64 attempts keep the server for some 0.2 ms.
 const LARGEST_BATCH: usize = 64;
 
-#[derive(Debug, Clone)]
 pub(crate) struct RedisSettings {
     pub(crate) url: String,
     /// The URL as it may be shown.
@@ -43,6 +46,8 @@ pub(crate) struct RedisSettings {
     pub(crate) connections: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) strict: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: TlsSettings,
 }
 
 pub(crate) struct RedisBackend {
