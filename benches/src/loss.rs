@@ -46,8 +46,8 @@ async fn starved_by(busy_threads: usize, rounds: usize) -> Vec<f64> {
 
 /// Leases that are not renewed, under bodies that never end. In milliseconds.
 async fn lose(rounds: usize) -> Vec<f64> {
-    let server = RedisServer::start_open(&[]);
-    let pool = LockPool::builder().url(server.url()).default_ttl(TTL);
+    let server = RedisServer::start();
+    let pool = LockPool::builder().url(server.admin_url()).default_ttl(TTL);
     let pool = pool.default_wait(Wait::Forever).build().await;
     let pool = pool.expect("the server is there");
     let late = Arc::new(Mutex::new(Vec::new()));

@@ -1,5 +1,6 @@
 //! The harness of the end-to-end tests: real servers, a proxy that breaks connections, conditions
-//! to wait for, and campaigns of many processes whose histories are checked.
+//! to wait for, campaigns of many processes whose histories are checked, and a search for secrets in
+//! whatever was said.
 
 pub mod campaign;
 mod eventually;
@@ -7,6 +8,7 @@ mod fenced_store;
 pub mod history;
 mod proxy;
 mod redis_server;
+mod secrets;
 mod server_clock;
 mod service;
 mod traces;
@@ -14,7 +16,8 @@ mod traces;
 pub use eventually::{eventually, eventually_async};
 pub use fenced_store::FencedStore;
 pub use proxy::{Direction, Policy, Proxy};
-pub use redis_server::RedisServer;
+pub use redis_server::{RIGHTS, RedisServer};
+pub use secrets::{CANARY, find_secret};
 pub use server_clock::ServerClock;
 pub use service::Service;
-pub use traces::trace_to_file;
+pub use traces::{trace_file, trace_to_file};

@@ -10,26 +10,23 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{ServerClock, trace_to_file};
+use crate::{CANARY, ServerClock, trace_to_file};
 
-/// What the README says that pools need, and what its password is: to be found nowhere in what the
-/// tests print.
-const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists +pexpire \
-    +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
-const PASSWORD: &str = "kanarienvogel-im-bergwerk";
+/// The rights of the user that pools log in as: those that the README asks for, and no more.
+pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
+                          +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
+const USER: &str = "locker";
 
 /// A server on a port of its own, without persistence, that dies with this value.
 ///
-/// Its [`url`](Self::url) is that of a user with the least rights, so that the whole suite shows
-/// that they are enough.
+/// It has two users: `locker`, whom the pools get, with the [`RIGHTS`] and the [`CANARY`] as its
+/// password; and the default one without a password, who may do everything, for the tests to look
+/// at what is there and to disturb it.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
     dir: PathBuf,
     args: Vec<String>,
-    /// As part of a URL.
-    login: String,
-    admin: String,
     clock: Option<ServerClock>,
     child: Child,
 }
@@ -41,23 +38,24 @@ impl RedisServer {
         Self::start_with(&[])
     }
 
-    /// The same with more arguments, such as `["--maxmemory", "1mb"]`.
+    /// The same with more arguments, such as `["--maxmemory", "1mb"]`. A server that is given a
+    /// certificate (`--tls-cert-file`) speaks nothing but TLS on its port.
     ///
     /// # Panics
     ///
     /// When there is no `redis-server`, or it does not come up.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
-        Self::start_on(args, None, true)
+        Self::start_on(args, None)
     }
 
-    /// A server whose URL is that of the administrator.
+    /// A server whose clock can be set.
     #[must_use]
-    pub fn start_open(args: &[&str]) -> Self {
-        Self::start_on(args, None, false)
+    pub fn start_with_clock(clock: &ServerClock) -> Self {
+        Self::start_on(&[], Some(clock))
     }
 
-    fn start_on(args: &[&str], clock: Option<&ServerClock>, least_rights: bool) -> Self {
+    fn start_on(args: &[&str], clock: Option<&ServerClock>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         trace_to_file();
         let found = Command::new("redis-server").arg("--version").output();
@@ -67,19 +65,7 @@ impl RedisServer {
         );
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
-        let mut args: Vec<String> = args.iter().map(ToString::to_string).collect();
-        let admin = args
-            .iter()
-            .position(|arg| arg == "--requirepass")
-            .map_or_else(String::new, |at| format!(":{}@", args[at + 1]));
-        let login = if least_rights {
-            args.extend(["--user", "locker", "on"].map(str::to_owned));
-            args.push(format!(">{PASSWORD}"));
-            args.extend(RIGHTS.split_whitespace().map(str::to_owned));
-            format!("locker:{PASSWORD}@")
-        } else {
-            admin.clone()
-        };
+        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         for _ in 0..20 {
             fs::create_dir_all(&dir).expect("a directory for the server");
             // Somebody else may take the port before the server does: then there is another try.
@@ -92,8 +78,6 @@ impl RedisServer {
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
-                login: login.clone(),
-                admin: admin.clone(),
                 clock: clock.cloned(),
                 child,
             };
@@ -121,7 +105,7 @@ impl RedisServer {
         false
     }
 
-    /// `redis://user:password@127.0.0.1:port/`.
+    /// The server for pools with the prefix `lockattr`: as the user with the least rights.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_at(self.port)
@@ -130,13 +114,30 @@ impl RedisServer {
     /// The same through somebody else's port.
     #[must_use]
     pub fn url_at(&self, port: u16) -> String {
-        format!("redis://{}127.0.0.1:{port}/", self.login)
+        format!("redis://{USER}:{CANARY}@127.0.0.1:{port}/")
     }
 
-    /// The URL of the server's unix socket.
+    /// The same through the server's unix socket.
     #[must_use]
     pub fn unix_url(&self) -> String {
-        format!("redis+unix://{}", self.dir.join("redis.sock").display())
+        let socket = self.dir.join("redis.sock");
+        format!(
+            "redis+unix://{}?user={USER}&pass={CANARY}",
+            socket.display()
+        )
+    }
+
+    /// The server for pools with another prefix, or that look at its settings and role: as the user
+    /// who may do everything.
+    #[must_use]
+    pub fn admin_url(&self) -> String {
+        self.admin_url_at(self.port)
+    }
+
+    /// The same through somebody else's port.
+    #[must_use]
+    pub fn admin_url_at(&self, port: u16) -> String {
+        format!("redis://127.0.0.1:{port}/")
     }
 
     /// The port that it listens on.
@@ -156,7 +157,8 @@ impl RedisServer {
     }
 
     fn try_connection(&self) -> redis::RedisResult<Connection> {
-        let url = format!("redis://{}127.0.0.1:{}/", self.admin, self.port);
+        // Through the socket, which is there with TLS too.
+        let url = format!("redis+unix://{}", self.dir.join("redis.sock").display());
         Client::open(url)?.get_connection_with_timeout(Duration::from_secs(1))
     }
 
@@ -222,13 +224,7 @@ impl RedisServer {
         self.child = spawn(self.port, &self.dir, &self.args, self.clock.as_ref());
     }
 
-    /// Starts a server whose clock can be set.
-    #[must_use]
-    pub fn start_with_clock(clock: &ServerClock) -> Self {
-        Self::start_on(&[], Some(clock), true)
-    }
-
-    /// The same without anything that it may have kept on the disk.
+    /// Starts it again without anything that it may have kept on the disk.
     ///
     /// # Panics
     ///
@@ -277,6 +273,11 @@ fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) ->
     } else {
         Command::new("redis-server")
     };
+    let (plain, tls) = if args.iter().any(|arg| arg == "--tls-cert-file") {
+        (0, port)
+    } else {
+        (port, 0)
+    };
     if let Some(clock) = clock {
         command.envs(clock.environment());
     }
@@ -284,7 +285,9 @@ fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) ->
         .current_dir(dir)
         .args([
             "--port",
-            &port.to_string(),
+            &plain.to_string(),
+            "--tls-port",
+            &tls.to_string(),
             "--bind",
             "127.0.0.1",
             "--unixsocket",
@@ -292,6 +295,8 @@ fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) ->
         ])
         .args(["--save", "", "--appendonly", "no"])
         .args(["--enable-debug-command", "local"])
+        .args(["--user", USER, "on", &format!(">{CANARY}")])
+        .args(RIGHTS.split(' '))
         .args(args)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -1,31 +1,47 @@
-//! All that is traced in a process of the suite, for whoever searches it for secrets.
+//! Everything that a test process traces, in a file that is searched for secrets afterwards.
 
-use std::fs::File;
-use std::path::PathBuf;
-use std::sync::Once;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock};
 use std::{env, process};
 
 use tracing_subscriber::filter::LevelFilter;
 
-/// From now on, traces everything to a file of this process in the folder that the variable
-/// `LOCKATTR_TEST_TRACES` names, if it is set.
+/// Traces at the finest level into a file of this process, from the first call on, if the variable
+/// `LOCKATTR_TEST_TRACES` is set, as `tests/run` does; it would slow benchmarks down.
 ///
 /// # Panics
 ///
-/// When the file cannot be written.
+/// When the file cannot be made, or the process has a subscriber already.
 pub fn trace_to_file() {
-    static STARTED: Once = Once::new();
-    let Some(dir) = env::var_os("LOCKATTR_TEST_TRACES") else {
-        return;
-    };
-    STARTED.call_once(|| {
-        let path = PathBuf::from(dir).join(format!("{}.trace", process::id()));
-        let file = File::create(path).expect("a file for the traces");
-        // A test with a subscriber of its own looks for itself.
-        let _ = tracing_subscriber::fmt()
+    if env::var_os("LOCKATTR_TEST_TRACES").is_some() {
+        trace_file();
+    }
+}
+
+/// The file, `<pid>-<program>` in `tmp/traces` of cargo's target directory.
+///
+/// # Panics
+///
+/// As [`trace_to_file`].
+pub fn trace_file() -> &'static Path {
+    static FILE: OnceLock<PathBuf> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let program = env::current_exe().expect("the program has a path");
+        let target = program
+            .ancestors()
+            .find(|dir| dir.join("CACHEDIR.TAG").exists())
+            .expect("cargo marks its target directory");
+        let dir = target.join("tmp/traces");
+        fs::create_dir_all(&dir).expect("a directory for the traces");
+        let name = program.file_name().expect("a program has a name");
+        let path = dir.join(format!("{}-{}", process::id(), name.to_string_lossy()));
+        let file = File::create(&path).expect("a file for the traces");
+        tracing_subscriber::fmt()
             .with_max_level(LevelFilter::TRACE)
             .with_ansi(false)
-            .with_writer(file)
-            .try_init();
-    });
+            .with_writer(Mutex::new(file))
+            .init();
+        path
+    })
 }

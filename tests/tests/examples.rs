@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use lockattr_tests::RedisServer;
+use lockattr_tests::{RedisServer, find_secret};
 
 fn run(example: &str) {
     let server = RedisServer::start();
@@ -18,13 +18,17 @@ fn run(example: &str) {
         ]);
         command
             .env_remove("LOCKATTR_URL")
+            .env("RUST_LOG", "trace")
             .envs(url.as_ref().map(|url| ("LOCKATTR_URL", url)));
         let output = command.output().expect("cargo is there");
         let text = String::from_utf8_lossy(&output.stdout);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let secret = find_secret(format!("{text}{errors}").as_bytes());
+        assert_eq!(secret, None, "{example} tells a secret");
         assert!(
             output.status.success(),
-            "{example} on {url:?}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
+            "{example}, with a server: {}: {text}{errors}",
+            url.is_some()
         );
         assert!(text.lines().count() > 2, "{example} shows nothing: {text}");
     }

@@ -5,11 +5,13 @@ use std::time::{Duration, Instant};
 use lockattr_tests::{Direction, Policy, Proxy, RedisServer, eventually};
 use redis::{Client, Connection, RedisResult};
 
-fn connect(server: &RedisServer, proxy: &Proxy) -> Connection {
-    Client::open(server.url_at(proxy.port()))
-        .unwrap()
-        .get_connection()
-        .unwrap()
+/// Through the proxy, as the user who may do everything.
+fn client(proxy: &Proxy) -> Client {
+    Client::open(format!("redis://127.0.0.1:{}/", proxy.port())).unwrap()
+}
+
+fn connect(proxy: &Proxy) -> Connection {
+    client(proxy).get_connection().unwrap()
 }
 
 fn ping(connection: &mut Connection) -> RedisResult<()> {
@@ -48,7 +50,7 @@ fn a_paused_server_is_silent() {
 fn replies_alone_can_be_delayed() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
-    let mut connection = connect(&server, &proxy);
+    let mut connection = connect(&proxy);
     let delay = Duration::from_millis(60);
     proxy.set(Direction::Replies, Policy::Delay(delay));
     let start = Instant::now();
@@ -64,7 +66,7 @@ fn replies_alone_can_be_delayed() {
 fn what_is_stalled_arrives_later_and_what_is_dropped_never() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
-    let mut connection = connect(&server, &proxy);
+    let mut connection = connect(&proxy);
     connection
         .set_read_timeout(Some(Duration::from_millis(50)))
         .unwrap();
@@ -95,12 +97,12 @@ fn what_is_stalled_arrives_later_and_what_is_dropped_never() {
 fn connections_are_cut_and_refused() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
-    let mut connection = connect(&server, &proxy);
+    let mut connection = connect(&proxy);
     ping(&mut connection).unwrap();
     proxy.cut();
     assert!(ping(&mut connection).is_err());
     proxy.refuse(true);
-    let client = Client::open(server.url_at(proxy.port())).unwrap();
+    let client = client(&proxy);
     assert!(client.get_connection().is_err());
     proxy.refuse(false);
     assert!(client.get_connection().is_ok());

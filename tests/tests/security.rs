@@ -1,51 +1,17 @@
 //! What must not be said, and how few rights are enough.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fs;
+use std::process::Command;
 use std::time::Duration;
 
 use lockattr::{BackendErrorKind, Error, LockPool};
-use lockattr_tests::{Proxy, RedisServer, Service};
-use tracing_subscriber::fmt::MakeWriter;
+use lockattr_tests::{CANARY, Proxy, RIGHTS, RedisServer, Service, find_secret, trace_file};
 
-const PASSWORD: &str = "kanarienvogel";
-
-/// Everything that is traced in this process.
-#[derive(Clone, Default)]
-struct Captured(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Captured {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Captured {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-/// The only test of this binary that traces: a subscriber for all threads is one per process.
+/// `tests/run` searches what the whole suite traces and prints; here is what only somebody who
+/// looks gets to see.
 #[tokio::test]
 async fn neither_passwords_nor_owner_ids_show() {
-    let captured = Captured::default();
-    tracing_subscriber::fmt()
-        .with_max_level(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with_writer(captured.clone())
-        .init();
-
-    let server = RedisServer::start_open(&["--requirepass", PASSWORD]);
+    let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let builder = LockPool::builder()
         .url(server.url_at(proxy.port()))
@@ -53,14 +19,15 @@ async fn neither_passwords_nor_owner_ids_show() {
     let mut said = format!("{builder:?}");
     let pool = builder.build().await.unwrap();
     let guard = pool.lock("k").acquire().await.unwrap();
-    let owner = {
-        let name = server.locks().remove(0);
-        let value: String = redis::cmd("GET")
-            .arg(name)
-            .query(&mut server.connection())
-            .unwrap();
-        value.split(':').next().unwrap().to_owned()
-    };
+    let value: String = redis::cmd("GET")
+        .arg(&server.locks()[0])
+        .query(&mut server.connection())
+        .unwrap();
+    assert!(
+        find_secret(value.as_bytes()).is_some(),
+        "the search knows an owner id: {}",
+        value.len()
+    );
     said += &format!("{pool:?} {guard:?} {:?}", pool.lock("k"));
     said += &format!(
         "{}",
@@ -81,7 +48,7 @@ async fn neither_passwords_nor_owner_ids_show() {
         .unwrap_err();
     said += &format!("{lost:?} {failed} {failed:?}");
     let wrong = LockPool::builder()
-        .url(server.url().replace(PASSWORD, "wrong-s3cret"))
+        .url(server.url().replace(CANARY, &format!("wrong-{CANARY}")))
         .build()
         .await
         .unwrap_err();
@@ -90,8 +57,9 @@ async fn neither_passwords_nor_owner_ids_show() {
         "{wrong}"
     );
     said += &format!("{wrong} {wrong:?}");
+    assert_eq!(find_secret(said.as_bytes()), None);
 
-    let traced = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    let traced = fs::read_to_string(trace_file()).unwrap();
     for event in [
         "lock acquired",
         "waiting for the lock",
@@ -101,40 +69,95 @@ async fn neither_passwords_nor_owner_ids_show() {
     ] {
         assert!(traced.contains(event), "not traced: {event}");
     }
-    for secret in [PASSWORD, "wrong-s3cret", owner.as_str()] {
-        assert!(!said.contains(secret), "said: {secret}");
-        assert!(!traced.contains(secret), "traced: {secret}");
+    assert_eq!(find_secret(traced.as_bytes()), None);
+}
+
+/// What `tests/run` does at its end.
+#[test]
+fn a_secret_in_a_file_fails_the_search() {
+    let dir = std::env::temp_dir().join(format!("lockattr-planted-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let search = || {
+        let mut search = Command::new(env!("CARGO_BIN_EXE_find_secrets"));
+        search.arg(&dir).output().unwrap()
+    };
+    assert!(!search().status.success(), "there is nothing to search");
+    fs::write(dir.join("a"), "harmless").unwrap();
+    assert!(search().status.success());
+    fs::write(dir.join("b"), format!("url={CANARY}")).unwrap();
+    let found = search();
+    assert!(!found.status.success());
+    let told = String::from_utf8(found.stderr).unwrap();
+    assert!(told.contains("url=") && !told.contains(CANARY), "{told}");
+    fs::remove_dir_all(dir).unwrap();
+}
+
+/// Takes, renews, queues, gives up, hands over and releases; tells whether the lock is free then.
+async fn use_locks(server: &RedisServer, url: &str) -> Result<bool, Error> {
+    let builder = LockPool::builder()
+        .url(url)
+        .default_ttl(Service::LONG)
+        // What is not told to a waiter is not found out by asking again.
+        .claim_window(Service::LONG);
+    let (pool, other) = (builder.clone().build().await?, builder.build().await?);
+    let guard = pool.lock("k").acquire().await?;
+    guard.lease().extend(Service::LONG).await?;
+    let impatient = other.lock("k").wait(Duration::from_millis(10)).acquire();
+    match impatient.await {
+        Err(Error::Busy { .. }) => {}
+        Err(error) => return Err(error),
+        Ok(_) => panic!("the lock is held"),
     }
+    let waiting = tokio::spawn(other.lock("k").wait(Duration::from_secs(1)).acquire());
+    lockattr_tests::eventually_async("it waits, or has failed", || async {
+        waiting.is_finished() || !server.keys("*#queue:*").is_empty()
+    })
+    .await;
+    guard.release().await;
+    waiting.await.expect("no panic")?.release().await;
+    Ok(server.locks().is_empty())
+}
+
+/// The rest of the suite shows that the rights are enough.
+#[tokio::test]
+async fn no_right_is_superfluous() {
+    let server = RedisServer::start();
+    let mut superfluous = Vec::new();
+    let rights: Vec<&str> = RIGHTS.split(' ').collect();
+    for left_out in &rights[1..] {
+        let mut connection = server.connection();
+        for forget in [["FLUSHALL", "SYNC"].as_slice(), &["SCRIPT", "FLUSH"]] {
+            let forget = redis::cmd(forget[0])
+                .arg(&forget[1..])
+                .exec(&mut connection);
+            forget.unwrap();
+        }
+        redis::cmd("ACL")
+            .arg(&["SETUSER", "lesser", "reset", "on", ">pass"])
+            .arg(
+                rights
+                    .iter()
+                    .filter(|right| *right != left_out)
+                    .collect::<Vec<_>>(),
+            )
+            .exec(&mut connection)
+            .unwrap();
+        let url = format!("redis://lesser:pass@127.0.0.1:{}/", server.port());
+        match use_locks(&server, &url).await {
+            Ok(true) => superfluous.push(left_out),
+            Ok(false) => println!("without {left_out}: a lock is left"),
+            Err(error) => println!("without {left_out}: {error}"),
+        }
+    }
+    assert!(superfluous.is_empty(), "{superfluous:?}");
+    assert!(use_locks(&server, &server.url()).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_user_with_the_least_rights_is_enough() {
+async fn the_rights_end_with_the_prefix() {
     let server = RedisServer::start();
-    let rights = "-@all ~shop:* &shop:* +eval +evalsha +get +set +del +exists +pexpire +pttl \
-                  +time +lpop +lpos +lrem +rpush +publish +subscribe";
-    redis::cmd("ACL")
-        .arg("SETUSER")
-        .arg("locker")
-        .arg("on")
-        .arg(">pass")
-        .arg(rights.split(' ').collect::<Vec<_>>())
-        .exec(&mut server.connection())
-        .unwrap();
-    let url = format!("redis://locker:pass@127.0.0.1:{}/", server.port());
-    let pool = LockPool::builder()
-        .url(&url)
-        .prefix("shop")
-        .build()
-        .await
-        .unwrap();
-    let guard = pool.lock("k").ttl(Service::LONG).acquire().await.unwrap();
-    guard.lease().extend(Service::LONG).await.unwrap();
-    assert!(pool.lock("k").try_acquire().await.unwrap().is_none());
-    guard.release().await;
-    assert!(server.locks().is_empty());
-
     let refused = LockPool::builder()
-        .url(&url)
+        .url(server.url())
         .prefix("other")
         .build()
         .await

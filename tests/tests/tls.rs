@@ -1,148 +1,241 @@
-//! `rediss://` to a real server, with an authority of our own.
+//! `rediss://`: who is trusted, and what is said about the others.
 
-use std::fs;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
 
 use lockattr::{BackendErrorKind, Error, LockPool, LockPoolBuilder};
-use lockattr_tests::{RedisServer, Service};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+use lockattr_tests::{CANARY, Proxy, RedisServer, Service, eventually, eventually_async};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A CA of the test's own.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
 
 impl Authority {
-    fn new(name: &str) -> Self {
+    fn new() -> Self {
+        let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
+        // Told apart by its name: another one of the same name would only have a wrong signature.
+        let name = format!("authority {:?}", key.public_key_raw());
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let key = KeyPair::generate().unwrap();
-        Self(CertifiedIssuer::self_signed(params, key).unwrap())
+        let pem = params.self_signed(&key).unwrap().pem();
+        let issuer = Issuer::new(params, key);
+        Self { pem, issuer }
     }
 
-    /// Certificate and key for a host, as PEM.
-    fn sign(&self, host: &str) -> (String, String) {
+    /// A certificate for this host, and its key.
+    fn issue(&self, host: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([host.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
         (certificate.pem(), key.serialize_pem())
-    }
-
-    fn pem(&self) -> String {
-        self.0.pem()
     }
 }
 
-/// A server with a port for TLS.
-struct Secured {
+/// A server that speaks nothing but TLS, as 127.0.0.1, and its files.
+struct TlsServer {
     server: RedisServer,
-    port: u16,
     dir: PathBuf,
 }
 
-impl Secured {
-    fn start(authority: &Authority, host: &str) -> Self {
-        let port = TcpListener::bind(("127.0.0.1", 0))
-            .and_then(|socket| socket.local_addr())
-            .unwrap()
-            .port();
-        let dir = std::env::temp_dir().join(format!("lockattr-tls-{}-{port}", std::process::id()));
+impl TlsServer {
+    fn start(authority: &Authority, asks_clients: bool) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let dir = env::temp_dir().join(format!("lockattr-tls-{}-{number}", process::id()));
         fs::create_dir_all(&dir).unwrap();
-        let (certificate, key) = authority.sign(host);
         let file = |name: &str, text: &str| {
             let path = dir.join(name);
             fs::write(&path, text).unwrap();
-            path.display().to_string()
+            path.to_str().unwrap().to_owned()
         };
+        let (certificate, key) = authority.issue("127.0.0.1");
         let server = RedisServer::start_with(&[
-            "--tls-port",
-            &port.to_string(),
             "--tls-cert-file",
             &file("server.pem", &certificate),
             "--tls-key-file",
             &file("server.key", &key),
             "--tls-ca-cert-file",
-            &file("authority.pem", &authority.pem()),
+            &file("ca.pem", &authority.pem),
             "--tls-auth-clients",
-            "no",
+            if asks_clients { "yes" } else { "no" },
         ]);
-        Self { server, port, dir }
+        Self { server, dir }
     }
 
-    fn url(&self) -> String {
-        let url = self.server.url_at(self.port);
-        url.replace("redis://", "rediss://")
+    /// The settings of a pool there.
+    fn builder(&self) -> LockPoolBuilder {
+        self.builder_at(self.server.port())
     }
 
-    fn builder(&self, authority: &Authority) -> LockPoolBuilder {
-        let builder = LockPool::builder().url(self.url());
-        builder.tls_root_certificates(authority.pem())
+    fn builder_at(&self, port: u16) -> LockPoolBuilder {
+        LockPool::builder()
+            .url(self.server.url_at(port).replace("redis://", "rediss://"))
+            .default_ttl(Service::LONG)
+            .connect_timeout(CONNECT_TIMEOUT)
     }
 }
 
-impl Drop for Secured {
+impl Drop for TlsServer {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.dir);
     }
 }
 
-async fn refused(builder: LockPoolBuilder) -> String {
+/// What is said to those who do not get in.
+async fn refused(builder: LockPoolBuilder, kind: BackendErrorKind, parts: &[&str]) {
+    let start = Instant::now();
     let error = builder.build().await.unwrap_err();
-    let Error::Connect { source, .. } = &error else {
-        panic!("{error}")
+    assert!(start.elapsed() < CONNECT_TIMEOUT, "{error}");
+    let text = format!("{error} {error:?}");
+    println!("{error}");
+    let Error::Connect { source, .. } = error else {
+        panic!("{text}");
     };
-    let said = error.to_string();
-    assert!(
-        matches!(
-            source.kind(),
-            BackendErrorKind::Unreachable | BackendErrorKind::Refused | BackendErrorKind::Timeout
-        ),
-        "{said}"
+    assert_eq!(source.kind(), kind, "{text}");
+    for part in parts {
+        assert!(text.contains(part), "not said: {part}: {text}");
+    }
+    assert!(!text.contains(CANARY));
+}
+
+/// Acquires, renews, hands over and releases.
+async fn expect_locks(builder: &LockPoolBuilder, server: &RedisServer) {
+    // Handed over, since asking again would come too late.
+    let builder = builder.clone().claim_window(Service::LONG);
+    let (pool, other) = (
+        builder.clone().build().await.unwrap(),
+        builder.build().await.unwrap(),
     );
-    said
-}
-
-#[tokio::test]
-async fn the_right_authority_passes() {
-    let authority = Authority::new("ours");
-    let secured = Secured::start(&authority, "127.0.0.1");
-    let ttl = Duration::from_millis(300);
-    let first = secured.builder(&authority).build().await.unwrap();
-    let second = secured.builder(&authority).build().await.unwrap();
-    let guard = first.lock("k").ttl(ttl).acquire().await.unwrap();
-    let waiting = second.lock("k").wait(Service::LONG).acquire();
-    let waiting = tokio::spawn(waiting);
-    lockattr_tests::eventually_async("it is renewed while the other waits", || async {
-        first.stats().renewed > 1 && second.stats().waited > 0
-    })
-    .await;
+    let short = Duration::from_millis(300);
+    let guard = pool.lock("k").ttl(short).acquire().await.unwrap();
+    eventually("it is renewed", || pool.stats().renewed > 2);
+    let waiting = tokio::spawn(other.lock("k").acquire());
+    eventually_async("it waits", || async { other.stats().waited == 1 }).await;
     guard.release().await;
-    waiting.await.unwrap().unwrap().release().await;
-    assert!(secured.server.locks().is_empty());
+    let handed = waiting.await.unwrap().unwrap();
+    assert!(handed.lease().is_valid());
+    handed.release().await;
+    assert!(server.locks().is_empty());
 }
 
 #[tokio::test]
-async fn another_authority_or_name_does_not() {
-    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
-    let secured = Secured::start(&ours, "127.0.0.1");
-    let wrong_authority = refused(secured.builder(&theirs)).await;
-    assert!(wrong_authority.contains("certificate"), "{wrong_authority}");
-    let platform = refused(LockPool::builder().url(secured.url())).await;
-    assert!(platform.contains("certificate"), "{platform}");
-    let elsewhere = Secured::start(&ours, "redis.example.org");
-    let wrong_name = refused(elsewhere.builder(&ours)).await;
-    assert!(wrong_name.contains("certificate"), "{wrong_name}");
-    let nonsense = LockPool::builder().url(secured.url());
-    let nonsense = nonsense.tls_root_certificates("no certificate").build();
-    assert!(nonsense.await.is_err());
+async fn the_right_authority_is_enough() {
+    let authority = Authority::new();
+    let tls = TlsServer::start(&authority, false);
+    let builder = tls.builder().tls_root_certificates(&authority.pem);
+    expect_locks(&builder, &tls.server).await;
 }
 
 #[tokio::test]
-async fn whoever_speaks_plainly_to_a_secured_port_is_told_in_time() {
-    let authority = Authority::new("ours");
-    let secured = Secured::start(&authority, "127.0.0.1");
-    let plain = LockPool::builder().url(secured.server.url_at(secured.port));
-    refused(plain.connect_timeout(Duration::from_secs(2))).await;
-    let reverse = LockPool::builder().url(secured.server.url().replace("redis:", "rediss:"));
-    refused(reverse.connect_timeout(Duration::from_secs(2))).await;
+async fn a_connection_that_is_cut_is_dialled_anew() {
+    let authority = Authority::new();
+    let tls = TlsServer::start(&authority, false);
+    let proxy = Proxy::start(tls.server.port());
+    let builder = tls.builder_at(proxy.port());
+    let pool = builder.tls_root_certificates(&authority.pem);
+    let pool = pool.build().await.unwrap();
+    let guard = pool.lock("k").acquire().await.unwrap();
+    proxy.cut();
+    guard.release().await;
+    eventually("it is released", || tls.server.locks().is_empty());
+}
+
+#[tokio::test]
+async fn another_authority_is_not_trusted() {
+    let tls = TlsServer::start(&Authority::new(), false);
+    let parts = ["UnknownIssuer", "`tls_root_certificates`"];
+    let other = tls.builder().tls_root_certificates(Authority::new().pem);
+    refused(other, BackendErrorKind::Untrusted, &parts).await;
+    // Nor do the platform's certificates know this one.
+    refused(tls.builder(), BackendErrorKind::Untrusted, &parts).await;
+}
+
+#[tokio::test]
+async fn another_host_is_not_trusted() {
+    let authority = Authority::new();
+    let tls = TlsServer::start(&authority, false);
+    let url = format!("rediss://locker:{CANARY}@localhost:{}/", tls.server.port());
+    let builder = tls.builder().url(url).tls_root_certificates(authority.pem);
+    let parts = ["localhost", "127.0.0.1", "as the certificate names it"];
+    refused(builder, BackendErrorKind::Untrusted, &parts).await;
+}
+
+#[tokio::test]
+async fn plain_text_does_not_reach_a_tls_port_nor_tls_a_plain_one() {
+    let authority = Authority::new();
+    let tls = TlsServer::start(&authority, false);
+    let plain = tls.builder().url(tls.server.url());
+    refused(plain, BackendErrorKind::Unreachable, &["rediss://"]).await;
+
+    let server = RedisServer::start();
+    let url = server.url().replace("redis://", "rediss://");
+    let builder = tls.builder().tls_root_certificates(authority.pem);
+    let builder = builder.url(url);
+    // Redis waits for the end of what it takes for a line.
+    let impatient = builder.clone().connect_timeout(Duration::from_millis(300));
+    refused(impatient, BackendErrorKind::Timeout, &["port without TLS"]).await;
+
+    let talkative = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = talkative.local_addr().unwrap().port();
+    thread::spawn(move || {
+        let (mut client, _) = talkative.accept().unwrap();
+        client.write_all(b"-ERR max number of clients reached\r\n")
+    });
+    let builder = builder.url(format!("rediss://127.0.0.1:{port}/"));
+    refused(builder, BackendErrorKind::Malformed, &["redis://"]).await;
+}
+
+#[tokio::test]
+async fn a_server_that_asks_for_a_certificate_gets_it() {
+    let authority = Authority::new();
+    let tls = TlsServer::start(&authority, true);
+    let without = tls.builder().tls_root_certificates(&authority.pem);
+    let asked = ["`tls_client_identity`"];
+    refused(without.clone(), BackendErrorKind::Refused, &asked).await;
+    let (certificate, key) = Authority::new().issue("client");
+    let foreign = without.clone().tls_client_identity(certificate, key);
+    refused(foreign, BackendErrorKind::Refused, &asked).await;
+    let (certificate, key) = authority.issue("client");
+    let with = without.tls_client_identity(certificate, key);
+    expect_locks(&with, &tls.server).await;
+}
+
+#[tokio::test]
+async fn settings_that_are_wrong_are_named() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.issue("client");
+    let plain = || LockPool::builder().url("redis://127.0.0.1/");
+    let tls = || LockPool::builder().url("rediss://127.0.0.1/");
+    let (roots, identity) = ("tls_root_certificates", "tls_client_identity");
+    let broken = authority.pem.replace("MII", "AAA");
+    for (builder, named) in [
+        (plain().tls_root_certificates(&authority.pem), roots),
+        (plain().tls_client_identity(&certificate, &key), identity),
+        (tls().tls_root_certificates(""), roots),
+        (tls().tls_root_certificates(&key), roots),
+        (tls().tls_root_certificates(&broken), roots),
+        (tls().tls_client_identity("", &key), identity),
+        (tls().tls_client_identity(&certificate, ""), identity),
+        (
+            LockPool::builder().url("rediss://127.0.0.1/#insecure"),
+            "url",
+        ),
+    ] {
+        let error = builder.build().await.unwrap_err();
+        assert!(
+            matches!(&error, Error::Config { setting, .. } if *setting == named),
+            "{named}: {error}"
+        );
+        println!("{error}");
+    }
 }

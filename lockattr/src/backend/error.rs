@@ -25,6 +25,8 @@ pub enum BackendErrorKind {
     Unavailable,
     /// The server refuses: missing rights, wrong password, a foreign value under the lock's name.
     Refused,
+    /// The server's certificate is not trusted.
+    Untrusted,
     /// The answer made no sense.
     Malformed,
 }

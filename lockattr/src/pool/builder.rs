@@ -1,5 +1,7 @@
 //! The settings of a pool.
 
+#[cfg(feature = "tls")]
+mod tls;
 mod variables;
 
 use std::fmt;
@@ -51,7 +53,7 @@ pub struct LockPoolBuilder {
     batch: Batch,
     strict: bool,
     #[cfg(feature = "tls")]
-    tls_roots: Option<Vec<u8>>,
+    tls: crate::backend::redis::TlsSettings,
 }
 
 impl Default for LockPoolBuilder {
@@ -72,7 +74,7 @@ impl Default for LockPoolBuilder {
             },
             strict: false,
             #[cfg(feature = "tls")]
-            tls_roots: None,
+            tls: crate::backend::redis::TlsSettings::default(),
         }
     }
 }
@@ -159,26 +161,6 @@ impl LockPoolBuilder {
     /// replica), instead of warning. Defaults to false.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
-        self
-    }
-
-    /// The certificates of those who may sign for the server, as PEM, in place of the platform's: for
-    /// `rediss://` with a certificate authority of your own.
-    ///
-    /// ```no_run
-    /// # async fn connect() -> Result<(), lockattr::Error> {
-    /// let authority = std::fs::read("/etc/ssl/our-ca.pem").expect("it is installed");
-    /// lockattr::LockPool::builder()
-    ///     .url("rediss://redis.internal/")
-    ///     .tls_root_certificates(authority)
-    ///     .install()
-    ///     .await?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[cfg(feature = "tls")]
-    pub fn tls_root_certificates(mut self, pem: impl Into<Vec<u8>>) -> Self {
-        self.tls_roots = Some(pem.into());
         self
     }
 
@@ -304,7 +286,7 @@ impl LockPoolBuilder {
                     connect_timeout: self.connect_timeout,
                     strict: self.strict,
                     #[cfg(feature = "tls")]
-                    tls_roots: self.tls_roots,
+                    tls: self.tls,
                 };
                 let connect = async move || RedisBackend::connect(settings, &owners).await;
                 driver::start(limits, keeper, connect).await

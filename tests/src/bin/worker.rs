@@ -14,6 +14,7 @@ async fn main() -> Result<(), Error> {
     let [_, url, key, end] = args.as_slice() else {
         panic!("usage: worker URL KEY exit|hang|starve")
     };
+    lockattr_tests::trace_to_file();
     let pool = LockPool::builder().url(url).build().await?;
     if end == "starve" {
         return starve(&pool, key).await;

@@ -9,8 +9,8 @@ use super::{kind, pool};
 
 #[tokio::test]
 async fn a_replica_is_no_lock_service() {
-    let (master, replica) = (RedisServer::start_open(&[]), RedisServer::start_open(&[]));
-    let pool = pool(replica.url()).await;
+    let (master, replica) = (RedisServer::start(), RedisServer::start());
+    let pool = pool(replica.admin_url()).await;
     let mut connection = replica.connection();
     redis::cmd("REPLICAOF")
         .arg("127.0.0.1")
@@ -25,7 +25,7 @@ async fn a_replica_is_no_lock_service() {
         .unwrap_err();
     assert!(matches!(failed, Error::Backend { .. }), "{failed}");
     let refused = LockPool::builder()
-        .url(replica.url())
+        .url(replica.admin_url())
         .build()
         .await
         .unwrap_err();
@@ -46,9 +46,9 @@ async fn a_replica_is_no_lock_service() {
 
 #[tokio::test]
 async fn strict_refuses_unsafe_settings() {
-    let server = RedisServer::start_open(&["--maxmemory-policy", "allkeys-lru"]);
+    let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
     let refused = LockPool::builder()
-        .url(server.url())
+        .url(server.admin_url())
         .strict(true)
         .build()
         .await
@@ -68,9 +68,9 @@ async fn strict_refuses_unsafe_settings() {
         text.contains("allkeys-lru") && text.contains("appendonly"),
         "{text}"
     );
-    let safe = RedisServer::start_open(&["--appendonly", "yes"]);
+    let safe = RedisServer::start_with(&["--appendonly", "yes"]);
     LockPool::builder()
-        .url(safe.url())
+        .url(safe.admin_url())
         .strict(true)
         .build()
         .await
@@ -79,7 +79,7 @@ async fn strict_refuses_unsafe_settings() {
 
 #[tokio::test]
 async fn the_unix_socket_and_several_connections_work_too() {
-    let server = RedisServer::start_open(&[]);
+    let server = RedisServer::start();
     let pool = LockPool::builder()
         .url(server.unix_url())
         .connections(4)
@@ -96,7 +96,7 @@ async fn the_unix_socket_and_several_connections_work_too() {
     }
     assert!(server.locks().is_empty());
     let other = LockPool::builder()
-        .url(format!("{}1", server.url()))
+        .url(format!("{}1", server.admin_url()))
         .prefix("other")
         .build()
         .await

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "tls")]
-use redis::TlsCertificates;
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, Client, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, PushInfo,
-    PushKind, RedisResult, Value,
+    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -52,9 +49,9 @@ impl Dialer {
         let tcp = info.tcp_settings().clone().set_nodelay(true);
         let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
         #[cfg(feature = "tls")]
-        // An error means that the program has chosen a provider, which is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let client = client(info, settings).map_err(|error| wrong(&error))?;
+        let client = settings.tls.client(info)?;
+        #[cfg(not(feature = "tls"))]
+        let client = Client::open(info).map_err(|error| wrong(&error))?;
         Ok(Self {
             client,
             connect_timeout: settings.connect_timeout,
@@ -71,8 +68,9 @@ impl Dialer {
     ) -> Result<MultiplexedConnection, BackendError> {
         let inbox = inbox.clone();
         let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(self.connect_timeout))
-            // The protocol knows how long to wait, and what an overdue answer means.
+            // Both are kept here: the protocol knows how long to wait, and what an overdue answer
+            // means.
+            .set_connection_timeout(None)
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024)
             .set_push_sender(move |push: PushInfo| match push.kind {
@@ -99,33 +97,14 @@ impl Dialer {
                 BackendErrorKind::Unavailable,
                 "this server is a replica",
             )),
-            Ok(Err(error)) if error.code() == Some("NOPERM") => Err(BackendError::new(
-                BackendErrorKind::Refused,
-                format!("{error}; see «rights» in the README"),
+            Ok(Err(error)) if error.is_connection_dropped() => Err(BackendError::new(
+                BackendErrorKind::Unreachable,
+                format!("{error}; if the server speaks TLS only, begin the URL with rediss://"),
             )),
             Ok(Err(error)) => Err(failure::classify(&error).error),
             Err(_) => Err(failure::no_connection(self.connect_timeout)),
         }
     }
-}
-
-#[cfg(feature = "tls")]
-fn client(info: ConnectionInfo, settings: &RedisSettings) -> RedisResult<Client> {
-    match &settings.tls_roots {
-        Some(pem) => {
-            let certificates = TlsCertificates {
-                client_tls: None,
-                root_cert: Some(pem.clone()),
-            };
-            Client::build_with_tls(info, certificates)
-        }
-        None => Client::open(info),
-    }
-}
-
-#[cfg(not(feature = "tls"))]
-fn client(info: ConnectionInfo, _: &RedisSettings) -> RedisResult<Client> {
-    Client::open(info)
 }
 
 /// A replica answers from what it last heard, and «held» from there proves nothing. Without the

@@ -21,6 +21,10 @@ const PASSING: [&str; 10] = [
 ];
 
 pub(super) fn classify(error: &RedisError) -> Failure {
+    #[cfg(feature = "tls")]
+    if let Some(error) = super::tls::explain(error) {
+        return lost_on_the_way(error);
+    }
     let kind = match error.kind() {
         ErrorKind::Parse | ErrorKind::UnexpectedReturnType => BackendErrorKind::Malformed,
         ErrorKind::AuthenticationFailed
@@ -42,7 +46,18 @@ pub(super) fn classify(error: &RedisError) -> Failure {
     Failure {
         maybe_executed: !by_server,
         passing: kind != BackendErrorKind::Refused,
-        error: BackendError::new(kind, error.to_string()),
+        error: BackendError::new(kind, explained(&error.to_string())),
+    }
+}
+
+/// The server's words, with the remedy where the user has too few rights.
+fn explained(error: &str) -> String {
+    // The second is what a script gets to hear.
+    let is_about_rights = error.contains("no permissions") || error.contains("can't run this");
+    if is_about_rights {
+        format!("{error}; see «rights» in the README")
+    } else {
+        error.to_owned()
     }
 }
 
@@ -57,7 +72,7 @@ pub(super) fn of_attempt(error: &str) -> Failure {
     Failure {
         maybe_executed: false,
         passing: kind != BackendErrorKind::Refused,
-        error: BackendError::new(kind, error.to_owned()),
+        error: BackendError::new(kind, explained(error)),
     }
 }
 
@@ -96,7 +111,10 @@ pub(super) fn disconnected() -> BackendError {
 pub(super) fn no_connection(within: Duration) -> BackendError {
     BackendError::new(
         BackendErrorKind::Timeout,
-        format!("no connection within {within:?}"),
+        format!(
+            "no connection within {within:?}: the way there is closed, the server hangs, or \
+             rediss:// meets a port without TLS"
+        ),
     )
 }
 

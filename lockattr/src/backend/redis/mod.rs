@@ -13,6 +13,8 @@ mod names;
 mod reply;
 mod scripts;
 mod settings_check;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -32,11 +34,12 @@ use dial::Dialer;
 use names::Names;
 use reply::Question;
 use scripts::Call;
+#[cfg(feature = "tls")]
+pub(crate) use tls::{ClientIdentity, TlsSettings};
 
 /// The script runs undisturbed, so a batch is bounded: 64 attempts keep the server for some 0.2 ms.
 const LARGEST_BATCH: usize = 64;
 
-#[derive(Debug, Clone)]
 pub(crate) struct RedisSettings {
     pub(crate) url: String,
     /// The URL as it may be shown.
@@ -45,9 +48,8 @@ pub(crate) struct RedisSettings {
     pub(crate) connections: usize,
     pub(crate) connect_timeout: Duration,
     pub(crate) strict: bool,
-    /// PEM, in place of the platform's.
     #[cfg(feature = "tls")]
-    pub(crate) tls_roots: Option<Vec<u8>>,
+    pub(crate) tls: TlsSettings,
 }
 
 pub(crate) struct RedisBackend {
