@@ -11,6 +11,7 @@ use lockattr_tests::{CANARY, Proxy, RIGHTS, RedisServer, Service, find_secret, t
 /// looks gets to see.
 #[tokio::test]
 async fn neither_passwords_nor_owner_ids_show() {
+    trace_file();
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let builder = LockPool::builder()
