@@ -65,6 +65,14 @@ fn an_owner_is_not_taken_for_one_whose_name_it_begins() {
     assert_eq!(server.locks(), [LOCK]);
 }
 
+#[test]
+fn a_renewal_takes_nothing_that_is_free() {
+    let server = RedisServer::start();
+    let mut connection = server.connection();
+    assert_eq!(renew(&mut connection, "pool-1-0"), "n");
+    assert!(server.locks().is_empty());
+}
+
 /// Not a lock without an end, nor the word for a lock that is not there.
 #[test]
 fn a_ttl_that_is_none_leaves_no_lock() {

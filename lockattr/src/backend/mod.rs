@@ -4,6 +4,8 @@
 //! [`protocol`](crate::protocol)'s, and are the same for every lock service.
 
 mod error;
+#[cfg(test)]
+mod fingerprint;
 pub(crate) mod memory;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
@@ -13,6 +15,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 pub use error::{BackendError, BackendErrorKind};
+#[cfg(test)]
+pub(crate) use fingerprint::hash_unordered;
 
 use crate::clock::Time;
 use crate::key::Key;

@@ -273,7 +273,7 @@ mod fingerprint {
     use std::hash::{Hash, Hasher};
 
     use super::Keeper;
-    use crate::protocol::model::hash_unordered;
+    use crate::backend::hash_unordered;
 
     impl Hash for Keeper {
         fn hash<H: Hasher>(&self, state: &mut H) {

@@ -18,9 +18,6 @@ pub(crate) use acquisition::Terms;
 pub(crate) use keeper::{Keeper, Limits};
 pub(crate) use local_queues::{Batch, Failures, Joined, LocalQueues, Order, Released, Waiter};
 
-#[cfg(test)]
-pub(crate) use model::hash_unordered;
-
 use std::time::Duration;
 
 use crate::backend::{BackendError, Granted};

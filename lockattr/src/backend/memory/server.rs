@@ -234,8 +234,8 @@ fn reserve(last_token: &mut u64, tokens: u32) -> Range<u64> {
 #[cfg(test)]
 impl<W: std::hash::Hash> std::hash::Hash for Server<W> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        crate::protocol::hash_unordered(&self.locks, state);
-        crate::protocol::hash_unordered(&self.tombstones, state);
+        crate::backend::hash_unordered(&self.locks, state);
+        crate::backend::hash_unordered(&self.tombstones, state);
         self.last_token.hash(state);
     }
 }

@@ -13,22 +13,11 @@ mod drain;
 mod fleet;
 mod world;
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Instant;
 
 use stateright::{Checker, Model};
 
 use fleet::{Faults, Fleet};
-
-/// The same for maps of the same content, whatever their order.
-pub(crate) fn hash_unordered<T: Hash>(items: impl IntoIterator<Item = T>, state: &mut impl Hasher) {
-    let hashes = items.into_iter().map(|item| {
-        let mut hasher = DefaultHasher::new();
-        item.hash(&mut hasher);
-        hasher.finish()
-    });
-    state.write_u64(hashes.fold(0, u64::wrapping_add));
-}
 
 /// Visits all states, and says how many those were.
 #[track_caller]
