@@ -62,13 +62,13 @@ async fn workload(
     delay: u64,
     candidates: &[Candidate],
 ) {
-    let server = RedisServer::start();
+    let server = RedisServer::start_untraced();
     let proxy = Proxy::start(server.port());
     let url = if delay == 0 {
-        server.url()
+        server.admin_url()
     } else {
         proxy.set_both(Policy::Delay(Duration::from_micros(delay * 500)));
-        server.url_at(proxy.port())
+        server.admin_url_at(proxy.port())
     };
     let all = interleave(effort, candidates, async |candidate| {
         one_run(&server, &url, candidate, section, effort.run)

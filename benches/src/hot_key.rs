@@ -10,9 +10,9 @@ use crate::uncontended::pairs_per_second;
 const TASKS: usize = 64;
 
 pub(crate) async fn run(effort: Effort, report: &mut Report) {
-    let server = RedisServer::start();
+    let server = RedisServer::start_untraced();
     let all = interleave(effort, &Candidate::ALL, async |candidate| {
-        let locker = candidate.connect(&server.url()).await;
+        let locker = candidate.connect(&server.admin_url()).await;
         let key = format!("hot:{}", candidate.name());
         pairs_per_second(&locker, TASKS, effort.run, |_| key.clone()).await
     })

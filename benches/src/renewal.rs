@@ -29,8 +29,8 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
 /// For one ttl. The leases are taken over a third of it, as they are renewed then.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 async fn keep(leases: usize, ttl: Duration) -> (f64, f64, f64) {
-    let server = RedisServer::start();
-    let pool = LockPool::builder().url(server.url()).default_ttl(ttl);
+    let server = RedisServer::start_untraced();
+    let pool = LockPool::builder().url(server.admin_url()).default_ttl(ttl);
     let pool = pool.default_wait(Wait::Forever).build().await;
     let pool = pool.expect("the server is there");
     let asking: Vec<_> = (0..leases)

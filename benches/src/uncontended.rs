@@ -17,16 +17,22 @@ const CANDIDATES: [Candidate; 4] = [
 ];
 
 pub(crate) async fn one_task(effort: Effort, report: &mut Report) {
-    let server = RedisServer::start();
-    latency(effort, report, "W1 loopback", &server.url()).await;
+    let server = RedisServer::start_untraced();
+    latency(effort, report, "W1 loopback", &server.admin_url()).await;
     let proxy = Proxy::start(server.port());
     // Each way, so that a round trip is 1 ms longer.
     proxy.set_both(Policy::Delay(Duration::from_micros(500)));
-    latency(effort, report, "W1 +1 ms", &server.url_at(proxy.port())).await;
+    latency(
+        effort,
+        report,
+        "W1 +1 ms",
+        &server.admin_url_at(proxy.port()),
+    )
+    .await;
 }
 
 pub(crate) async fn many_tasks(effort: Effort, report: &mut Report) {
-    let server = RedisServer::start();
+    let server = RedisServer::start_untraced();
     for tasks in [64, 1024] {
         throughput(effort, report, tasks, &server).await;
     }
@@ -55,7 +61,7 @@ async fn latency(effort: Effort, report: &mut Report, name: &str, url: &str) {
 async fn throughput(effort: Effort, report: &mut Report, tasks: usize, server: &RedisServer) {
     let name = format!("W2 {tasks} tasks");
     let all = interleave(effort, &CANDIDATES, async |candidate| {
-        let locker = candidate.connect(&server.url()).await;
+        let locker = candidate.connect(&server.admin_url()).await;
         let before = commands_sent(server, candidate);
         let key = |task| format!("own:{task}");
         let (rate, pairs, _) = pairs_per_second(&locker, tasks, effort.run, key).await;

@@ -30,9 +30,9 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 async fn wait(candidate: Candidate, waiters: usize, time: Duration) -> (f64, f64, f64) {
-    let server = RedisServer::start();
-    let holder = candidate.connect(&server.url()).await;
-    let locker = candidate.connect(&server.url()).await;
+    let server = RedisServer::start_untraced();
+    let holder = candidate.connect(&server.admin_url()).await;
+    let locker = candidate.connect(&server.admin_url()).await;
     holder
         .hold("hot", async || {
             let size = resident_bytes();

@@ -45,8 +45,18 @@ impl RedisServer {
     /// When there is no `redis-server`, or it does not come up.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
         trace_to_file();
+        Self::launch(args)
+    }
+
+    /// A server for measurements, which a trace would disturb.
+    #[must_use]
+    pub fn start_untraced() -> Self {
+        Self::launch(&[])
+    }
+
+    fn launch(args: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
         let found = Command::new("redis-server").arg("--version").output();
         assert!(
             found.is_ok(),
@@ -119,7 +129,13 @@ impl RedisServer {
     /// who may do everything.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        format!("redis://127.0.0.1:{}/", self.port)
+        self.admin_url_at(self.port)
+    }
+
+    /// The same through somebody else's port.
+    #[must_use]
+    pub fn admin_url_at(&self, port: u16) -> String {
+        format!("redis://127.0.0.1:{port}/")
     }
 
     /// The port that it listens on.
