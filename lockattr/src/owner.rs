@@ -43,8 +43,14 @@ impl fmt::Debug for OwnerId {
 }
 
 /// Makes the owner ids of one pool.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct OwnerIds(Arc<str>);
+
+impl fmt::Debug for OwnerIds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OwnerIds(…)")
+    }
+}
 
 impl OwnerIds {
     /// # Errors

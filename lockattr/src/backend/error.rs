@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
+/// The longest message, in characters.
+const LONGEST: usize = 500;
+
 /// A failure of the lock service.
 ///
 /// The text never holds credentials.
@@ -32,7 +35,15 @@ pub enum BackendErrorKind {
 }
 
 impl BackendError {
-    pub(crate) fn new(kind: BackendErrorKind, message: impl Into<Arc<str>>) -> Self {
+    /// Much of the message is the server's, or of somebody in its place: it is cut, and kept on one
+    /// line.
+    pub(crate) fn new(kind: BackendErrorKind, message: impl AsRef<str>) -> Self {
+        let message: String = message
+            .as_ref()
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .take(LONGEST)
+            .collect();
         Self {
             kind,
             message: message.into(),
