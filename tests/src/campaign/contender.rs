@@ -57,7 +57,7 @@ impl Contender {
             .expect("a process")
     }
 
-    /// From the arguments that [`spawn`](Self::spawn) gives.
+    /// From the arguments that a campaign starts it with.
     ///
     /// # Panics
     ///
