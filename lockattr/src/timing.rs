@@ -102,6 +102,20 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_ttl_is_a_day() {
+        assert_eq!(MAX_TTL.as_secs(), 86_400);
+    }
+
+    /// Some 170 requests a second for a pool, however much it waits for.
+    #[test]
+    fn whoever_waits_asks_again_the_less_the_more_wait() {
+        let window = Duration::from_secs(1);
+        for (asking, after) in [(1, 600), (199, 600), (200, 1200), (1000, 6000)] {
+            assert_eq!(recheck(window, asking), Duration::from_millis(after));
+        }
+    }
+
+    #[test]
     fn pauses_grow_to_a_bound() {
         let mut jitter = fastrand::Rng::with_seed(7);
         let (first, most) = (Duration::from_millis(2), Duration::from_millis(100));
