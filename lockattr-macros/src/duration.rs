@@ -107,6 +107,8 @@ fn explain(text: &str, error: &DurationError) -> String {
 }
 
 #[cfg(test)]
+mod reference;
+#[cfg(test)]
 mod tests {
     use proc_macro2::Span;
 
@@ -188,5 +190,21 @@ mod tests {
             max_hold(&literal("2d")).unwrap(),
             Duration::from_secs(172_800)
         );
+    }
+
+    proptest::proptest! {
+        /// What is read is what another reader makes of it, and nothing panics.
+        #[test]
+        fn durations_are_read_exactly(
+            text in r"( ?[0-9]{1,14}(\.[0-9]{1,2})? ?(ns|us|ms|s|sec|m|min|h|days|w|y|x)?){0,4}|\PC{0,12}",
+        ) {
+            let expected = reference::read(&text);
+            if let Ok(read) = parse(&literal(&text)) {
+                assert_eq!(Some(read), expected, "{text:?}");
+            }
+            if let Ok(ttl) = ttl(&literal(&text)) {
+                assert!((MIN_TTL..=MAX_TTL).contains(&ttl) && ttl.subsec_nanos() % 1_000_000 == 0);
+            }
+        }
     }
 }

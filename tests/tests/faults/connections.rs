@@ -7,7 +7,7 @@ use lockattr_tests::{
     Direction, Policy, Proxy, RedisServer, Service, eventually, eventually_async,
 };
 
-use super::{kind, pool, take_and_release};
+use super::{held, kind, pool, take_and_release};
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_told_at_startup() {
@@ -220,12 +220,7 @@ async fn a_server_that_takes_no_more_connections() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let pool = pool(server.url_at(proxy.port())).await;
-    let guard = pool
-        .lock("held")
-        .ttl(Service::LONG)
-        .acquire()
-        .await
-        .unwrap();
+    let guard = held(&pool, Service::LONG).await;
     let mut connection = server.connection();
     let is_passing = |error: &Error| {
         let passing = [BackendErrorKind::Unavailable, BackendErrorKind::Unreachable];

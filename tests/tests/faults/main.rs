@@ -9,7 +9,9 @@ mod processes;
 mod setup;
 mod states;
 
-use lockattr::{BackendErrorKind, Error, LockPool};
+use std::time::Duration;
+
+use lockattr::{BackendErrorKind, Error, Guard, LockPool};
 use lockattr_tests::RedisServer;
 
 async fn pool(url: String) -> LockPool {
@@ -21,6 +23,16 @@ fn kind(error: &Error) -> Option<BackendErrorKind> {
         Error::Backend { source, .. } | Error::Connect { source, .. } => Some(source.kind()),
         _ => None,
     }
+}
+
+/// A lease that is held while something else goes wrong.
+async fn held(pool: &LockPool, ttl: Duration) -> Guard {
+    pool.lock("held").ttl(ttl).acquire().await.unwrap()
+}
+
+/// Why another key cannot be had within its wait.
+async fn refused(pool: &LockPool, wait: Duration) -> Error {
+    pool.lock("k").wait(wait).acquire().await.unwrap_err()
 }
 
 /// Gives the key back, and makes sure that the server knows.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lockattr::{BackendErrorKind, LockPool};
 use lockattr_tests::{Direction, Policy, Proxy, RedisServer, Service, eventually};
 
-use super::{kind, pool, take_and_release};
+use super::{held, kind, pool, take_and_release};
 
 /// Counted from the answer, the lease would be believed in for longer than it lasts.
 #[tokio::test]
@@ -80,12 +80,7 @@ async fn answers_that_make_no_sense() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let pool = pool(server.url_at(proxy.port())).await;
-    let guard = pool
-        .lock("held")
-        .ttl(Service::LONG)
-        .acquire()
-        .await
-        .unwrap();
+    let guard = held(&pool, Service::LONG).await;
     proxy.set(Direction::Replies, Policy::Garble);
     let failed = pool
         .lock("k")

@@ -5,7 +5,7 @@ use std::time::Duration;
 use lockattr::{BackendErrorKind, Error, LockPool};
 use lockattr_tests::{Proxy, RedisServer, Service};
 
-use super::{kind, pool};
+use super::{held, kind, pool, refused};
 
 #[tokio::test]
 async fn a_replica_is_no_lock_service() {
@@ -17,12 +17,7 @@ async fn a_replica_is_no_lock_service() {
         .arg(master.port())
         .exec(&mut connection)
         .unwrap();
-    let failed = pool
-        .lock("k")
-        .wait(Duration::from_millis(200))
-        .acquire()
-        .await
-        .unwrap_err();
+    let failed = refused(&pool, Duration::from_millis(200)).await;
     assert!(matches!(failed, Error::Backend { .. }), "{failed}");
     let refused = LockPool::builder()
         .url(replica.admin_url())
@@ -143,21 +138,11 @@ async fn a_password_that_is_changed() {
     let proxy = Proxy::start(server.port());
     let url = format!("redis://app:old@127.0.0.1:{}/", proxy.port());
     let pool = pool(url).await;
-    let guard = pool
-        .lock("held")
-        .ttl(Duration::from_millis(600))
-        .acquire()
-        .await
-        .unwrap();
+    let guard = held(&pool, Duration::from_millis(600)).await;
     user("new");
     proxy.cut();
     guard.lease().lost().await;
-    let refused = pool
-        .lock("k")
-        .wait(Service::LONG)
-        .acquire()
-        .await
-        .unwrap_err();
+    let refused = refused(&pool, Service::LONG).await;
     assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
     assert!(!refused.to_string().contains("old"), "{refused}");
     drop(guard);
@@ -177,21 +162,11 @@ async fn rights_that_are_taken_away() {
     let all = ["ACL", "SETUSER", "app", "on", ">pw", "+@all", "~*", "&*"];
     server.raw(&all).unwrap();
     let pool = pool(format!("redis://app:pw@127.0.0.1:{}/", server.port())).await;
-    let guard = pool
-        .lock("held")
-        .ttl(Duration::from_millis(600))
-        .acquire()
-        .await
-        .unwrap();
+    let guard = held(&pool, Duration::from_millis(600)).await;
     server
         .raw(&["ACL", "SETUSER", "app", "-evalsha", "-eval"])
         .unwrap();
-    let refused = pool
-        .lock("k")
-        .wait(Service::LONG)
-        .acquire()
-        .await
-        .unwrap_err();
+    let refused = refused(&pool, Service::LONG).await;
     assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
     assert!(refused.to_string().contains("no permissions"), "{refused}");
     guard.lease().lost().await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lockattr::{BackendErrorKind, LockPool};
 use lockattr_tests::{Direction, Policy, Proxy, RedisServer, Service, eventually};
 
-use super::{kind, pool, take_and_release};
+use super::{held, kind, pool, refused, take_and_release};
 
 #[tokio::test]
 async fn scripts_that_are_flushed_are_sent_again() {
@@ -30,12 +30,7 @@ async fn scripts_that_are_flushed_are_sent_again() {
 async fn out_of_memory_refuses_locks_but_releases_them() {
     let server = RedisServer::start();
     let pool = pool(server.url()).await;
-    let guard = pool
-        .lock("held")
-        .ttl(Duration::from_millis(300))
-        .acquire()
-        .await
-        .unwrap();
+    let guard = held(&pool, Duration::from_millis(300)).await;
     redis::cmd("CONFIG")
         .arg("SET")
         .arg("maxmemory")
@@ -105,12 +100,7 @@ async fn a_server_that_is_paused_for_a_moment() {
 async fn scripts_that_are_flushed_all_the_time() {
     let server = RedisServer::start();
     let pool = pool(server.url()).await;
-    let guard = pool
-        .lock("held")
-        .ttl(Duration::from_millis(300))
-        .acquire()
-        .await
-        .unwrap();
+    let guard = held(&pool, Duration::from_millis(300)).await;
     let renewed = pool.stats().renewed;
     while pool.stats().renewed < renewed + 5 {
         server.raw(&["SCRIPT", "FLUSH"]).unwrap();
@@ -126,12 +116,7 @@ async fn scripts_that_are_flushed_all_the_time() {
 async fn clients_that_are_killed_all_the_time() {
     let server = RedisServer::start();
     let pool = pool(server.url()).await;
-    let guard = pool
-        .lock("held")
-        .ttl(Duration::from_secs(2))
-        .acquire()
-        .await
-        .unwrap();
+    let guard = held(&pool, Duration::from_secs(2)).await;
     for _ in 0..200 {
         server.raw(&["CLIENT", "KILL", "TYPE", "normal"]).unwrap();
         server.raw(&["CLIENT", "KILL", "TYPE", "pubsub"]).unwrap();
@@ -199,12 +184,7 @@ async fn a_server_that_is_busy_with_a_script() {
         "the server says so",
         || matches!(server.raw(&["GET", "x"]), Err(error) if error.code() == Some("BUSY")),
     );
-    let failed = pool
-        .lock("k")
-        .wait(Duration::from_millis(100))
-        .acquire()
-        .await
-        .unwrap_err();
+    let failed = refused(&pool, Duration::from_millis(100)).await;
     assert_eq!(
         kind(&failed),
         Some(BackendErrorKind::Unavailable),

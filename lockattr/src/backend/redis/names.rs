@@ -92,4 +92,32 @@ mod tests {
             format!("shop:{{005}}#tomb:{}-ff-0", "01".repeat(16))
         );
     }
+
+    proptest::proptest! {
+        /// No key gets out of its slot, and no two keys share a name, nor one with anything else.
+        #[test]
+        fn names_are_of_their_bucket_and_of_their_key(one in r"\PC{1,40}", other in r"[{}#:a]{1,8}") {
+            let names = Names::new("shop".to_owned());
+            let (Ok(one), Ok(other)) = (Key::new(one), Key::new(other)) else {
+                return Ok(());
+            };
+            let all = |key: &Key| {
+                let owner = OwnerIds::from_bits([1; 16]).first(1);
+                let bucket = bucket(key);
+                let of_key = [names.lock(bucket, key), names.queue(bucket, key)];
+                (bucket, of_key, [names.fence(bucket), names.tombstone(bucket, &owner)])
+            };
+            let (bucket, [lock, queue], rest) = all(&one);
+            let tag = format!("shop:{{{bucket:03x}}}");
+            for name in [&lock, &queue, &rest[0], &rest[1]] {
+                assert!(name.starts_with(&tag), "{name}");
+            }
+            let (_, [other_lock, other_queue], other_rest) = all(&other);
+            assert_eq!(lock == other_lock, one == other);
+            assert_eq!(queue == other_queue, one == other);
+            for name in rest.iter().chain(&other_rest).chain([&queue, &other_queue]) {
+                assert_ne!(&lock, name);
+            }
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! What may happen next.
 
 use std::mem;
-use std::time::Duration;
 
 use super::fleet::Fleet;
 use super::world::{Call, TTL, World};
@@ -74,7 +73,7 @@ impl World {
         }
     }
 
-    pub(super) fn act(&mut self, _: &Fleet, action: Action) {
+    pub(super) fn act(&mut self, action: Action) {
         match action {
             Action::Ask(n) => self.ask(n),
             Action::Finish(n) => self.finish(n),
@@ -187,12 +186,3 @@ fn broken() -> Failure {
         error: BackendError::new(BackendErrorKind::Unreachable, "the connection ended"),
     }
 }
-
-/// The shortest time that the waiting of a process is let go on for while draining.
-pub(super) const STEP: Duration = Duration::from_millis(1);
-
-/// An attempt of nobody in the fleet.
-pub(super) const STRANGER: AttemptId = AttemptId {
-    acquisition: 0,
-    number: 0,
-};

@@ -3,13 +3,23 @@
 //!
 //! This stands for liveness under fairness, which the checker cannot decide by itself.
 
-use super::actions::{STEP, STRANGER};
+use std::time::Duration;
+
 use super::world::{Call, TTL, World};
-use crate::backend::{Attempt, Claim, Op, Reply};
+use crate::backend::{Attempt, AttemptId, Claim, Op, Reply};
 use crate::clock::Time;
 use crate::label::Label;
 use crate::owner::OwnerIds;
 use crate::timing;
+
+/// The shortest time that the waiting of a process is let go on for here.
+const STEP: Duration = Duration::from_millis(1);
+
+/// An attempt of nobody in the fleet.
+const STRANGER: AttemptId = AttemptId {
+    acquisition: 0,
+    number: 0,
+};
 
 impl World {
     pub(super) fn drains(&self) -> bool {

@@ -93,7 +93,7 @@ impl Model for Fleet {
 
     fn next_state(&self, world: &World, action: Action) -> Option<World> {
         let mut world = world.clone();
-        world.act(self, action);
+        world.act(action);
         Some(world)
     }
 
