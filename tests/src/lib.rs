@@ -20,4 +20,5 @@ pub use redis_server::{RIGHTS, RedisServer};
 pub use secrets::{CANARY, find_secret};
 pub use server_clock::ServerClock;
 pub use service::Service;
+pub(crate) use traces::trace_layer;
 pub use traces::{trace_file, trace_to_file};

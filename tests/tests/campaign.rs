@@ -40,8 +40,13 @@ fn clean_until(campaign: &Campaign, what: &str, happened: impl Fn(&Summary) -> b
 
 #[test]
 fn in_calm_weather_everybody_has_a_turn() {
-    let summary = clean(&campaign(1, &[]));
-    assert!(summary.grants > 500 && summary.cancelled > 0, "{summary:?}");
+    // Leases that no process lets lapse just because the machine is busy.
+    let campaign = Campaign {
+        ttl: Duration::from_secs(1),
+        ..campaign(1, &[])
+    };
+    let what = "much was granted";
+    let summary = clean_until(&campaign, what, |s| s.grants > 500 && s.cancelled > 0);
     assert_eq!(summary.both_valid, 0);
 }
 
@@ -51,9 +56,10 @@ fn whatever_a_single_server_and_its_network_do() {
         duration: Duration::from_secs(20),
         ..campaign(2, &Disturbance::SURVIVABLE).durable()
     };
-    let summary = clean(&campaign);
-    assert!(summary.grants > 1000, "{summary:?}");
-    assert!(summary.cancelled > 0 && summary.overdue > 0, "{summary:?}");
+    let what = "much was granted, given up, and held for too long";
+    clean_until(&campaign, what, |s| {
+        s.grants > 1000 && s.cancelled > 0 && s.overdue > 0
+    });
 }
 
 /// Without this one, a campaign of 110,000 acquisitions has missed a validity that was counted from
@@ -69,8 +75,7 @@ fn answers_alone_that_are_late() {
         duration: Duration::from_secs(20),
         ..campaign(6, &[Disturbance::DelayReplies])
     };
-    let summary = clean(&campaign);
-    assert!(summary.overdue > 0, "nobody outlived a lease: {summary:?}");
+    clean_until(&campaign, "somebody outlived a lease", |s| s.overdue > 0);
 }
 
 #[test]
@@ -89,6 +94,7 @@ fn a_process_that_is_stopped_is_kept_out_by_its_token() {
 fn a_server_that_forgets_lets_two_in_but_tokens_grow() {
     let campaign = Campaign {
         passes_on: false,
+        dwell: Duration::from_millis(60),
         ..campaign(4, &[Disturbance::LoseData, Disturbance::FlushAll])
     };
     let what = "two leases were valid, and a write refused";
@@ -97,6 +103,9 @@ fn a_server_that_forgets_lets_two_in_but_tokens_grow() {
 
 #[test]
 fn nor_is_the_store_harmed_while_leases_are_passed_on() {
-    let campaign = campaign(5, &[Disturbance::LoseData, Disturbance::FlushAll]);
+    let campaign = Campaign {
+        dwell: Duration::from_millis(60),
+        ..campaign(5, &[Disturbance::LoseData, Disturbance::FlushAll])
+    };
     clean_until(&campaign, "two leases were valid", |s| s.both_valid > 0);
 }

@@ -7,7 +7,6 @@ use std::{env, process, thread};
 
 use lockattr_tests::campaign::{Campaign, Contender, Disturbance, contend};
 use lockattr_tests::history::Summary;
-use lockattr_tests::trace_to_file;
 
 const ROUND: Duration = Duration::from_secs(30);
 /// So many rounds at a time, each with a server of its own: they mostly wait.
@@ -28,7 +27,6 @@ fn usage() -> ! {
 }
 
 fn contend_for_keys(args: &[String]) {
-    trace_to_file();
     let contender = Contender::from_args(args);
     let number = contender.process;
     let runtime = tokio::runtime::Builder::new_current_thread()

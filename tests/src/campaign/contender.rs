@@ -11,9 +11,12 @@ use std::{io, thread};
 
 use lockattr::{Error, Lease, LockPool, OnLost};
 
+use super::places;
 use crate::FencedStore;
 use crate::history::{Event, Recorder, now};
 
+/// The default; two fifths of it are for the claim, which are to be a whole ttl where that is long.
+const CLAIM_WINDOW: Duration = Duration::from_secs(1);
 /// How long a pool may take to give everything back in the end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
@@ -104,14 +107,18 @@ impl Contender {
 ///
 /// When files cannot be written.
 pub async fn contend(contender: Contender) -> Result<(), Error> {
+    let recorder = Recorder::create(&contender.dir, contender.process);
+    let recorder = Arc::new(recorder.expect("a file for the history"));
+    places::record(&recorder);
     let pool = LockPool::builder()
         .url(&contender.url)
         .default_ttl(Duration::from_millis(contender.ttl))
         .batch_size(contender.batch_size)
         .connect_timeout(Duration::from_secs(20))
+        .claim_window(CLAIM_WINDOW.max(Duration::from_millis(contender.ttl * 5 / 2)))
         .build()
         .await?;
-    let recorder = Recorder::create(&contender.dir, contender.process);
+    recorder.record(0, Event::Ready);
     let ends = Arc::new(AtomicBool::new(false));
     let to_end = Arc::clone(&ends);
     thread::spawn(move || {
@@ -121,7 +128,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     });
     let site = Rc::new(Site {
         store: FencedStore::new(&contender.dir),
-        recorder: recorder.expect("a file for the history"),
+        recorder,
         ttl: Duration::from_millis(contender.ttl),
         dwell: Duration::from_millis(contender.dwell),
         renews: contender.renews,
@@ -149,7 +156,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
 
 struct Site {
     pool: LockPool,
-    recorder: Recorder,
+    recorder: Arc<Recorder>,
     store: FencedStore,
     ttl: Duration,
     dwell: Duration,

@@ -4,6 +4,7 @@
 mod contender;
 mod disturbance;
 mod nemesis;
+mod places;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -159,9 +160,8 @@ impl Campaign {
             exclusion: !loses,
             tokens: !loses || !self.passes_on,
             margin: MARGIN,
-            // Each of the others may stand before it on the server, have the key just then, and
-            // come once more while its process gives a lease back.
-            turns: calm.then_some(3 * self.processes),
+            // Each of the others may stand before it, or have the key just then.
+            turns: calm.then_some(self.processes - 1),
         }
     }
 
@@ -214,8 +214,9 @@ fn ends(server: &RedisServer, name: &str) -> bool {
     left != -1
 }
 
-/// Waits until the process has written that it is ready.
+/// Waits until the process has written that it is ready, which is what it writes first.
 pub(crate) fn is_ready(dir: &Path, process: u32) {
     let path = dir.join(format!("{process}.history"));
-    eventually(&format!("process {process} is ready"), || path.exists());
+    let has_begun = || fs::metadata(&path).is_ok_and(|file| file.len() > 0);
+    eventually(&format!("process {process} is ready"), has_begun);
 }

@@ -67,31 +67,48 @@ impl Life {
 #[derive(Debug)]
 pub(super) struct Calls {
     /// In the order of their requests.
-    pub(super) calls: Vec<Call>,
+    pub(super) all: Vec<Call>,
     pub(super) lives: HashMap<u32, Life>,
+    /// When a process knew to wait on the server, and for which key.
+    pub(super) queued: Vec<Queued>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Queued {
+    pub(super) at: u64,
+    pub(super) process: u32,
+    pub(super) key: u32,
 }
 
 impl Calls {
     pub(super) fn of(records: &[Record]) -> Self {
         let lives = lives(records);
         let mut calls: BTreeMap<(u32, u64), Call> = BTreeMap::new();
+        let mut queued = Vec::new();
         for record in records {
             let id = (record.process, record.call);
             if let Event::Requested { key, wait } = record.event {
                 calls.insert(id, begun(record, key, wait));
+            } else if let Event::Queued { key } = record.event {
+                let Record { at, process, .. } = *record;
+                queued.push(Queued { at, process, key });
             } else if let Some(call) = calls.get_mut(&id) {
                 call.add(record, lives[&record.process].end);
             }
         }
         let mut calls: Vec<Call> = calls.into_values().collect();
         calls.sort_by_key(|call| call.requested);
-        Self { calls, lives }
+        Self {
+            all: calls,
+            lives,
+            queued,
+        }
     }
 
     /// The calls that got their key, in the order in which they entered, by key.
     pub(super) fn sections(&self) -> BTreeMap<u32, Vec<(&Call, &Section)>> {
         let mut by_key: BTreeMap<u32, Vec<_>> = BTreeMap::new();
-        for call in &self.calls {
+        for call in &self.all {
             if let Some(section) = &call.section {
                 by_key.entry(call.key).or_default().push((call, section));
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Record;
 use super::calls::{Call, Calls, Section, Write};
-use super::excerpt;
+use super::{excerpt, order};
 
 /// What is asked of a history beyond what holds in any.
 #[derive(Debug, Clone, Copy)]
@@ -21,8 +21,8 @@ pub struct Rules {
     /// How much longer than its `wait` a call may take to be answered, besides the time for which
     /// its process was stopped.
     pub margin: Duration,
-    /// How often other processes may have their turn while a call waits. To be expected in good
-    /// weather only: a lost connection costs the place in the queue.
+    /// How often other processes may have their turn while one waits in the server's queue. To be
+    /// expected in good weather only: a lost connection costs the place in the queue.
     pub turns: Option<usize>,
 }
 
@@ -124,14 +124,14 @@ pub fn check(records: &[Record], stored: &BTreeMap<u32, u64>, rules: &Rules) -> 
             &[call],
         );
     }
-    if let Some((first, second)) = sections.values().find_map(|s| overtaken_at_home(s)) {
+    if let Some((first, second)) = sections.values().find_map(|s| order::overtaken_at_home(s)) {
         broken(
             "order: overtaken by a later call of its own process",
             &[first, second],
         );
     }
     if let Some(turns) = rules.turns
-        && let Some(call) = sections.values().find_map(|s| starved(s, turns))
+        && let Some(call) = order::passed_over(&calls, turns)
     {
         broken(
             "order: other processes had too many turns meanwhile",
@@ -154,12 +154,12 @@ pub fn check(records: &[Record], stored: &BTreeMap<u32, u64>, rules: &Rules) -> 
 }
 
 fn summary(calls: &Calls) -> Summary {
-    let sections = || calls.calls.iter().filter_map(|call| call.section.as_ref());
+    let sections = || calls.all.iter().filter_map(|call| call.section.as_ref());
     let writes = |kind| sections().filter(|section| section.write == kind).count();
     Summary {
-        requests: calls.calls.len(),
+        requests: calls.all.len(),
         grants: sections().count(),
-        cancelled: calls.calls.iter().filter(|call| call.cancelled).count(),
+        cancelled: calls.all.iter().filter(|call| call.cancelled).count(),
         overdue: sections().filter(|s| s.left > s.valid_until).count(),
         accepted: writes(Write::Accepted),
         rejected: writes(Write::Rejected),
@@ -209,7 +209,7 @@ fn token_regression(calls: &Calls, exclusion: bool) -> Option<(&Call, &Call)> {
         Granted,
     }
     let mut moments = Vec::new();
-    for call in &calls.calls {
+    for call in &calls.all {
         if let Some(section) = &call.section {
             moments.push((call.requested, Moment::Requested, call, section));
             moments.push((section.entered, Moment::Granted, call, section));
@@ -248,7 +248,7 @@ fn token_regression(calls: &Calls, exclusion: bool) -> Option<(&Call, &Call)> {
 
 fn repeated_token(calls: &Calls) -> Option<(&Call, &Call)> {
     let mut seen: HashMap<(u32, u64), &Call> = HashMap::new();
-    calls.calls.iter().find_map(|call| {
+    calls.all.iter().find_map(|call| {
         let token = call.section.as_ref()?.token;
         seen.insert((call.key, token), call)
             .map(|earlier| (earlier, call))
@@ -256,7 +256,7 @@ fn repeated_token(calls: &Calls) -> Option<(&Call, &Call)> {
 }
 
 fn late_answer(calls: &Calls, margin: Duration) -> Option<&Call> {
-    calls.calls.iter().find(|call| {
+    calls.all.iter().find(|call| {
         let life = &calls.lives[&call.process];
         let granted = call.section.as_ref().map(|section| section.entered);
         let answered = granted.or(call.over);
@@ -268,34 +268,6 @@ fn late_answer(calls: &Calls, margin: Duration) -> Option<&Call> {
             .saturating_sub(call.requested)
             .saturating_sub(life.paused_within(call.requested, until));
         Duration::from_nanos(took) > call.wait.saturating_add(margin)
-    })
-}
-
-/// Inside a process, calls are served strictly in their order. Its tasks share one thread, so the
-/// order of the records is that in which they joined the queue.
-fn overtaken_at_home<'a>(sections: &[(&'a Call, &Section)]) -> Option<(&'a Call, &'a Call)> {
-    let mut latest: HashMap<u32, &Call> = HashMap::new();
-    sections.iter().find_map(|(call, _)| {
-        let before = latest.insert(call.process, call)?;
-        (before.requested > call.requested).then_some((*call, before))
-    })
-}
-
-/// A call that waited while other processes had more turns than it has to expect. Grants to one
-/// process after the other are one turn.
-fn starved<'a>(sections: &[(&'a Call, &Section)], bound: usize) -> Option<&'a Call> {
-    sections.iter().enumerate().find_map(|(place, (call, _))| {
-        let meanwhile = sections[..place]
-            .iter()
-            .rev()
-            .take_while(|(_, section)| section.entered > call.requested);
-        let mut turns = 0;
-        let mut last = call.process;
-        for (other, _) in meanwhile {
-            turns += usize::from(other.process != last && other.process != call.process);
-            last = other.process;
-        }
-        (turns > bound).then_some(*call)
     })
 }
 

@@ -18,8 +18,9 @@ pub(super) fn of_calls(records: &[Record], calls: &[&Call]) -> String {
     let is_about_them = |record: &&Record| {
         let of_process = calls.iter().any(|call| call.process == record.process);
         let is_fault = matches!(record.event, Event::Fault(_));
+        let is_elsewhere = matches!(record.event, Event::Queued { key } if calls[0].key != key);
         let in_time = (from..=to).contains(&record.at);
-        concerns(record) || in_time && record.call == 0 && (of_process || is_fault)
+        concerns(record) || in_time && record.call == 0 && !is_elsewhere && (of_process || is_fault)
     };
     let mut text = String::new();
     for record in records.iter().filter(is_about_them) {
@@ -42,6 +43,7 @@ pub(super) fn of_calls(records: &[Record], calls: &[&Call]) -> String {
 fn said(event: &Event, from: u64) -> String {
     match event {
         Event::Requested { key, wait } => format!("requested key {key}, for {wait:?}"),
+        Event::Queued { key } => format!("queued for key {key}"),
         Event::Granted { token, valid_until } => format!(
             "granted with token {token}, valid until {:.3} ms",
             millis(*valid_until, from)

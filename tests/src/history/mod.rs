@@ -8,6 +8,7 @@
 mod calls;
 mod check;
 mod excerpt;
+mod order;
 mod record;
 mod recorder;
 #[cfg(test)]

@@ -29,12 +29,19 @@ pub struct Record {
 /// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// The process has its pool.
+    Ready,
     /// The call begins.
     Requested {
         /// What is to be locked.
         key: u32,
         /// How long it may wait.
         wait: Duration,
+    },
+    /// The server has told the process that it waits for the key in the server's queue.
+    Queued {
+        /// What for.
+        key: u32,
     },
     /// The body begins.
     Granted {
@@ -87,7 +94,9 @@ impl fmt::Display for Record {
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Ready => f.write_str("ready"),
             Self::Requested { key, wait } => write!(f, "requested {key} {}", wait.as_nanos()),
+            Self::Queued { key } => write!(f, "queued {key}"),
             Self::Granted { token, valid_until } => write!(f, "granted {token} {valid_until}"),
             Self::Seen { valid_until } => write!(f, "seen {valid_until}"),
             Self::Writing => f.write_str("writing"),
@@ -127,9 +136,13 @@ impl FromStr for Record {
 
 fn event(words: &mut SplitWhitespace<'_>) -> Result<Event, NoRecord> {
     Ok(match words.next().ok_or(NoRecord)? {
+        "ready" => Event::Ready,
         "requested" => Event::Requested {
             key: number(words)?,
             wait: Duration::from_nanos(number(words)?),
+        },
+        "queued" => Event::Queued {
+            key: number(words)?,
         },
         "granted" => Event::Granted {
             token: number(words)?,

@@ -208,15 +208,24 @@ fn overtaking_is_found() {
         .granted(4, 1, 1, 11)
         .over(5, 1, 1)
         .breaks("order: overtaken");
-    let turns = |last: u64| {
+    let turns = |first: u64, last: u64| {
         let mut history = History::default().requested(0, 1, 1);
+        history = history.then(first, 1, 0, Event::Queued { key: 7 });
+        history = history.then(first, 1, 0, Event::Queued { key: 8 });
         for turn in 0..last {
-            history = history.turn(1 + turn * 10, 2 + u32::try_from(turn).unwrap(), 1, turn + 1);
+            history = history.turn(3 + turn * 10, 2 + u32::try_from(turn).unwrap(), 1, turn + 1);
         }
         history.granted(60, 1, 1, 99).over(61, 1, 1)
     };
-    turns(1).sound();
-    turns(2).breaks("order: other processes");
+    turns(1, 1).sound();
+    let text = turns(1, 2).breaks("order: other processes");
+    assert!(
+        text.contains("queued for key 7") && !text.contains("key 8"),
+        "{text}"
+    );
+    // Not in the queue yet when the first of them had its turn.
+    turns(5, 2).sound();
+    turns(5, 3).breaks("order: other processes");
 }
 
 #[test]
