@@ -121,6 +121,12 @@ impl Calls {
 }
 
 impl Call {
+    /// When its waiting was over.
+    pub(super) fn answered(&self) -> Option<u64> {
+        let entered = self.section.as_ref().map(|section| section.entered);
+        entered.or(self.over)
+    }
+
     fn add(&mut self, record: &Record, end: u64) {
         let at = record.at;
         match (&record.event, &mut self.section) {

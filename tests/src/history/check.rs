@@ -258,8 +258,7 @@ fn repeated_token(calls: &Calls) -> Option<(&Call, &Call)> {
 fn late_answer(calls: &Calls, margin: Duration) -> Option<&Call> {
     calls.all.iter().find(|call| {
         let life = &calls.lives[&call.process];
-        let granted = call.section.as_ref().map(|section| section.entered);
-        let answered = granted.or(call.over);
+        let answered = call.answered();
         if answered.is_none() && !life.killed {
             return true;
         }

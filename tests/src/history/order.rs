@@ -19,62 +19,60 @@ pub(super) fn overtaken_at_home<'a>(
 /// A call whose process waited in the server's queue while other processes had more turns.
 ///
 /// Counted from when the process has heard that it waits there: before that it has no place yet,
-/// however long ago the call began. Grants to one process after the other are one turn. A call that
-/// is given up may have taken a grant with it that nobody recorded, and the place is its process'
-/// next one then.
+/// however long ago the call began. Grants to one process after the other are one turn. When the
+/// first call in a process is given up, nobody knows whether it took a grant with it, and with that
+/// the place.
 pub(super) fn passed_over(calls: &Calls, bound: usize) -> Option<&Call> {
-    let mut queues: HashMap<u32, Queue> = HashMap::new();
-    let mut moments: Vec<(u64, u32, u32, Moment)> = Vec::new();
+    let mut moments = Vec::new();
     for place in &calls.queued {
-        moments.push((place.at, place.key, place.process, Moment::Queued));
+        moments.push((place.at, place.key, Moment::Queued(place.process)));
     }
     for call in &calls.all {
-        let (answered, moment) = match (&call.section, call.over) {
-            (Some(section), _) => (section.entered, Moment::Entered),
-            (None, Some(over)) => (over, Moment::GivenUp),
-            (None, None) => continue,
-        };
-        moments.push((answered, call.key, call.process, moment));
+        moments.push((call.requested, call.key, Moment::Requested(call)));
+        if let Some(at) = call.answered() {
+            moments.push((at, call.key, Moment::Answered(call)));
+        }
     }
     moments.sort_by_key(|(at, ..)| *at);
-    for (at, key, process, moment) in moments {
+    let mut queues: HashMap<u32, Queue> = HashMap::new();
+    moments.into_iter().find_map(|(at, key, moment)| {
         let queue = queues.entry(key).or_default();
         match moment {
-            Moment::Queued => queue.join(process, at),
-            Moment::GivenUp => queue.leave(process),
-            Moment::Entered => {
-                let Some(other) = queue.serve(process, bound) else {
-                    continue;
-                };
-                let waits = |call: &&Call| {
-                    let answer = call.section.as_ref().map(|s| s.entered).or(call.over);
-                    (call.key, call.process) == (key, other.process)
-                        && call.requested < other.since
-                        && answer.is_none_or(|answer| answer > at)
-                };
-                if let Some(call) = calls.all.iter().find(waits) {
-                    return Some(call);
+            Moment::Requested(call) => queue.waiting.push(call),
+            Moment::Queued(process) => queue.join(process, at),
+            Moment::Answered(call) => {
+                let was_first = queue.first_of(call.process).map(|first| first.id) == Some(call.id);
+                queue
+                    .waiting
+                    .retain(|it| (it.process, it.id) != (call.process, call.id));
+                if call.section.is_some() {
+                    return queue.serve(call.process, bound);
+                }
+                if was_first {
+                    queue.leave(call.process);
                 }
             }
         }
-    }
-    None
+        None
+    })
 }
 
-enum Moment {
-    Queued,
-    Entered,
-    GivenUp,
+enum Moment<'a> {
+    Requested(&'a Call),
+    Queued(u32),
+    Answered(&'a Call),
 }
 
-/// The processes that wait for one key on the server.
+/// Who waits for one key.
 #[derive(Default)]
-struct Queue {
+struct Queue<'a> {
+    /// In the order of their requests.
+    waiting: Vec<&'a Call>,
+    /// On the server.
     places: Vec<Place>,
     served: Option<u32>,
 }
 
-#[derive(Clone, Copy)]
 struct Place {
     process: u32,
     since: u64,
@@ -82,7 +80,12 @@ struct Place {
     turns: usize,
 }
 
-impl Queue {
+impl<'a> Queue<'a> {
+    fn first_of(&self, process: u32) -> Option<&'a Call> {
+        let mut waiting = self.waiting.iter();
+        waiting.find(|call| call.process == process).copied()
+    }
+
     fn join(&mut self, process: u32, since: u64) {
         if self.places.iter().all(|place| place.process != process) {
             self.places.push(Place {
@@ -98,7 +101,7 @@ impl Queue {
     }
 
     /// Gives back whoever has let pass more than it has to.
-    fn serve(&mut self, process: u32, bound: usize) -> Option<Place> {
+    fn serve(&mut self, process: u32, bound: usize) -> Option<&'a Call> {
         self.leave(process);
         if self.served.replace(process) == Some(process) {
             return None;
@@ -106,9 +109,10 @@ impl Queue {
         for place in &mut self.places {
             place.turns += 1;
         }
-        self.places
-            .iter()
-            .find(|place| place.turns > bound)
-            .copied()
+        let mut passed_over = self.places.iter().filter(|place| place.turns > bound);
+        passed_over.find_map(|place| {
+            let call = self.first_of(place.process)?;
+            (call.requested < place.since).then_some(call)
+        })
     }
 }
