@@ -11,6 +11,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+#[cfg(test)]
+pub(crate) use server::Handoff;
 pub(crate) use server::Server;
 
 use super::{Attempt, AttemptId, Backend, Event};

@@ -74,28 +74,25 @@ impl<W: Clone> Server<W> {
     ) -> Reply {
         let Attempt { key, owner, .. } = attempt;
         self.tombstones.retain(|_, until| *until > now);
-        if self.holder(key).is_some_and(|holder| holder.ends_at <= now) {
-            self.pass_on(now, key, &mut deliver);
+        if let Some(lock) = self.locks.get_mut(key) {
+            lock.holder.take_if(|holder| holder.ends_at <= now);
         }
-        match attempt.op {
-            Op::Acquire { ttl } => self.acquire(now, attempt, ttl, address),
+        let reply = match attempt.op {
+            Op::Acquire { ttl } => self.acquire(now, attempt, ttl, address, &mut deliver),
             Op::Renew { ttl, tokens } => self.renew(now, key, owner, ttl, tokens),
             Op::Release { queued, tombstone } => {
                 if let Some(life) = tombstone {
                     self.tombstones.insert(owner.clone(), now + life);
                 }
-                if queued && let Some(lock) = self.locks.get_mut(key) {
-                    lock.queue.retain(|waiter| waiter.owner != *owner);
-                }
-                if self
-                    .holder(key)
-                    .is_some_and(|holder| holder.owner == *owner)
-                {
-                    self.pass_on(now, key, &mut deliver);
-                }
+                self.release(now, key, owner, queued, &mut deliver);
                 Reply::Released
             }
+        };
+        let is_idle = |lock: &Lock<W>| lock.holder.is_none() && lock.queue.is_empty();
+        if self.locks.get(key).is_some_and(is_idle) {
+            self.locks.remove(key);
         }
+        reply
     }
 
     /// Whether nothing is left: no holder, no waiter.
@@ -116,50 +113,59 @@ impl<W: Clone> Server<W> {
         })
     }
 
-    fn acquire(&mut self, now: Time, attempt: &Attempt, ttl: Duration, address: W) -> Reply {
+    fn acquire(
+        &mut self,
+        now: Time,
+        attempt: &Attempt,
+        ttl: Duration,
+        address: W,
+        deliver: &mut impl FnMut(Handoff<W>) -> bool,
+    ) -> Reply {
         let Attempt {
             key, owner, claim, ..
         } = attempt;
-        if self.tombstones.contains_key(owner) {
-            return Reply::Tombstoned;
-        }
+        let last_token = &mut self.last_token;
         let lock = self.locks.entry(key.clone()).or_insert_with(|| Lock {
             holder: None,
             queue: VecDeque::new(),
         });
-        match &mut lock.holder {
-            Some(holder) if holder.owner == *owner => {
-                holder.ends_at = holder.ends_at.max(now + ttl);
-                Reply::Granted(Granted {
-                    tokens: holder.token..holder.token + 1,
-                    contended: !lock.queue.is_empty(),
-                })
-            }
-            Some(holder) => {
-                if !lock.queue.iter().any(|waiter| waiter.owner == *owner) {
-                    lock.queue.push_back(Waiter {
-                        owner: owner.clone(),
-                        claim: *claim,
-                        address,
-                    });
-                }
-                Reply::Held {
-                    ends_in: holder.ends_at.since(now),
-                }
-            }
-            None => {
-                let tokens = reserve(&mut self.last_token, claim.tokens);
-                lock.holder = Some(Holder {
-                    owner: owner.clone(),
-                    token: tokens.start,
-                    ends_at: now + ttl,
-                });
-                Reply::Granted(Granted {
-                    tokens,
-                    contended: false,
-                })
-            }
+        if let Some(holder) = &mut lock.holder
+            && holder.owner == *owner
+        {
+            holder.ends_at = holder.ends_at.max(now + ttl);
+            return Reply::Granted(Granted {
+                tokens: holder.token..holder.token + 1,
+                contended: !lock.queue.is_empty(),
+            });
         }
+        if self.tombstones.contains_key(owner) {
+            return Reply::Tombstoned;
+        }
+        if lock.holder.is_none() {
+            lock.hand_over(now, last_token, Some(owner), deliver);
+        }
+        if let Some(holder) = &lock.holder {
+            if !lock.queue.iter().any(|waiter| waiter.owner == *owner) {
+                lock.queue.push_back(Waiter {
+                    owner: owner.clone(),
+                    claim: *claim,
+                    address,
+                });
+            }
+            return Reply::Held {
+                ends_in: holder.ends_at.since(now),
+            };
+        }
+        let tokens = reserve(last_token, claim.tokens);
+        lock.holder = Some(Holder {
+            owner: owner.clone(),
+            token: tokens.start,
+            ends_at: now + ttl,
+        });
+        Reply::Granted(Granted {
+            tokens,
+            contended: !lock.queue.is_empty(),
+        })
     }
 
     fn renew(
@@ -185,42 +191,66 @@ impl<W: Clone> Server<W> {
         }
     }
 
-    fn holder(&self, key: &Key) -> Option<&Holder> {
-        self.locks.get(key)?.holder.as_ref()
-    }
-
-    /// Makes the first waiter that can be reached the holder.
-    fn pass_on(&mut self, now: Time, key: &Key, deliver: &mut impl FnMut(Handoff<W>) -> bool) {
+    fn release(
+        &mut self,
+        now: Time,
+        key: &Key,
+        owner: &OwnerId,
+        queued: bool,
+        deliver: &mut impl FnMut(Handoff<W>) -> bool,
+    ) {
         let Some(lock) = self.locks.get_mut(key) else {
             return;
         };
-        lock.holder = None;
-        while let Some(Waiter {
-            owner,
-            claim,
-            address,
-        }) = lock.queue.pop_front()
-        {
-            let tokens = reserve(&mut self.last_token, claim.tokens);
-            lock.holder = Some(Holder {
-                owner: owner.clone(),
-                token: tokens.start,
-                ends_at: now + claim.ttl,
-            });
-            let granted = Granted {
-                tokens,
-                contended: !lock.queue.is_empty(),
-            };
-            if deliver(Handoff {
-                waiter: address,
+        if queued {
+            lock.queue.retain(|waiter| waiter.owner != *owner);
+        }
+        let released = lock.holder.take_if(|holder| holder.owner == *owner);
+        if released.is_some() {
+            lock.hand_over(now, &mut self.last_token, None, deliver);
+        }
+    }
+}
+
+impl<W> Lock<W> {
+    /// Makes the first waiter that can be reached the holder, and tells it; stops at `mine`, who is
+    /// to be granted the key without being told.
+    fn hand_over(
+        &mut self,
+        now: Time,
+        last_token: &mut u64,
+        mine: Option<&OwnerId>,
+        deliver: &mut impl FnMut(Handoff<W>) -> bool,
+    ) {
+        while let Some(waiter) = self.queue.pop_front() {
+            let Waiter {
                 owner,
-                granted,
+                claim,
+                address,
+            } = waiter;
+            if mine == Some(&owner) {
+                return;
+            }
+            let tokens = reserve(last_token, claim.tokens);
+            let token = tokens.start;
+            let handoff = Handoff {
+                waiter: address,
+                owner: owner.clone(),
+                granted: Granted {
+                    tokens,
+                    contended: !self.queue.is_empty(),
+                },
                 ttl: claim.ttl,
-            }) {
+            };
+            if deliver(handoff) {
+                self.holder = Some(Holder {
+                    owner,
+                    token,
+                    ends_at: now + claim.ttl,
+                });
                 return;
             }
         }
-        self.locks.remove(key);
     }
 }
 

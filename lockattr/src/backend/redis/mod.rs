@@ -6,6 +6,8 @@
 
 mod answers;
 mod dial;
+#[cfg(test)]
+mod equivalence;
 mod failure;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;

@@ -1,0 +1,292 @@
+//! The script on a real server and the server in memory do the same: what the simulation and the
+//! model show with one of them holds for the other.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use std::{env, fs, path::PathBuf, process, thread};
+
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use redis::Value;
+use redis::aio::MultiplexedConnection;
+
+use super::names::{Names, bucket};
+use super::reply::{Question, read_batch, read_handoff};
+use super::scripts::Call;
+use crate::backend::memory::{Handoff, Server};
+use crate::backend::{Attempt, AttemptId, Claim, Granted, Op, Reply};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::label::Label;
+use crate::owner::{OwnerId, OwnerIds};
+
+/// All so long that nothing ends by itself, and so different that they are not taken for each other.
+const TTL: Duration = Duration::from_secs(200);
+const RENEWED_TTL: Duration = Duration::from_secs(300);
+const CLAIM: Claim = Claim {
+    ttl: Duration::from_secs(100),
+    tokens: 3,
+};
+const TOMBSTONE: Duration = Duration::from_secs(24 * 60 * 60);
+/// Owners from this one on ask, but cannot be told of anything.
+const UNREACHABLE: u8 = 3;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Do(u8, Op),
+    /// The lease ends by its ttl, and then this owner asks.
+    Lapse(u8),
+    /// The owner goes on under a new identity.
+    Rename(u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let release = |(queued, tombstone): (bool, bool)| Op::Release {
+        queued,
+        tombstone: tombstone.then_some(TOMBSTONE),
+    };
+    let renew = |tokens| Op::Renew {
+        ttl: RENEWED_TTL,
+        tokens,
+    };
+    let op = prop_oneof![
+        4 => Just(Op::Acquire { ttl: TTL }),
+        1 => (0..3_u32).prop_map(renew),
+        3 => any::<(bool, bool)>().prop_map(release),
+    ];
+    let step = prop_oneof![
+        8 => (0..=UNREACHABLE, op).prop_map(|(owner, op)| Step::Do(owner, op)),
+        1 => (0..UNREACHABLE).prop_map(Step::Lapse),
+        1 => (0..=UNREACHABLE).prop_map(Step::Rename),
+    ];
+    prop::collection::vec(step, 1..40)
+}
+
+#[test]
+fn the_script_and_the_server_in_memory_do_the_same() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let redis = Redis::start();
+    let connect = redis.client.get_multiplexed_async_connection();
+    let connection = runtime.block_on(connect).unwrap();
+    let mut listener = redis.client.get_connection().unwrap();
+    listener
+        .set_read_timeout(Some(Duration::from_secs(2)))
+        .unwrap();
+    let mut listener = listener.as_pubsub();
+    for owner in 0..UNREACHABLE {
+        listener.subscribe(format!("p:wake:{owner}")).unwrap();
+    }
+    let both = RefCell::new((connection, listener));
+    let config = Config {
+        failure_persistence: None,
+        ..Config::with_cases(512)
+    };
+    let outcome = TestRunner::new(config).run(&steps(), |steps| {
+        let (connection, listener) = &mut *both.borrow_mut();
+        runtime.block_on(async {
+            let mut pair = Pair::new(connection, listener).await;
+            for step in &steps {
+                pair.take(step).await;
+            }
+            assert!(!pair.told_until_now().await, "more was told");
+        });
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// Both, with the same history.
+struct Pair<'a, 'b> {
+    connection: &'a mut MultiplexedConnection,
+    listener: &'a mut redis::PubSub<'b>,
+    names: Names,
+    memory: Server<u8>,
+    owners: Vec<OwnerId>,
+    begun: Instant,
+    now: Time,
+    /// What stands for a token of the memory, on the real server.
+    tokens: BTreeMap<u64, u64>,
+}
+
+impl<'a, 'b> Pair<'a, 'b> {
+    async fn new(
+        connection: &'a mut MultiplexedConnection,
+        listener: &'a mut redis::PubSub<'b>,
+    ) -> Self {
+        let flush = redis::cmd("FLUSHALL").exec_async(connection).await;
+        flush.unwrap();
+        let ids = OwnerIds::from_bits([7; 16]);
+        let mut pair = Self {
+            connection,
+            listener,
+            names: Names::new("p".to_owned()),
+            memory: Server::new(0),
+            owners: (0..=UNREACHABLE).map(|n| ids.first(n.into())).collect(),
+            begun: Instant::now(),
+            now: Time::from_nanos(1),
+            tokens: BTreeMap::new(),
+        };
+        // Whatever a history before left, which failed.
+        while pair.told_until_now().await {}
+        pair
+    }
+
+    fn key() -> Key {
+        Key::new("k").unwrap()
+    }
+
+    async fn take(&mut self, step: &Step) {
+        match step {
+            Step::Do(owner, op) => self.execute(*owner, op.clone()).await,
+            Step::Lapse(owner) => {
+                let lock = self.names.lock(bucket(&Self::key()), &Self::key());
+                let lapse = redis::cmd("DEL").arg(lock).to_owned();
+                lapse.exec_async(self.connection).await.unwrap();
+                self.now = self.now + RENEWED_TTL;
+                self.execute(*owner, Op::Acquire { ttl: TTL }).await;
+            }
+            Step::Rename(owner) => {
+                let owner = &mut self.owners[usize::from(*owner)];
+                *owner = owner.renamed();
+            }
+        }
+    }
+
+    async fn execute(&mut self, owner: u8, op: Op) {
+        let attempt = Attempt {
+            id: AttemptId {
+                acquisition: owner.into(),
+                number: 0,
+            },
+            key: Self::key(),
+            owner: self.owners[usize::from(owner)].clone(),
+            claim: CLAIM,
+            label: Label::here(),
+            op,
+        };
+        let mut told = Vec::new();
+        let expected = self
+            .memory
+            .execute(self.now, &attempt, owner, |handoff: Handoff<u8>| {
+                let is_there = handoff.waiter < UNREACHABLE;
+                told.extend(is_there.then_some(handoff));
+                is_there
+            });
+        let mut call = Call::new(self.names.channels());
+        let channel = owner.to_string();
+        call.push(&self.names, bucket(&attempt.key), &attempt, &channel);
+        let answer = call.invoke(self.connection).await.unwrap();
+        let (_, mut outcomes) =
+            read_batch([Question::of(&attempt.op)].into_iter(), &answer).unwrap();
+        let reply = outcomes.pop().unwrap().unwrap();
+        for handoff in told {
+            self.is_told(&handoff);
+        }
+        self.is_same(&expected, &reply);
+    }
+
+    fn is_same(&mut self, expected: &Reply, reply: &Reply) {
+        match (expected, reply) {
+            (Reply::Granted(expected), Reply::Granted(granted))
+            | (Reply::Renewed(expected), Reply::Renewed(granted)) => {
+                self.is_same_grant(expected, granted);
+            }
+            (Reply::Held { ends_in: expected }, Reply::Held { ends_in }) => {
+                let passed = self.begun.elapsed() + Duration::from_millis(1);
+                assert!(ends_in <= expected && *ends_in + passed >= *expected);
+            }
+            _ => assert_eq!(reply, expected),
+        }
+    }
+
+    /// Tokens are others, but in the same order.
+    fn is_same_grant(&mut self, expected: &Granted, granted: &Granted) {
+        assert_eq!(granted.contended, expected.contended);
+        assert_eq!(granted.tokens.is_empty(), expected.tokens.is_empty());
+        if expected.tokens.is_empty() {
+            return;
+        }
+        let (memorys, reals) = (expected.tokens.start, granted.tokens.start);
+        assert_eq!(*self.tokens.entry(memorys).or_insert(reals), reals);
+        let is_greater = self
+            .tokens
+            .range(..memorys)
+            .next_back()
+            .is_none_or(|(_, before)| *before < reals);
+        let is_smaller = self
+            .tokens
+            .range(memorys + 1..)
+            .next()
+            .is_none_or(|(_, after)| *after > reals);
+        assert!(is_greater && is_smaller, "{:?}", self.tokens);
+    }
+
+    fn is_told(&mut self, expected: &Handoff<u8>) {
+        let message = self.listener.get_message().unwrap();
+        assert_eq!(
+            message.get_channel_name(),
+            format!("p:wake:{}", expected.waiter)
+        );
+        let payload = Value::BulkString(message.get_payload_bytes().to_vec());
+        let pool = OwnerIds::from_bits([7; 16]);
+        let handoff = read_handoff(&payload, pool.pool()).unwrap();
+        let OwnerId {
+            acquisition,
+            generation,
+            ..
+        } = expected.owner;
+        assert_eq!(
+            (handoff.acquisition, handoff.generation, handoff.ttl),
+            (acquisition, generation, expected.ttl)
+        );
+        self.is_same_grant(&expected.granted, &handoff.granted);
+    }
+
+    /// Whether something else is told before what is told now.
+    async fn told_until_now(&mut self) -> bool {
+        let end = redis::cmd("PUBLISH").arg("p:wake:0").arg("end").to_owned();
+        end.exec_async(self.connection).await.unwrap();
+        self.listener.get_message().unwrap().get_payload_bytes() != b"end"
+    }
+}
+
+/// A server on a socket of its own.
+struct Redis {
+    child: Child,
+    dir: PathBuf,
+    client: redis::Client,
+}
+
+impl Redis {
+    fn start() -> Self {
+        let dir = env::temp_dir().join(format!("lockattr-equivalence-{}", process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        let socket = dir.join("socket");
+        let mut child = Command::new("redis-server")
+            .args(["--port", "0", "--save", "", "--unixsocket"])
+            .arg(&socket)
+            .current_dir(&dir)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("redis-server is installed, as by tests/run");
+        let client = redis::Client::open(format!("redis+unix://{}", socket.display())).unwrap();
+        while client.get_connection().is_err() {
+            assert_eq!(child.try_wait().unwrap(), None, "the server ended");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self { child, dir, client }
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        fs::remove_dir_all(&self.dir).unwrap();
+    }
+}
