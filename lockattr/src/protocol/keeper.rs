@@ -289,3 +289,6 @@ mod fingerprint {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

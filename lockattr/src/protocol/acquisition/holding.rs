@@ -88,7 +88,6 @@ impl Acquisition {
         let end = timing::validity_end(sent_at, self.terms.ttl).min(*hold_until);
         *valid_until = end.max(*valid_until);
         let valid_until = *valid_until;
-        self.rounds = 0;
         self.schedule_renewal(sent_at);
         // Asked for after this attempt was sent.
         if self.wants_tokens > 0 {
@@ -115,7 +114,6 @@ impl Acquisition {
             }),
             step,
         );
-        self.rounds += 1;
         let pause = timing::renewal_retry(self.lasts);
         self.send_at = self.must_renew().then(|| step.now + pause);
     }

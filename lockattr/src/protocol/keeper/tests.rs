@@ -1,0 +1,327 @@
+use super::*;
+use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, Op, Reply};
+use crate::key::Key;
+use crate::label::Label;
+use crate::spec::Wait;
+
+const TTL: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+struct Fixture {
+    keeper: Keeper,
+    now: Time,
+}
+
+impl Fixture {
+    fn new(in_flight: usize) -> Self {
+        let limits = Limits {
+            in_flight,
+            response_timeout: Duration::from_secs(1),
+            claim_window: Duration::from_secs(1),
+            batch: Batch {
+                size: 8,
+                time: Duration::from_millis(5),
+            },
+        };
+        let owners = OwnerIds::from_bits([0; 16]);
+        Self {
+            keeper: Keeper::new(limits, owners, fastrand::Rng::with_seed(1)),
+            now: Time::from_nanos(1_000_000_000_000),
+        }
+    }
+
+    fn asks(&mut self, id: u64, wait: Wait) {
+        self.asks_for(id, wait, true, None);
+    }
+
+    fn asks_for(&mut self, id: u64, wait: Wait, renew: bool, max_hold: Option<Duration>) {
+        let terms = Terms {
+            key: Key::new("k").unwrap(),
+            ttl: TTL,
+            wait,
+            renew,
+            max_hold,
+            label: Label::here(),
+        };
+        self.keeper.acquire(self.now, id, terms, 1);
+    }
+
+    fn sends(&mut self) -> Option<Attempt> {
+        self.keeper.next_attempt(self.now)
+    }
+
+    fn hears(&mut self, reply: Reply) {
+        let attempt = self.sends().unwrap();
+        self.answers(&attempt, Ok(reply));
+    }
+
+    fn answers(&mut self, attempt: &Attempt, outcome: Result<Reply, Failure>) {
+        self.keeper
+            .on_event(self.now, Event::Done(attempt.id, outcome));
+    }
+
+    fn holds(&mut self, id: u64) {
+        self.asks(id, Wait::Forever);
+        self.hears(Reply::Granted(granted()));
+        self.told();
+    }
+
+    fn waits(&mut self, id: u64) {
+        self.asks(id, Wait::Forever);
+        self.hears(Reply::Held { ends_in: HOUR });
+        self.told();
+    }
+
+    fn after(&mut self, span: Duration) {
+        self.now = self.now + span;
+        self.keeper.on_time(self.now);
+    }
+
+    fn told(&mut self) -> Vec<(u64, Notice)> {
+        std::iter::from_fn(|| self.keeper.next_notice()).collect()
+    }
+}
+
+fn granted() -> Granted {
+    Granted {
+        tokens: 7..8,
+        contended: false,
+    }
+}
+
+fn failure(passing: bool) -> Failure {
+    Failure {
+        maybe_executed: false,
+        passing,
+        error: BackendError::new(BackendErrorKind::Timeout, "as a test"),
+    }
+}
+
+#[test]
+fn closing_ends_waits_and_leases_and_takes_nobody_more() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.waits(2);
+    f.keeper.close(f.now);
+    let mut told = f.told();
+    told.sort_by_key(|(id, _)| *id);
+    assert!(
+        matches!(
+            &told[..],
+            [
+                (1, Notice::Lost(LossReason::Shutdown)),
+                (2, Notice::Failed(Error::Closed))
+            ]
+        ),
+        "{told:?}"
+    );
+    let attempt = f.sends().unwrap();
+    assert!(matches!(attempt.op, Op::Release { queued: true, .. }));
+    f.answers(&attempt, Ok(Reply::Released));
+    assert!(f.sends().is_none(), "the holder is not finished yet");
+    f.keeper.release_all(f.now);
+    f.hears(Reply::Released);
+    assert_eq!(f.keeper.unfinished(), 0);
+    f.told();
+    f.asks(3, Wait::Forever);
+    assert!(matches!(f.told()[0], (3, Notice::Failed(Error::Closed))));
+}
+
+#[test]
+fn after_a_lost_connection_those_who_wait_ask_again() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.waits(2);
+    assert!(f.sends().is_none());
+    f.keeper.on_event(f.now, Event::Reconnected);
+    let attempt = f.sends().unwrap();
+    assert_eq!(attempt.id.acquisition, 2);
+    assert!(matches!(attempt.op, Op::Acquire { .. }));
+    assert!(f.sends().is_none(), "a lease is not renewed for that");
+}
+
+#[test]
+fn the_more_wait_the_less_often_each_asks() {
+    let mut f = Fixture::new(1000);
+    for id in 0..200 {
+        f.asks(id, Wait::Forever);
+    }
+    for _ in 0..200 {
+        f.hears(Reply::Held { ends_in: HOUR });
+    }
+    assert_eq!(f.keeper.wakeup(), f.now + Duration::from_millis(1200));
+}
+
+#[test]
+fn whoever_meets_a_tombstone_asks_as_another() {
+    let mut f = Fixture::new(8);
+    f.asks(1, Wait::Forever);
+    let first = f.sends().unwrap();
+    f.answers(&first, Ok(Reply::Tombstoned));
+    let second = f.sends().unwrap();
+    assert_ne!(first.owner, second.owner);
+    f.keeper.release(f.now, 1);
+    f.answers(&second, Ok(Reply::Tombstoned));
+    assert!(matches!(f.told()[..], [(1, Notice::Withdrawn)]));
+    assert_eq!(f.keeper.unfinished(), 0);
+}
+
+#[test]
+fn a_refusal_says_whether_the_lock_or_the_service_is_busy() {
+    let mut f = Fixture::new(1);
+    f.asks(1, Wait::For(Duration::ZERO));
+    f.hears(Reply::Held { ends_in: HOUR });
+    let told = f.told();
+    assert!(
+        matches!(told[..], [(1, Notice::Failed(Error::Busy { .. }))]),
+        "{told:?}"
+    );
+    f.hears(Reply::Released);
+    f.told();
+
+    f.asks(2, Wait::Forever);
+    let unanswered = f.sends().unwrap();
+    f.asks(3, Wait::For(Duration::ZERO));
+    assert!(f.sends().is_none(), "no more at a time");
+    f.after(TTL / 4);
+    assert_eq!(f.keeper.take_overdue(), [unanswered.id]);
+    let told = f.told();
+    let is_failed = |(id, notice): &(u64, Notice)| {
+        *id == 3 && matches!(notice, Notice::Failed(Error::Backend { .. }))
+    };
+    assert!(told.iter().any(is_failed), "{told:?}");
+}
+
+#[test]
+fn what_does_not_pass_is_not_tried_again() {
+    let mut f = Fixture::new(8);
+    f.asks(1, Wait::Forever);
+    let attempt = f.sends().unwrap();
+    f.answers(&attempt, Err(failure(false)));
+    assert!(matches!(
+        f.told()[..],
+        [
+            (1, Notice::Failed(Error::Backend { .. })),
+            (1, Notice::Withdrawn)
+        ]
+    ));
+}
+
+#[test]
+fn an_extension_is_answered_either_way_however_many_ask() {
+    let mut f = Fixture::new(1);
+    f.holds(1);
+    f.asks(2, Wait::Forever);
+    f.sends().unwrap();
+    f.keeper.extend(f.now, 1, 2 * TTL);
+    let renewal = f.sends().expect("renewals do not stand in line");
+    assert!(matches!(renewal.op, Op::Renew { ttl, .. } if ttl == 2 * TTL));
+    // Wanted after the renewal was sent.
+    f.keeper.refill(f.now, 1, 3);
+    f.answers(&renewal, Ok(Reply::Renewed(granted())));
+    assert!(matches!(
+        f.told()[..],
+        [(1, Notice::Renewed { .. }), (1, Notice::Extended(Ok(())))]
+    ));
+    let refill = f.sends().unwrap();
+    assert!(matches!(refill.op, Op::Renew { tokens: 3, .. }));
+    f.keeper.extend(f.now, 1, TTL);
+    f.hears(Reply::Gone);
+    assert!(matches!(
+        f.told()[..],
+        [
+            (1, Notice::Lost(LossReason::Gone)),
+            (1, Notice::Extended(Err(Error::Lost { .. })))
+        ]
+    ));
+    f.keeper.release(f.now, 1);
+    assert!(matches!(f.told()[..], [(1, Notice::Released)]));
+    assert!(f.sends().is_none(), "nothing is there to be released");
+}
+
+#[test]
+fn a_lease_ends_by_its_ttl_or_by_max_hold() {
+    let mut f = Fixture::new(8);
+    f.asks_for(1, Wait::Forever, false, None);
+    f.hears(Reply::Granted(granted()));
+    f.asks_for(2, Wait::Forever, true, Some(TTL / 2));
+    f.hears(Reply::Granted(granted()));
+    f.told();
+    f.after(TTL / 2 - Duration::from_nanos(1));
+    assert!(f.sends().is_none(), "neither is renewed");
+    assert!(f.told().is_empty());
+    f.after(Duration::from_nanos(1));
+    assert!(matches!(
+        f.told()[..],
+        [(2, Notice::Lost(LossReason::MaxHold))]
+    ));
+    f.after(TTL / 2);
+    assert!(matches!(
+        f.told()[..],
+        [(1, Notice::Lost(LossReason::Expired))]
+    ));
+}
+
+#[test]
+fn a_release_that_fails_is_told_once_and_goes_on() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.keeper.release(f.now, 1);
+    for told in [1, 0] {
+        let attempt = f.sends().unwrap();
+        f.answers(&attempt, Err(failure(true)));
+        let notices = f.told();
+        assert_eq!(notices.len(), told, "{notices:?}");
+        f.after(Duration::from_millis(100));
+    }
+    f.hears(Reply::Released);
+    assert!(matches!(f.told()[..], [(1, Notice::Released)]));
+}
+
+/// The answer that was not waited for may be a grant yet to come.
+#[test]
+fn an_ask_that_may_be_executed_later_meets_a_tombstone() {
+    let mut f = Fixture::new(8);
+    f.asks(1, Wait::Forever);
+    f.sends().unwrap();
+    f.is_handed(1, f.now);
+    f.told();
+    f.keeper.extend(f.now, 1, TTL);
+    f.hears(Reply::Gone);
+    f.keeper.release(f.now, 1);
+    let attempt = f.sends().unwrap();
+    assert!(matches!(
+        attempt.op,
+        Op::Release {
+            tombstone: Some(_),
+            ..
+        }
+    ));
+}
+
+#[test]
+fn a_handoff_that_comes_too_late_is_given_back_even_if_nobody_wants_it_any_longer() {
+    let mut f = Fixture::new(8);
+    f.waits(1);
+    let since = f.now;
+    f.now = f.now + Duration::from_millis(390);
+    f.is_handed(1, since);
+    let attempt = f.sends().unwrap();
+    assert!(matches!(attempt.op, Op::Release { .. }));
+    f.keeper.release(f.now, 1);
+    f.answers(&attempt, Ok(Reply::Released));
+    assert_eq!(f.keeper.unfinished(), 0);
+}
+
+impl Fixture {
+    fn is_handed(&mut self, acquisition: u64, since: Time) {
+        let event = Event::Granted {
+            acquisition,
+            generation: 0,
+            granted: granted(),
+            since,
+            ttl: TTL,
+        };
+        self.keeper.on_event(self.now, event);
+    }
+}
