@@ -247,7 +247,7 @@ fn a_lease_ends_by_its_ttl_or_by_max_hold() {
     f.asks_for(2, Wait::Forever, true, Some(TTL / 2));
     f.hears(Reply::Granted(granted()));
     f.told();
-    f.after(TTL / 2 - Duration::from_nanos(1));
+    f.after((TTL / 2).saturating_sub(Duration::from_nanos(1)));
     assert!(f.sends().is_none(), "neither is renewed");
     assert!(f.told().is_empty());
     f.after(Duration::from_nanos(1));
