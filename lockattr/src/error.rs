@@ -156,6 +156,9 @@ pub enum LossReason {
     /// The pool was shut down.
     #[error("the pool was shut down")]
     Shutdown,
+    /// The pool's I/O thread panicked, and has started over without its leases.
+    #[error("the pool's I/O thread panicked, see its message")]
+    Panicked,
     /// It was released.
     #[error("it was already released")]
     Released,

@@ -184,9 +184,11 @@ impl Lease {
             return Err(self.lost_error(reason));
         }
         let extended = self.commands().extend(self.0.tenure.id, ttl).await;
-        extended.map_err(|error| match error {
-            Error::Lost { reason, .. } => self.lost_error(reason),
-            error => error,
+        extended.map_err(|error| match (error, self.ended()) {
+            (Error::Lost { reason, .. }, _) | (Error::Closed, Some(reason)) => {
+                self.lost_error(reason)
+            }
+            (error, _) => error,
         })
     }
 

@@ -67,11 +67,6 @@ pub(crate) fn tombstone_life(ttl: Duration) -> Duration {
     ttl + TOMBSTONE_MARGIN
 }
 
-/// After which nothing of a lease last asked for at `sent_at` can be left on the server.
-pub(crate) fn gone_from_server(sent_at: Time, ttl: Duration, patience: Duration) -> Time {
-    sent_at + ttl + patience
-}
-
 /// The pause before attempt `round` (from 0) at a service that fails or a lock that is held:
 /// doubling from `first` to `most`, and jittered so that those who wait do not come in step.
 pub(crate) fn backoff(

@@ -6,6 +6,7 @@
 
 mod grant;
 mod observe;
+mod recovery;
 mod run;
 mod stats;
 
@@ -135,18 +136,14 @@ where
                 format!("no runtime for the pool's I/O thread: {error}"),
             )
         })?;
-    let body = move || {
-        runtime.block_on(async move {
-            match connect().await {
-                Ok(backend) => {
-                    // If nobody waits any longer, the channel is closed and `run` ends at once.
-                    if ready.send(Ok(())).is_ok() {
-                        Driver::new(keeper, backend, inbox, weak).run().await;
-                    }
-                }
-                Err(error) => drop(ready.send(Err(error))),
+    let body = move || match runtime.block_on(connect()) {
+        Ok(backend) => {
+            // If nobody waits any longer, the channel is closed and `run` ends at once.
+            if ready.send(Ok(())).is_ok() {
+                Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
             }
-        });
+        }
+        Err(error) => drop(ready.send(Err(error))),
     };
     thread::Builder::new()
         .name("lockattr-io".to_owned())

@@ -31,18 +31,18 @@ const LONGEST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 const LONGEST_GRACE: Duration = Duration::from_millis(250);
 
 pub(super) struct Driver<B> {
-    keeper: Keeper,
+    pub(super) keeper: Keeper,
     backend: B,
     inbox: UnboundedReceiver<Command>,
-    commands: WeakCommands,
-    entries: HashMap<u64, Entry>,
+    pub(super) commands: WeakCommands,
+    pub(super) entries: HashMap<u64, Entry>,
     shutdown: Option<Shutdown>,
 }
 
 /// What is asked for, or held, on behalf of callers.
-struct Entry {
-    key: Key,
-    tenure: Option<Arc<Tenure>>,
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) tenure: Option<Arc<Tenure>>,
     extended: Option<oneshot::Sender<Result<(), Error>>>,
     released: Option<oneshot::Sender<()>>,
 }
@@ -79,7 +79,7 @@ impl<B: Backend> Driver<B> {
     }
 
     /// Runs until all callers are gone and nothing is left to release.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(&mut self) {
         let mut sleep = pin!(tokio::time::sleep(LONGEST_SLEEP));
         let mut inputs = Inputs::default();
         while !(inputs.all_callers_gone && self.keeper.unfinished() == 0) {

@@ -61,6 +61,8 @@ counters! {
     release_delayed,
     /// Releases never confirmed; those leases ended by their ttl.
     release_abandoned,
+    /// Panics of the pool's I/O thread, after each of which it started over without its leases.
+    restarted,
     /// Bodies that ran to their end although their lease was over.
     finished_after_loss,
     /// Errors that a function had no way to return (`on_busy = "skip"` without a `Result`), in the

@@ -1,6 +1,7 @@
 //! All acquisitions of a pool: their timers, and what is sent next.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::mem;
 use std::time::Duration;
 
 use super::acquisition::{Acquisition, Step, Terms};
@@ -174,7 +175,7 @@ impl Keeper {
 
     /// The attempts that nobody waits for any longer, since the last call.
     pub(crate) fn take_overdue(&mut self) -> Vec<AttemptId> {
-        std::mem::take(&mut self.overdue)
+        mem::take(&mut self.overdue)
     }
 
     /// No more acquisitions: those without a lease fail, those with one are told that it is lost.
@@ -196,6 +197,13 @@ impl Keeper {
         for id in self.ids() {
             self.release(now, id);
         }
+    }
+
+    /// Forgets all acquisitions. Owner ids are not used again, since those who ask have other ids.
+    pub(crate) fn clear(&mut self) {
+        let jitter = self.jitter.fork();
+        let forgotten = mem::replace(self, Self::new(self.limits, self.owners.clone(), jitter));
+        self.closed = forgotten.closed;
     }
 
     /// How many acquisitions may have something on the server, or hope to.

@@ -60,7 +60,14 @@ impl RedisBackend {
         }
     }
 
-    pub(super) fn on_message(&mut self, link: usize, message: &Value) -> Option<Event> {
+    /// What an older connection still brings is left to the asking anew: its server may have
+    /// another clock.
+    pub(super) fn on_message(
+        &mut self,
+        link: usize,
+        generation: u64,
+        message: &Value,
+    ) -> Option<Event> {
         let Some(handoff) = reply::read_handoff(message, &self.pool) else {
             warn!(
                 link,
@@ -68,7 +75,9 @@ impl RedisBackend {
             );
             return None;
         };
-        let since = since(self.links[link].clocks?, handoff.at);
+        let from = &self.links[link];
+        let clocks = from.clocks.filter(|_| from.generation == generation)?;
+        let since = since(clocks, handoff.at);
         Some(Event::Granted {
             acquisition: handoff.acquisition,
             generation: handoff.generation,

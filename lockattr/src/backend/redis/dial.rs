@@ -76,7 +76,11 @@ impl Dialer {
             .set_push_sender(move |push: PushInfo| match push.kind {
                 PushKind::Disconnection => inbox.send(Report::Disconnected { link, generation }),
                 PushKind::Message => match <[Value; 2]>::try_from(push.data) {
-                    Ok([_, message]) => inbox.send(Report::Message { link, message }),
+                    Ok([_, message]) => inbox.send(Report::Message {
+                        link,
+                        generation,
+                        message,
+                    }),
                     Err(_) => Ok(()),
                 },
                 _ => Ok(()),

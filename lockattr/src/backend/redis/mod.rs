@@ -72,8 +72,8 @@ struct Link {
     channel: String,
     /// Attempts to be sent with the next batch.
     outgoing: Vec<Attempt>,
-    /// What our clock said when a batch was sent, and what the server's said when it ran: the
-    /// second is not before the first.
+    /// What our clock said when a batch was sent by this connection, and what the server's said
+    /// when it ran: the second is not before the first.
     clocks: Option<(Time, u64)>,
     /// Counts the connections, so that reports about older ones are noticed.
     generation: u64,
@@ -100,6 +100,7 @@ enum Report {
     /// Something was published for those who wait by this connection.
     Message {
         link: usize,
+        generation: u64,
         message: Value,
     },
     Dialled {
@@ -184,6 +185,8 @@ impl RedisBackend {
     fn replace(&mut self, link: usize, error: BackendError) {
         let broken = &mut self.links[link];
         broken.connection = None;
+        // The next one may lead to another server, with another clock.
+        broken.clocks = None;
         broken.generation += 1;
         broken.last_error = error;
         let lost: Vec<AttemptId> = self
@@ -234,11 +237,15 @@ impl RedisBackend {
                 self.on_answer(link, generation, sent_at, &questions, answer);
                 None
             }
-            Report::Message { link, message } => self.on_message(link, &message),
+            Report::Message {
+                link,
+                generation,
+                message,
+            } => self.on_message(link, generation, &message),
             Report::Disconnected { link, generation } => {
                 if self.links[link].generation == generation {
-                    warn!(link, "connection to Redis lost");
                     self.replace(link, failure::disconnected());
+                    warn!(link, "connection to Redis lost");
                 }
                 None
             }
@@ -295,17 +302,17 @@ impl RedisBackend {
         }
         match result {
             Ok(connection) => {
-                info!(link, "connected to Redis again");
                 current.connection = Some(connection);
                 current.failures = 0;
                 current.last_answer = Time::now();
+                info!(link, "connected to Redis again");
                 Some(Event::Reconnected)
             }
             Err(error) => {
-                warn!(link, %error, "no connection to Redis; trying again");
                 current.failures += 1;
-                current.last_error = error;
+                current.last_error = error.clone();
                 self.redial(link);
+                warn!(link, %error, "no connection to Redis; trying again");
                 None
             }
         }
@@ -351,8 +358,8 @@ impl Backend for RedisBackend {
         };
         let link = &self.links[attempt.link];
         if link.connection.is_some() && link.last_answer < attempt.sent_at {
-            warn!(link = attempt.link, "Redis does not answer; dialling anew");
             self.replace(attempt.link, failure::silent());
+            warn!(link = attempt.link, "Redis does not answer; dialling anew");
         }
     }
 }

@@ -60,7 +60,7 @@ impl Acquisition {
     fn on_granted(&mut self, granted: Granted, since: Time, ttl: Duration, step: &mut Step<'_>) {
         self.queued = false;
         self.last_failure = None;
-        self.last_sent = self.last_sent.max(since);
+        self.ends_at = self.ends_at.max(since + ttl);
         self.lasts = ttl;
         let valid_until = timing::validity_end(since, ttl);
         if !self.wanted {

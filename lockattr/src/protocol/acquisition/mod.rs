@@ -68,8 +68,8 @@ pub(super) struct Acquisition {
     send_at: Option<Time>,
     /// The lane in which the next attempt waits to be sent.
     lined_up: Option<Lane>,
-    /// When the latest acquire or renewal was sent.
-    last_sent: Time,
+    /// When the latest of the leases asked for has ended on the server, if it was granted at once.
+    ends_at: Time,
     /// Attempts of the present phase that came back empty, for the backoff.
     rounds: u32,
     last_failure: Option<BackendError>,
@@ -149,7 +149,7 @@ impl Acquisition {
             in_flight: None,
             send_at: Some(now),
             lined_up: None,
-            last_sent: now,
+            ends_at: now,
             rounds: 0,
             last_failure: None,
             held_until: None,
@@ -232,7 +232,7 @@ impl Acquisition {
             Phase::Lost(_) | Phase::Done => return None,
         };
         if !matches!(op, Op::Release { .. }) {
-            self.last_sent = now;
+            self.ends_at = self.ends_at.max(now + ttl);
         }
         self.number += 1;
         self.send_at = None;
@@ -341,7 +341,9 @@ impl Acquisition {
         timing::patience(self.response_timeout, self.lasts)
     }
 
+    /// When nothing of it can be left on the server: what was sent is executed within the patience,
+    /// or meets a tombstone.
     fn gone_from_server(&self) -> Time {
-        timing::gone_from_server(self.last_sent, self.terms.ttl, self.patience())
+        self.ends_at + self.patience()
     }
 }

@@ -325,3 +325,64 @@ impl Fixture {
         self.keeper.on_event(self.now, event);
     }
 }
+
+/// The machine was suspended: the clock has gone on, and with it the lease on the server.
+#[test]
+fn after_a_suspend_a_lease_is_lost_and_not_renewed() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.after(TTL / 3);
+    let renewal = f.sends().expect("it was due");
+    f.after(HOUR);
+    assert!(matches!(
+        f.told()[..],
+        [
+            (1, Notice::RenewalFailed(_)),
+            (1, Notice::Lost(LossReason::Expired))
+        ]
+    ));
+    // What was on its way when the machine fell asleep.
+    f.answers(&renewal, Ok(Reply::Renewed(granted())));
+    assert!(f.told().is_empty() && f.sends().is_none());
+}
+
+/// A lease that was to be shorter from now on lasts on the server for as long as it did.
+#[test]
+fn a_release_is_not_given_up_before_the_longest_lease_is_over() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.keeper.extend(f.now, 1, TTL / 10);
+    f.hears(Reply::Renewed(granted()));
+    f.told();
+    f.keeper.release(f.now, 1);
+    f.sends().unwrap();
+    f.after(TTL);
+    assert_eq!(f.keeper.unfinished(), 1);
+    f.after(TTL / 10);
+    assert_eq!(f.keeper.unfinished(), 0);
+    let told = f.told();
+    assert!(
+        matches!(told.last(), Some((1, Notice::ReleaseAbandoned))),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_was_forgotten_is_not_heard_of_again() {
+    let mut f = Fixture::new(1);
+    f.holds(1);
+    f.asks(2, Wait::Forever);
+    let attempt = f.sends().unwrap();
+    f.keeper.clear();
+    assert_eq!(f.keeper.unfinished(), 0);
+    assert_eq!(f.keeper.wakeup(), Time::NEVER);
+    f.answers(&attempt, Ok(Reply::Granted(granted())));
+    f.keeper.release(f.now, 1);
+    assert!(f.told().is_empty() && f.sends().is_none());
+    f.holds(3);
+    f.keeper.close(f.now);
+    f.keeper.clear();
+    f.told();
+    f.asks(4, Wait::Forever);
+    assert!(matches!(f.told()[0], (4, Notice::Failed(Error::Closed))));
+}

@@ -250,6 +250,11 @@ impl<W> LocalQueues<W> {
     /// No more leases; gives those who wait.
     pub(crate) fn close(&mut self) -> Vec<Waiter<W>> {
         self.closed = true;
+        self.clear()
+    }
+
+    /// Forgets all leases; gives those who wait.
+    pub(crate) fn clear(&mut self) -> Vec<Waiter<W>> {
         self.deadlines.clear();
         let lines = self.lines.drain();
         lines.flat_map(|(_, line)| line.waiting).collect()

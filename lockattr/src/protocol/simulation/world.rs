@@ -2,10 +2,11 @@
 
 mod callers;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::super::{Batch, Keeper, Limits, LocalQueues};
+use callers::Command;
 use crate::backend::memory::Server;
 use crate::backend::{
     Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Event, Failure, Op, Reply,
@@ -19,6 +20,8 @@ use crate::timing;
 const TTL: Duration = Duration::from_secs(1);
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(100);
 const CLAIM_WINDOW: Duration = Duration::from_millis(500);
+/// How long the I/O thread may take to come to a command.
+const LONGEST_COMMAND: Duration = Duration::from_millis(4);
 const KEEPERS: usize = 3;
 const KEYS: [&str; 2] = ["a", "b"];
 
@@ -35,8 +38,18 @@ pub(super) struct Weather {
 
 #[derive(Debug)]
 enum Message {
-    ToServer { keeper: usize, attempt: Attempt },
-    ToKeeper { keeper: usize, event: Event },
+    ToServer {
+        keeper: usize,
+        attempt: Attempt,
+    },
+    ToKeeper {
+        keeper: usize,
+        event: Event,
+    },
+    /// The I/O thread takes the next command of any of its callers.
+    Command {
+        keeper: usize,
+    },
 }
 
 /// What a caller knows of its lease.
@@ -56,11 +69,17 @@ enum CallerState {
     Finished,
 }
 
-/// One process of the fleet.
+/// One process of the fleet. Callers do to the queues what they do under their mutex, at once; what
+/// follows from that for the keeper is sent to the I/O thread.
 struct Process {
     keeper: Keeper,
     queues: LocalQueues<u64>,
     tenures: HashMap<u64, Tenure>,
+    /// What callers have sent, and the I/O thread not taken yet: in the order of each caller, and in
+    /// any order otherwise.
+    inbox: BTreeMap<u64, VecDeque<Command>>,
+    /// When the I/O thread wakes up by itself.
+    sleeps_until: Time,
 }
 
 /// What a process has of the server, or asks for.
@@ -108,6 +127,8 @@ impl World {
                 keeper: Keeper::new(limits, owners, random),
                 queues: LocalQueues::new(limits),
                 tenures: HashMap::new(),
+                inbox: BTreeMap::new(),
+                sleeps_until: Time::NEVER,
             }
         };
         Self {
@@ -146,11 +167,7 @@ impl World {
 
     fn run_until(&mut self, end: Time) {
         loop {
-            let now = self.now;
-            let wakeups = self.keepers.iter_mut().map(|process| {
-                let deadline = process.queues.next_deadline(now);
-                process.keeper.wakeup().min(deadline)
-            });
+            let wakeups = self.keepers.iter().map(|process| process.sleeps_until);
             let timer = wakeups.min().unwrap();
             let message = self
                 .network
@@ -167,10 +184,9 @@ impl World {
                 self.deliver(message);
             } else {
                 for keeper in 0..KEEPERS {
-                    self.keepers[keeper].keeper.on_time(self.now);
-                    let failures = self.keepers[keeper].queues.expire(self.now);
-                    self.fail(keeper, failures);
-                    self.settle(keeper);
+                    if self.keepers[keeper].sleeps_until <= self.now {
+                        self.settle(keeper);
+                    }
                 }
             }
             self.check();
@@ -207,12 +223,18 @@ impl World {
                 self.keepers[keeper].keeper.on_event(self.now, event);
                 self.settle(keeper);
             }
+            Message::Command { keeper } => {
+                self.take_command(keeper);
+                self.settle(keeper);
+            }
         }
     }
 
     /// Puts a message on the network: mostly delivered soon, sometimes late, never, or twice.
     fn post(&mut self, message: Message) {
-        let (Message::ToServer { keeper, .. } | Message::ToKeeper { keeper, .. }) = &message;
+        let (Message::ToServer { keeper, .. }
+        | Message::ToKeeper { keeper, .. }
+        | Message::Command { keeper }) = &message;
         if self.dark == Some(*keeper) {
             return;
         }
@@ -246,8 +268,12 @@ impl World {
             .insert((self.now + delay, self.messages), message);
     }
 
-    /// Sends what a keeper wants sent, and hears what it has to tell.
+    /// The rest of a round of the I/O thread: looks at the time, sends what a keeper wants sent, and
+    /// hears what it has to tell.
     fn settle(&mut self, keeper: usize) {
+        self.keepers[keeper].keeper.on_time(self.now);
+        let failures = self.keepers[keeper].queues.expire(self.now);
+        self.fail(keeper, failures);
         loop {
             let mut idle = true;
             while let Some((id, notice)) = self.keepers[keeper].keeper.next_notice() {
@@ -260,9 +286,12 @@ impl World {
             }
             self.keepers[keeper].keeper.take_overdue();
             if idle {
-                return;
+                break;
             }
         }
+        let process = &mut self.keepers[keeper];
+        let deadline = process.queues.next_deadline(self.now);
+        process.sleeps_until = process.keeper.wakeup().min(deadline);
     }
 
     /// At most one holder of each key within its validity.
@@ -289,6 +318,7 @@ impl World {
         self.finish_all();
         self.run_until(self.now + timing::tombstone_life(TTL) * 3);
         for process in &mut self.keepers {
+            assert!(process.inbox.is_empty());
             assert_eq!(process.keeper.unfinished(), 0);
             assert_eq!(process.keeper.wakeup(), Time::NEVER);
             assert!(process.queues.is_empty());

@@ -2,13 +2,24 @@
 
 use std::time::Duration;
 
-use super::{Caller, CallerState, KEYS, RESPONSE_TIMEOUT, TTL, Tenure, World};
+use super::{
+    Caller, CallerState, KEYS, LONGEST_COMMAND, Message, RESPONSE_TIMEOUT, TTL, Tenure, World,
+};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
 use crate::protocol::{Failures, Joined, Notice, Order, Released, Terms, Waiter};
 use crate::spec::Wait;
 use crate::{Error, timing};
+
+/// What a caller asks of the I/O thread.
+#[derive(Debug)]
+pub(super) enum Command {
+    Order(Order),
+    Release { tenure: u64 },
+    Extend { tenure: u64, ttl: Duration },
+    Wake,
+}
 
 impl World {
     pub(super) fn acquire(&mut self, keeper: usize, id: u64) {
@@ -26,6 +37,7 @@ impl World {
         let answer_by = self.now
             + wait
             + timing::patience(RESPONSE_TIMEOUT, TTL) * 2
+            + LONGEST_COMMAND * 2
             + Duration::from_millis(1);
         let caller = Caller {
             key,
@@ -35,14 +47,60 @@ impl World {
         };
         self.callers.insert((keeper, id), caller);
         let joined = self.keepers[keeper].queues.join(self.now, terms, id);
-        let (waiter, order) = match joined {
-            Joined::Asking { waiter, order } => (waiter, Some(order)),
-            Joined::Behind { waiter, order, .. } => (waiter, order),
+        let (waiter, order, wake) = match joined {
+            Joined::Asking { waiter, order } => (waiter, Some(order), false),
+            Joined::Behind {
+                waiter,
+                order,
+                wake,
+            } => (waiter, order, wake),
             Joined::Refused(_, error) => return self.refuse(keeper, id, &error),
         };
         self.callers.get_mut(&(keeper, id)).unwrap().waiter = waiter;
-        self.follow(keeper, order);
-        self.settle(keeper);
+        match order {
+            None if wake => self.send(keeper, id, Command::Wake),
+            order => self.send_order(keeper, id, order),
+        }
+    }
+
+    /// As a caller's thread does it.
+    fn send(&mut self, keeper: usize, caller: u64, command: Command) {
+        let inbox = &mut self.keepers[keeper].inbox;
+        inbox.entry(caller).or_default().push_back(command);
+        let delay = LONGEST_COMMAND.mul_f64(self.random.f64());
+        self.schedule(delay, Message::Command { keeper });
+    }
+
+    fn send_order(&mut self, keeper: usize, caller: u64, order: Option<Order>) {
+        if let Some(order) = order {
+            self.send(keeper, caller, Command::Order(order));
+        }
+    }
+
+    /// As the I/O thread does it, in whatever order the commands came from different threads.
+    pub(super) fn take_command(&mut self, keeper: usize) {
+        let process = &mut self.keepers[keeper];
+        let place = self.random.usize(..process.inbox.len());
+        let caller = *process.inbox.keys().nth(place).unwrap();
+        let commands = process.inbox.get_mut(&caller).unwrap();
+        let command = commands.pop_front().unwrap();
+        if commands.is_empty() {
+            process.inbox.remove(&caller);
+        }
+        match command {
+            Command::Order(order) => {
+                if process.queues.is_due(&order) {
+                    self.follow(keeper, [order]);
+                }
+            }
+            Command::Release { tenure } => process.keeper.release(self.now, tenure),
+            Command::Extend { tenure, ttl } => {
+                let key = &process.tenures[&tenure].key;
+                process.queues.extended(key, tenure);
+                process.keeper.extend(self.now, tenure, ttl);
+            }
+            Command::Wake => {}
+        }
     }
 
     fn follow(&mut self, keeper: usize, orders: impl IntoIterator<Item = Order>) {
@@ -108,8 +166,8 @@ impl World {
         self.granted += 1;
     }
 
-    /// What the queues made of a lease that has come, or is not needed any longer.
-    fn hand_on(&mut self, keeper: usize, tenure: u64, released: Released<u64>) -> bool {
+    /// What the queues made of a lease that has come.
+    fn take_up(&mut self, keeper: usize, tenure: u64, released: Released<u64>) {
         match released {
             Released::Passed {
                 waiter,
@@ -118,12 +176,29 @@ impl World {
             } => {
                 self.follow(keeper, order);
                 self.deliver_lease(keeper, tenure, &waiter, token);
-                true
             }
             Released::Over { next } => {
                 self.keepers[keeper].keeper.release(self.now, tenure);
                 self.follow(keeper, next);
-                false
+            }
+        }
+    }
+
+    /// What they made of one whose holder is finished.
+    fn hand_on(&mut self, keeper: usize, caller: u64, tenure: u64, released: Released<u64>) {
+        match released {
+            Released::Passed {
+                waiter,
+                token,
+                order,
+            } => {
+                self.send_order(keeper, caller, order);
+                self.deliver_lease(keeper, tenure, &waiter, token);
+                self.passed_on += 1;
+            }
+            Released::Over { next } => {
+                self.send(keeper, caller, Command::Release { tenure });
+                self.send_order(keeper, caller, next);
             }
         }
     }
@@ -151,7 +226,7 @@ impl World {
             CallerState::Waiting => {
                 self.cancelled += 1;
                 let order = self.keepers[keeper].queues.leave(&key, waiter);
-                self.follow(keeper, order);
+                self.send_order(keeper, id, order);
             }
             CallerState::Holding { tenure, .. } => {
                 let process = &mut self.keepers[keeper];
@@ -160,28 +235,23 @@ impl World {
                     held => held.valid_until,
                 };
                 let released = process.queues.released(self.now, &key, tenure, valid_until);
-                self.passed_on += u64::from(self.hand_on(keeper, tenure, released));
+                self.hand_on(keeper, id, tenure, released);
             }
-            CallerState::Finished => return,
+            CallerState::Finished => {}
         }
-        self.settle(keeper);
     }
 
     pub(super) fn extend_somebody(&mut self) {
-        let mut holding: Vec<_> = self
+        let holding = self
             .callers
             .iter()
-            .filter_map(|((keeper, _), caller)| match caller.state {
-                CallerState::Holding { tenure, .. } => Some((*keeper, tenure, caller.key.clone())),
+            .filter_map(|(who, caller)| match caller.state {
+                CallerState::Holding { tenure, .. } => Some((*who, tenure)),
                 _ => None,
-            })
-            .collect();
-        holding.sort_unstable_by_key(|(keeper, tenure, _)| (*keeper, *tenure));
-        if let Some((keeper, tenure, key)) = holding.into_iter().next() {
+            });
+        if let Some(((keeper, id), tenure)) = holding.min() {
             let ttl = TTL.mul_f64(0.5 + self.random.f64());
-            self.keepers[keeper].queues.extended(&key, tenure);
-            self.keepers[keeper].keeper.extend(self.now, tenure, ttl);
-            self.settle(keeper);
+            self.send(keeper, id, Command::Extend { tenure, ttl });
         }
     }
 
@@ -198,7 +268,7 @@ impl World {
             } => {
                 tenure.valid_until = valid_until;
                 let released = queues.granted(now, &key, id, granted, valid_until);
-                self.hand_on(keeper, id, released);
+                self.take_up(keeper, id, released);
             }
             Notice::Renewed {
                 granted,
