@@ -23,6 +23,8 @@ pub enum Policy {
     Delay(Duration),
     /// They are kept until the policy changes, on a connection that stays open.
     Stall,
+    /// They are not even taken from their sender, whose buffers fill.
+    Clog,
     /// They are swallowed.
     Drop,
     /// They arrive one at a time.
@@ -215,10 +217,15 @@ async fn pump(
 ) {
     let (queue, mut queued) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let policy = controls.policy(direction);
-    let mut stalled = policy.subscribe();
+    let (mut clogged, mut stalled) = (policy.subscribe(), policy.subscribe());
     let reading = async move {
         let mut buffer = vec![0; 64 * 1024];
-        while let Ok(count @ 1..) = from.read(&mut buffer).await {
+        loop {
+            // An error means that the proxy has ended.
+            drop(clogged.wait_for(|policy| *policy != Policy::Clog).await);
+            let Ok(count @ 1..) = from.read(&mut buffer).await else {
+                return;
+            };
             let bytes = &mut buffer[..count];
             let delay = match *policy.borrow() {
                 Policy::Delay(delay) => delay,
@@ -227,7 +234,7 @@ async fn pump(
                     bytes.fill(b'?');
                     Duration::ZERO
                 }
-                Policy::Pass | Policy::Stall | Policy::Drip => Duration::ZERO,
+                Policy::Pass | Policy::Stall | Policy::Clog | Policy::Drip => Duration::ZERO,
             };
             if queue
                 .send((Instant::now() + delay, bytes.to_vec()))

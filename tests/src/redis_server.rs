@@ -252,6 +252,24 @@ impl RedisServer {
         redis::cmd(name).arg(args).query(&mut self.connection())
     }
 
+    /// How often scripts were called.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    #[must_use]
+    pub fn script_calls(&self) -> usize {
+        let info: String = redis::cmd("INFO")
+            .arg("commandstats")
+            .query(&mut self.connection())
+            .expect("INFO");
+        let calls = |line: &str| {
+            let count = line.strip_prefix("cmdstat_eval")?.split_once("calls=")?.1;
+            count.split(',').next()?.parse::<usize>().ok()
+        };
+        info.lines().filter_map(calls).sum()
+    }
+
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }

@@ -1,7 +1,7 @@
 //! Waiting: in order over all processes, handed over without asking again, and leaving nothing.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockattr::{Error, LockPool};
 use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually, eventually_async};
@@ -220,5 +220,80 @@ async fn a_busy_process_does_not_keep_others_out() {
         }
         tasks.shutdown().await;
         service.becomes_free("k").await;
+    }
+}
+
+/// Eight processes with 25 tasks each: what they cost the server while they wait does not depend on
+/// how many tasks there are.
+#[tokio::test]
+async fn hundreds_of_waiters_ask_seldom_and_are_all_served() {
+    const POOLS: usize = 8;
+    let server = RedisServer::start();
+    let recheck = Duration::from_millis(600);
+    let holder = LockPool::builder().url(server.url()).build().await.unwrap();
+    let guard = holder.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+    let mut pools = Vec::new();
+    let mut tasks = JoinSet::new();
+    for _ in 0..POOLS {
+        let pool = LockPool::builder().url(server.url()).build().await.unwrap();
+        for _ in 0..25 {
+            let request = pool.lock("k").ttl(Service::LONG).wait(Service::LONG);
+            tasks.spawn(async move {
+                let guard = request.acquire().await.unwrap();
+                let token = guard.lease().fencing_token();
+                guard.release().await;
+                token
+            });
+        }
+        pools.push(pool);
+    }
+    eventually_async("all wait", || async {
+        pools.iter().map(|pool| pool.stats().waited).sum::<u64>() == 200
+    })
+    .await;
+    let start = Instant::now();
+    let before = server.script_calls();
+    let enough = before + 2 * POOLS;
+    eventually_async("they have asked again", || async {
+        server.script_calls() >= enough
+    })
+    .await;
+    let asked = server.script_calls() - before;
+    let rounds = start.elapsed().as_millis().div_ceil(recheck.as_millis()) + 1;
+    let most = POOLS * usize::try_from(rounds).unwrap();
+    assert!(asked <= most, "{asked} requests in {rounds} rounds");
+
+    guard.release().await;
+    let mut tokens: Vec<u64> = tasks.join_all().await;
+    tokens.sort_unstable();
+    tokens.dedup();
+    assert_eq!(tokens.len(), 200, "each has a token of its own");
+    eventually("nothing is left", || server.locks().is_empty());
+}
+
+/// A→B and B→A: nobody sees the circle, but no wait is for ever.
+#[tokio::test]
+async fn two_that_want_each_others_key_end_with_their_wait() {
+    for service in Service::all() {
+        let pools = [service.pool().await, service.pool().await];
+        let take = |pool: &LockPool, key: &str| pool.lock(key).ttl(Service::LONG).acquire();
+        let held = [
+            take(&pools[0], "a").await.unwrap(),
+            take(&pools[1], "b").await.unwrap(),
+        ];
+        let ask = |pool: &LockPool, key: &str| {
+            let request = pool.lock(key).ttl(Service::LONG);
+            tokio::spawn(request.wait(Duration::from_millis(100)).acquire())
+        };
+        let asking = [ask(&pools[0], "b"), ask(&pools[1], "a")];
+        for refused in asking {
+            let busy = refused.await.unwrap().unwrap_err();
+            assert!(busy.is_busy(), "{busy}");
+        }
+        for guard in held {
+            guard.release().await;
+        }
+        service.becomes_free("a").await;
+        service.becomes_free("b").await;
     }
 }

@@ -1,26 +1,29 @@
 //! A process that takes a lock, says so, and ends as it is told:
-//! `worker URL KEY exit|hang|starve`.
+//! `worker URL KEY exit|hang|step|starve`.
 
 use std::io::Write as _;
 use std::time::Duration;
 use std::{env, io, process};
 
-use lockattr::{Error, LockPool};
+use lockattr::{Error, LockPool, LockRequest};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let args: Vec<String> = env::args().collect();
     let [_, url, key, end] = args.as_slice() else {
-        panic!("usage: worker URL KEY exit|hang|starve")
+        panic!("usage: worker URL KEY exit|hang|step|starve")
     };
     lockattr_tests::trace_to_file();
     let pool = LockPool::builder().url(url).build().await?;
     if end == "starve" {
         return starve(&pool, key).await;
     }
-    pool.lock(key.as_str())
-        .ttl(Duration::from_millis(500))
+    let request = pool.lock(key.as_str()).ttl(Duration::from_millis(500));
+    if end == "step" {
+        return step(request).await;
+    }
+    request
         .run(|_| async {
             say("held");
             match end.as_str() {
@@ -29,6 +32,18 @@ async fn main() -> Result<(), Error> {
             }
         })
         .await
+}
+
+/// A line of the input, and then the next step.
+async fn step(request: LockRequest) -> Result<(), Error> {
+    say("ready");
+    hear();
+    let guard = request.acquire().await?;
+    say("held");
+    hear();
+    guard.release().await;
+    say("released");
+    Ok(())
 }
 
 /// May have no more files than it has, and tries to go on when its connection ends.
@@ -41,7 +56,7 @@ async fn starve(pool: &LockPool, key: &str) -> Result<(), Error> {
     };
     limit(Some(3));
     say("starving");
-    io::stdin().read_line(&mut String::new()).expect("a word");
+    hear();
     loop {
         let call = pool.lock(key).wait(Duration::from_millis(200)).acquire();
         match call.await {
@@ -58,6 +73,10 @@ async fn starve(pool: &LockPool, key: &str) -> Result<(), Error> {
     pool.lock(key).acquire().await?.release().await;
     say("recovered");
     Ok(())
+}
+
+fn hear() {
+    io::stdin().read_line(&mut String::new()).expect("a line");
 }
 
 fn say(line: &str) {

@@ -1,7 +1,9 @@
 //! A server whose wall clock is set. Redis ends keys by that clock, so a step forward ends leases
 //! early and only the token protects; a step back makes them last longer.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use lockattr_tests::{FencedStore, RedisServer, ServerClock, Service, eventually};
 
@@ -95,4 +97,36 @@ async fn small_steps_while_the_key_is_handed_over() {
         last = next.lease().fencing_token();
         next.release().await;
     }
+}
+
+/// Whose clock gains, keeps leases for less than their ttl: renewal from a third of it on is in time.
+#[tokio::test]
+async fn a_clock_that_runs_half_as_fast_again_is_outrun_by_renewal() {
+    let clock = ServerClock::new();
+    let server = RedisServer::start_with_clock(&clock);
+    let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
+    let (running, start) = (Arc::new(AtomicBool::new(true)), Instant::now());
+    let fast = Arc::clone(&running);
+    let gains = std::thread::spawn(move || {
+        while fast.load(Ordering::Relaxed) {
+            let ahead = start.elapsed() / 2;
+            clock.set_millis(ahead.as_millis().try_into().unwrap());
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+    let ttl = Duration::from_secs(6);
+    let guard = holder.lock("k").ttl(ttl).acquire().await.unwrap();
+    let token = guard.lease().fencing_token();
+    // Longer than a lease that is not renewed lasts there.
+    while holder.stats().renewed < 3 {
+        let taken = other.lock("k").ttl(ttl).try_acquire().await.unwrap();
+        assert!(taken.is_none(), "two are let in");
+    }
+    guard.release().await;
+    let next = other.lock("k").acquire().await.unwrap();
+    assert!(next.lease().fencing_token() > token);
+    next.release().await;
+    running.store(false, Ordering::Relaxed);
+    gains.join().unwrap();
+    take_and_release(&holder, &server).await;
 }

@@ -6,6 +6,7 @@ use lockattr::{BackendErrorKind, Error, LockPool};
 use lockattr_tests::{
     Direction, Policy, Proxy, RedisServer, Service, eventually, eventually_async,
 };
+use redis::{FromRedisValue as _, Value};
 
 use super::{held, kind, pool, take_and_release};
 
@@ -254,4 +255,39 @@ async fn a_server_that_takes_no_more_connections() {
     waiting.await.unwrap().unwrap().release().await;
     assert!(guard.lease().is_valid());
     guard.release().await;
+}
+
+/// A client that does not read what is sent to it is closed by the server when that is too much. It
+/// waits in the queue all the same, and nothing that it was not told is lost.
+#[tokio::test]
+async fn a_slow_consumer_of_notifications() {
+    let limit = ["--client-output-buffer-limit", "pubsub 1mb 0 0"];
+    let server = RedisServer::start_with(&limit);
+    let proxy = Proxy::start(server.port());
+    // So patient that it is the server who ends the connection.
+    let builder = LockPool::builder().response_timeout(Service::LONG);
+    let slow = builder.url(server.url_at(proxy.port()));
+    let slow = slow.build().await.unwrap();
+    let channel = match server.raw(&["PUBSUB", "CHANNELS"]).unwrap() {
+        Value::Array(channels) => String::from_redis_value(channels[0].clone()).unwrap(),
+        other => panic!("{other:?}"),
+    };
+    let holder = pool(server.url()).await;
+    let guard = held(&holder, Service::LONG).await;
+    let request = slow.lock("held").ttl(Service::LONG).wait(Service::LONG);
+    let waiting = tokio::spawn(request.acquire());
+    eventually_async("it waits", || async { slow.stats().waited > 0 }).await;
+
+    proxy.set(Direction::Replies, Policy::Clog);
+    let much = "x".repeat(100_000);
+    let mut published = 0;
+    while server.raw(&["PUBLISH", &channel, &much]).unwrap() != Value::Int(0) {
+        published += 1;
+        assert!(published < 1000, "the server goes on sending");
+    }
+    guard.release().await;
+    proxy.set(Direction::Replies, Policy::Pass);
+    let guard = waiting.await.unwrap().unwrap();
+    guard.release().await;
+    take_and_release(&slow, &server).await;
 }

@@ -1,9 +1,24 @@
 //! The protocol, checked exhaustively for small fleets.
 //!
 //! The states are those of the real [`Keeper`](super::Keeper)s and of the real memory
-//! [`Server`](crate::backend::memory::Server), which does what the script does (`world::Process` says
-//! which lines of it); connections end with what is on its way, processes are as late as they
+//! [`Server`](crate::backend::memory::Server); connections end with what is on its way, processes are as late as they
 //! like, and time advances in ticks up to a horizon. [`stateright`] visits every state there is.
+//!
+//! What the transitions (`actions::Action`) stand for in `batch.lua`, which the memory server does the
+//! like of (`backend::redis::equivalence` holds them against each other):
+//!
+//! | transition | lines of the script |
+//! | --- | --- |
+//! | `Up`, `Late` of an acquire | `attempt`, code `a`: its first branch with `grant`, or `acquire_contended` |
+//! | … of a renewal | `attempt`, code `n`, with `reserve` |
+//! | … of a release | `attempt`, code `r`: tombstone, `LREM`, then `hand_over` or `DEL` |
+//! | `Down` | what the script returns, and the `PUBLISH` of `hand_over` |
+//! | `Break` | what it returned and published on that connection is lost |
+//! | `Crash` | `PUBLISH` counts no receiver, and `hand_over` goes on to the next |
+//! | `Tick` | the `PX` of `grant` and the `PEXPIRE`s run out |
+//! | `Forget` | `reserve` with no counter: it begins from `TIME` |
+//! | `StepClock` | `TIME` and the ends of all keys jump |
+//! | `Ask`, `Finish`, `Wake` | none: callers, and the keeper's own timers |
 //!
 //! The small fleets are checked with all other tests. For the large ones:
 //! `cargo test --release -p lockattr --lib model -- --ignored --nocapture`.

@@ -36,10 +36,9 @@ pub(super) struct Process {
     pub(super) call: Option<Call>,
     /// The greatest token that somebody had got when it asked.
     pub(super) known: u64,
-    /// On the way to the server, in order. There, an attempt is `attempt` in `batch.lua`: code `a`
-    /// is its first branch and `acquire_contended`, codes `n` and `r` the rest of it.
+    /// On the way to the server, in order.
     pub(super) up: VecDeque<Attempt>,
-    /// On the way back: what the script replies, and what `hand_over` publishes.
+    /// On the way back.
     pub(super) down: VecDeque<Event>,
 }
 

@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::Duration;
 
 use super::super::{Batch, Keeper, Limits, LocalQueues};
-use callers::Command;
 use crate::backend::memory::Server;
 use crate::backend::{
     Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Event, Failure, Op, Reply,
@@ -16,6 +15,7 @@ use crate::key::Key;
 use crate::label::Label;
 use crate::owner::OwnerIds;
 use crate::timing;
+use callers::Command;
 
 const TTL: Duration = Duration::from_secs(1);
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(100);
