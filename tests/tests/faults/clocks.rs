@@ -119,8 +119,8 @@ async fn a_clock_that_runs_half_as_fast_again_is_outrun_by_renewal() {
     let token = guard.lease().fencing_token();
     // Longer than a lease that is not renewed lasts there.
     while holder.stats().renewed < 3 {
-        let taken = other.lock("k").ttl(ttl).try_acquire().await.unwrap();
-        assert!(taken.is_none(), "two are let in");
+        let second = other.lock("k").ttl(ttl).try_acquire().await.unwrap();
+        assert!(second.is_none(), "two are let in");
     }
     guard.release().await;
     let next = other.lock("k").acquire().await.unwrap();
