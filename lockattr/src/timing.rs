@@ -10,6 +10,9 @@ pub(crate) const MIN_TTL: Duration = Duration::from_millis(50);
 /// The longest ttl: it is what everyone waits after a crash.
 pub(crate) const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long the queue of a key stands on the server when none of its waiters is heard of any longer.
+pub(crate) const QUEUE_LIFE: Duration = Duration::from_secs(60);
+
 /// How much longer than a lease its tombstone stands.
 const TOMBSTONE_MARGIN: Duration = Duration::from_secs(5);
 
@@ -56,10 +59,12 @@ pub(crate) fn claim_ttl(claim_window: Duration, ttl: Duration) -> Duration {
 /// How often a queued waiter asks again, when so many of its pool do.
 ///
 /// So seldom that a key costs less than two requests a second, and a pool some hundred, however
-/// much it waits for.
+/// much it waits for; but well before its place in the queue could be forgotten.
 pub(crate) fn recheck(claim_window: Duration, asking: usize) -> Duration {
     let crowd = u32::try_from(asking / 100).unwrap_or(u32::MAX).max(1);
-    (claim_window * 3 / 5).saturating_mul(crowd)
+    (claim_window * 3 / 5)
+        .saturating_mul(crowd)
+        .min(QUEUE_LIFE / 2)
 }
 
 /// How long a tombstone has to stand: longer than an acquire that is still on its way.
@@ -101,11 +106,17 @@ mod tests {
         assert_eq!(MAX_TTL.as_secs(), 86_400);
     }
 
-    /// Some 170 requests a second for a pool, however much it waits for.
+    /// Some 170 requests a second for a pool, until it waits for five thousand keys.
     #[test]
     fn whoever_waits_asks_again_the_less_the_more_wait() {
         let window = Duration::from_secs(1);
-        for (asking, after) in [(1, 600), (199, 600), (200, 1200), (1000, 6000)] {
+        for (asking, after) in [
+            (1, 600),
+            (199, 600),
+            (200, 1200),
+            (1000, 6000),
+            (1_000_000, 30_000),
+        ] {
             assert_eq!(recheck(window, asking), Duration::from_millis(after));
         }
     }

@@ -9,6 +9,7 @@ use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
 
 use super::names::Names;
 use crate::backend::{Attempt, Op};
+use crate::timing::QUEUE_LIFE;
 
 struct Script {
     text: &'static str,
@@ -34,9 +35,6 @@ static PLACE: LazyLock<String> = LazyLock::new(|| {
         .unwrap_or_default();
     format!("{}/{}", host.trim(), process::id())
 });
-
-/// How long the queue of a key stands when none of its waiters is heard of any longer.
-const QUEUE_LIFE: Duration = Duration::from_secs(60);
 
 /// One call of the script, for several attempts.
 pub(super) struct Call {

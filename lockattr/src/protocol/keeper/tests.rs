@@ -153,6 +153,37 @@ fn the_more_wait_the_less_often_each_asks() {
 }
 
 #[test]
+fn those_who_have_their_lease_or_left_do_not_count_as_waiting() {
+    let mut f = Fixture::new(1000);
+    for id in 0..150 {
+        f.holds(id);
+    }
+    for id in 150..300 {
+        f.waits(id);
+    }
+    assert_eq!(f.keeper.wakeup(), f.now + TTL / 3, "renewals come first");
+    for id in 0..300 {
+        f.keeper.release(f.now, id);
+        f.hears(Reply::Released);
+    }
+    f.told();
+    f.waits(300);
+    assert_eq!(f.keeper.wakeup(), f.now + Duration::from_millis(600));
+}
+
+#[test]
+fn a_renewal_that_fails_is_tried_again_soon_but_not_at_once() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.after(TTL / 3);
+    let renewal = f.sends().unwrap();
+    f.answers(&renewal, Err(failure(true)));
+    assert!(matches!(f.told()[..], [(1, Notice::RenewalFailed(_))]));
+    assert!(f.sends().is_none());
+    assert_eq!(f.keeper.wakeup(), f.now + TTL / 20);
+}
+
+#[test]
 fn whoever_meets_a_tombstone_asks_as_another() {
     let mut f = Fixture::new(8);
     f.asks(1, Wait::Forever);
