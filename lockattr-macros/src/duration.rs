@@ -153,7 +153,7 @@ mod tests {
             ("", "empty"),
             ("10", "no unit"),
             ("1 30s", "no unit"),
-            ("1m30", "no unit"),
+            ("1m30", "`30` has no unit"),
             ("5M", "`M` is a month"),
             ("2 months", "no fixed length"),
             ("1y", "no fixed length"),
@@ -161,12 +161,24 @@ mod tests {
             ("-5s", "no duration"),
             ("s", "no duration"),
             ("99999999999999999999s", "too long"),
+            ("1000000000000ms", "too long"),
             ("18446744073709551615s1000ms", "too long"),
             ("5124095576030431h 15s 1000ms", "too long"),
         ] {
             let message = refusal(parse(&literal(text)));
             assert!(message.contains(part), "{text}: {message}");
         }
+    }
+
+    #[test]
+    fn the_longest_texts_and_numbers_are_read() {
+        let text = |last| "1s ".repeat(20) + last;
+        let (longest, over) = (text("100s"), text("1000s"));
+        assert_eq!(longest.len(), 64);
+        let read = parse(&literal(&longest)).unwrap();
+        assert_eq!(read, Duration::from_secs(120));
+        assert!(refusal(parse(&literal(&over))).contains("too long"));
+        assert!(parse(&literal("999999999999ms")).is_ok());
     }
 
     #[test]

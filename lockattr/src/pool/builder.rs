@@ -19,6 +19,8 @@ use crate::protocol::{Batch, Keeper, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::Wait;
 
+const SHORTEST_CLAIM_WINDOW: Duration = Duration::from_millis(10);
+
 /// The settings of a [`LockPool`], made by [`LockPool::builder`] or [`LockPool::from_env`].
 ///
 /// # Examples
@@ -135,8 +137,8 @@ impl LockPoolBuilder {
     }
 
     /// How long a waiter that died or hangs may hold up those behind it when its turn comes.
-    /// Defaults to 1 s; at least five round trips, since a lease that is handed over has to be
-    /// confirmed within two fifths of it.
+    /// Defaults to 1 s; at least 10 ms, and five round trips, since a lease that is handed over has to
+    /// be confirmed within two fifths of it.
     pub fn claim_window(mut self, window: Duration) -> Self {
         self.claim_window = window;
         self
@@ -238,12 +240,16 @@ impl LockPoolBuilder {
             ("connect_timeout", self.connect_timeout.is_zero()),
             ("response_timeout", self.response_timeout.is_zero()),
             ("max_in_flight", self.max_in_flight == 0),
-            ("claim_window", self.claim_window.is_zero()),
             ("batch_size", self.batch.size == 0),
         ] {
             if is_zero {
                 return Err(Error::config(setting, "it must not be zero"));
             }
+        }
+        if self.claim_window < SHORTEST_CLAIM_WINDOW {
+            let (set, least) = (self.claim_window, SHORTEST_CLAIM_WINDOW);
+            let reason = format!("{set:?} is less than {least:?}: no claim could be in time");
+            return Err(Error::config("claim_window", reason));
         }
         Ok(url)
     }
@@ -330,7 +336,10 @@ mod tests {
                 "response_timeout",
             ),
             (builder().max_in_flight(0), "max_in_flight"),
-            (builder().claim_window(Duration::ZERO), "claim_window"),
+            (
+                builder().claim_window(Duration::from_millis(9)),
+                "claim_window",
+            ),
             (builder().batch_size(0), "batch_size"),
         ] {
             let refused = builder.check().unwrap_err();

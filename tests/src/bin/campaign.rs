@@ -1,5 +1,6 @@
 //! `campaign soak [MINUTES] [SEED]`: processes fight for keys while everything is disturbed, round
-//! after round with a new seed, and their histories are checked. With a seed, that round alone.
+//! after round with a new seed, and their histories are checked. With a seed, that round alone. In
+//! one round of eight the server loses its data too, and only the fencing token protects.
 
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -57,7 +58,8 @@ fn soak(args: &[String]) {
     for side in sides {
         total += side.join().expect("it ends by itself");
     }
-    println!("no violation: {total:#?}");
+    println!("no violation\nserver keeps its data: {:#?}", total.kept);
+    println!("server loses its data: {:#?}", total.lost);
 }
 
 fn soak_until(end: Instant) -> Total {
@@ -69,27 +71,48 @@ fn soak_until(end: Instant) -> Total {
 }
 
 fn fight(seed: u64) -> Total {
-    let outcome = round(seed).run();
+    let campaign = round(seed);
+    let outcome = campaign.run();
     if !outcome.is_clean() {
         eprintln!("seed {seed}: {outcome}\nonce more: campaign soak 1 {seed}");
         process::exit(1);
     }
     println!("seed {seed}: {outcome}");
-    Total {
+    let tally = Tally {
         rounds: 1,
         disturbances: outcome.disturbed,
         calls: outcome.verdict.summary,
+    };
+    let mut total = Total::default();
+    if campaign.loses_data() {
+        total.lost = tally;
+    } else {
+        total.kept = tally;
     }
+    total
 }
 
 #[derive(Debug, Default)]
 struct Total {
+    kept: Tally,
+    lost: Tally,
+}
+
+impl AddAssign for Total {
+    fn add_assign(&mut self, other: Self) {
+        self.kept += other.kept;
+        self.lost += other.lost;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
     rounds: usize,
     disturbances: usize,
     calls: Summary,
 }
 
-impl AddAssign for Total {
+impl AddAssign for Tally {
     fn add_assign(&mut self, other: Self) {
         self.rounds += other.rounds;
         self.disturbances += other.disturbances;
@@ -100,6 +123,10 @@ impl AddAssign for Total {
 fn round(seed: u64) -> Campaign {
     let program = env::current_exe().expect("this program");
     let mut random = fastrand::Rng::with_seed(seed);
+    let mut disturbances = Disturbance::SURVIVABLE.to_vec();
+    if random.u8(..8) == 0 {
+        disturbances.extend([Disturbance::LoseData, Disturbance::FlushAll].repeat(4));
+    }
     Campaign {
         duration: ROUND,
         processes: random.usize(2..6),
@@ -109,7 +136,7 @@ fn round(seed: u64) -> Campaign {
         dwell: [Duration::ZERO, Duration::from_millis(300)][usize::from(random.u8(..8) == 0)],
         renews: random.u8(..4) > 0,
         passes_on: random.u8(..4) > 0,
-        disturbances: Disturbance::SURVIVABLE.to_vec(),
+        disturbances,
         ..Campaign::new(program, seed).durable()
     }
 }

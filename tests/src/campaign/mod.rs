@@ -116,6 +116,12 @@ impl Campaign {
         self
     }
 
+    /// Whether the server may forget who holds what.
+    #[must_use]
+    pub fn loses_data(&self) -> bool {
+        self.disturbances.iter().any(|what| what.breaks_exclusion())
+    }
+
     /// Fights, waits for the end, and judges.
     ///
     /// # Panics
@@ -154,7 +160,7 @@ impl Campaign {
     }
 
     fn rules(&self, records: &[crate::history::Record]) -> Rules {
-        let loses = self.disturbances.iter().any(|what| what.breaks_exclusion());
+        let loses = self.loses_data();
         let calm = !records.iter().any(|r| matches!(r.event, Event::Fault(_)));
         Rules {
             exclusion: !loses,

@@ -330,6 +330,45 @@ fn an_ask_that_may_be_executed_later_meets_a_tombstone() {
     ));
 }
 
+/// It stood in line to ask again when the lease came.
+#[test]
+fn who_has_got_its_lease_meanwhile_sends_nothing() {
+    let mut f = Fixture::new(1);
+    f.waits(1);
+    f.asks(2, Wait::Forever);
+    let other = f.sends().unwrap();
+    f.keeper.on_event(f.now, Event::Reconnected);
+    f.is_handed(1, f.now);
+    f.answers(&other, Ok(Reply::Held { ends_in: HOUR }));
+    assert!(f.sends().is_none());
+}
+
+#[test]
+fn whose_handoff_comes_too_late_asks_again_as_another() {
+    let too_late = Duration::from_millis(390);
+    for (outcome, goes_on) in [(Ok(Reply::Released), true), (Err(failure(true)), false)] {
+        let mut f = Fixture::new(8);
+        f.asks(1, Wait::Forever);
+        let first = f.sends().unwrap();
+        f.answers(&first, Ok(Reply::Held { ends_in: HOUR }));
+        f.told();
+        let since = f.now;
+        f.now = f.now + too_late;
+        f.is_handed(1, since);
+        let release = f.sends().unwrap();
+        f.answers(&release, outcome);
+        let next = f.sends().unwrap();
+        let told = f.told();
+        if goes_on {
+            assert!(matches!(next.op, Op::Acquire { .. }) && next.owner != first.owner);
+            assert!(told.is_empty(), "{told:?}");
+        } else {
+            assert!(matches!(next.op, Op::Release { .. }));
+            assert!(matches!(told[..], [(1, Notice::Failed(_))]), "{told:?}");
+        }
+    }
+}
+
 #[test]
 fn a_handoff_that_comes_too_late_is_given_back_even_if_nobody_wants_it_any_longer() {
     let mut f = Fixture::new(8);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::backend::BackendErrorKind;
 use crate::label::Label;
 
 const TTL: Duration = Duration::from_secs(10);
@@ -200,8 +201,56 @@ fn whoever_tries_once_does_not_stand_in_the_queue() {
         wait: Wait::For(Duration::ZERO),
         ..f.terms()
     };
-    let refused = f.join(once, "b");
+    let refused = f.join(once.clone(), "b");
     assert!(matches!(refused, Joined::Refused("b", Error::Busy { .. })));
+
+    // The first one is answered by the keeper, whenever that is.
+    let mut f = Fixture::new(64);
+    assert!(matches!(f.join(once, "a"), Joined::Asking { .. }));
+    assert_eq!(f.queues.next_deadline(f.now), Time::NEVER);
+}
+
+/// What the service refuses, it refuses the one who asked; «busy» is for who wanted no more.
+#[test]
+fn the_next_one_asks_for_itself_when_the_first_has_failed() {
+    let unavailable = Error::Backend {
+        key: "k".into(),
+        source: BackendError::new(BackendErrorKind::Refused, "as a test"),
+    };
+    let mut f = Fixture::new(64);
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    let key = f.key.clone();
+    let failures = f.queues.failed(&key, id, unavailable);
+    assert!(
+        matches!(&failures.callers[..], [(waiter, Error::Backend { .. })] if waiter.caller == "a")
+    );
+    let [Order::Ask { id, .. }] = failures.orders[..] else {
+        panic!("{failures:?}");
+    };
+    let busy = Error::Busy {
+        key: "k".into(),
+        waited: MILLI,
+        retry_after: None,
+    };
+    let failures = f.queues.failed(&key, id, busy);
+    assert!(failures.callers.is_empty(), "«b» waits on: {failures:?}");
+    assert!(matches!(failures.orders[..], [Order::Ask { .. }]));
+}
+
+#[test]
+fn whoever_waits_hears_of_the_end() {
+    let mut f = Fixture::new(64);
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    let forgotten: Vec<_> = f.queues.clear().into_iter().map(|it| it.caller).collect();
+    assert_eq!(forgotten, ["a", "b"]);
+    assert!(f.queues.is_empty());
+    assert!(matches!(f.grant(id, 1..65), Released::Over { next: None }));
+    f.ask("c");
+    assert_eq!(f.queues.close().len(), 1);
+    let refused = f.join(f.terms(), "d");
+    assert!(matches!(refused, Joined::Refused("d", Error::Closed)));
 }
 
 #[test]

@@ -16,7 +16,11 @@ fn simulate(seed: u64, weather: Weather, steps: u64) -> World {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 4000,
+        max_shrink_iters: 2000,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
     fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..70, haste in 0_u32..5) {
