@@ -152,7 +152,7 @@ impl<W> Line<W> {
         else {
             return None;
         };
-        let has_time = now < *batch_end && valid_until.since(now) >= enough.min(self.terms.ttl / 2);
+        let has_time = now < *batch_end && valid_until.since(now) >= enough;
         if suits && has_time {
             tokens.next()
         } else {

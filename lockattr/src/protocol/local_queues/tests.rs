@@ -141,8 +141,11 @@ fn a_lease_that_is_nearly_over_is_not_passed_on() {
     let id = f.ask("a");
     f.join(f.terms(), "b");
     f.grant(id, 1..65);
-    let soon = f.now + MILLI * 199;
-    next_ask(f.queues.released(f.now, &f.key, id, soon));
+    f.join(f.terms(), "c");
+    let late = f.now + MILLI * 200;
+    assert_eq!(passed(f.queues.released(f.now, &f.key, id, late)), ("b", 2));
+    let too_late = f.now + MILLI * 199;
+    next_ask(f.queues.released(f.now, &f.key, id, too_late));
 }
 
 #[test]
@@ -274,7 +277,70 @@ fn tokens_are_refilled_before_they_are_used_up_unless_others_wait() {
             tokens: 10..14,
             contended,
         };
+        f.now = f.now + MILLI * 4;
         f.queues.renewed(f.now, &key, id, granted, f.now + TTL);
         assert_eq!(passed(f.release(id)).1, if contended { 3 } else { 10 });
+        // With others waiting, the batch ends when it would have ended.
+        f.now = f.now + MILLI;
+        let goes_on = matches!(f.release(id), Released::Passed { .. });
+        assert_eq!(goes_on, !contended);
+    }
+}
+
+#[test]
+fn a_batch_of_one_is_not_refilled() {
+    for size in [1, 2] {
+        let mut f = Fixture::new(size);
+        let id = f.ask("a");
+        f.join(f.terms(), "b");
+        let Released::Passed { order, .. } = f.grant(id, 1..u64::from(size) + 1) else {
+            panic!("it has come");
+        };
+        assert_eq!(order.is_some(), size > 1);
+    }
+}
+
+#[test]
+fn who_waits_in_vain_hears_that_the_service_is_the_reason() {
+    let short = |f: &Fixture| Terms {
+        wait: Wait::For(MILLI),
+        ..f.terms()
+    };
+    let why = |failures: Failures<&'static str>| match &failures.callers[..] {
+        [(_, Error::Backend { source, .. })] => source.kind(),
+        other => panic!("{other:?}"),
+    };
+    // It failed, and is asked again.
+    let mut f = Fixture::new(64);
+    let id = f.ask("a");
+    f.join(short(&f), "b");
+    let trouble = BackendError::new(BackendErrorKind::Unreachable, "as a test");
+    f.queues.troubled(f.now, &f.key.clone(), id, trouble);
+    f.now = f.now + MILLI;
+    let failures = f.queues.expire(f.now);
+    assert_eq!(why(failures), BackendErrorKind::Unreachable);
+
+    // It does not even answer the first one.
+    let mut f = Fixture::new(64);
+    f.join(short(&f), "a");
+    f.now = f.now + MILLI;
+    assert!(f.queues.expire(f.now).callers.is_empty());
+    f.now = f.queues.next_deadline(f.now);
+    let failures = f.queues.expire(f.now);
+    assert_eq!(why(failures), BackendErrorKind::Timeout);
+}
+
+#[test]
+fn the_thread_is_woken_for_whose_wait_ends_before_it_would_look() {
+    let mut f = Fixture::new(64);
+    f.ask("a");
+    assert_eq!(f.queues.next_deadline(f.now), f.now + TTL);
+    for (wait, expected) in [(TTL, false), (TTL - MILLI, true)] {
+        let terms = Terms {
+            wait: Wait::For(wait),
+            ..f.terms()
+        };
+        let joined = f.join(terms, "b");
+        assert!(matches!(joined, Joined::Behind { wake, .. } if wake == expected));
     }
 }
