@@ -157,3 +157,26 @@ async fn an_io_thread_that_panics() {
     other.release().await;
     take_and_release(&pool, &server).await;
 }
+
+#[tokio::test]
+async fn a_shutdown_with_ten_thousand_locks() {
+    let server = RedisServer::start();
+    let pool = pool(server.url()).await;
+    let mut guards = Vec::new();
+    for n in 0..10_000 {
+        guards.push(tokio::spawn(
+            pool.lock(format!("k:{n}"))
+                .ttl(Service::LONG)
+                .wait(Service::LONG)
+                .acquire(),
+        ));
+    }
+    let mut held = Vec::new();
+    for guard in guards {
+        held.push(guard.await.unwrap().unwrap());
+    }
+    assert_eq!(server.locks().len(), 10_000);
+    pool.shutdown(Duration::from_secs(60)).await.unwrap();
+    assert!(server.locks().is_empty());
+    drop(held);
+}
