@@ -1,8 +1,9 @@
 //! The protocol, checked exhaustively for small fleets.
 //!
 //! The states are those of the real [`Keeper`](super::Keeper)s and of the real memory
-//! [`Server`](crate::backend::memory::Server); connections end with what is on its way, processes are as late as they
-//! like, and time advances in ticks up to a horizon. [`stateright`] visits every state there is.
+//! [`Server`](crate::backend::memory::Server); connections end with what is on its way, processes
+//! are as late as they like, and time advances in ticks up to a horizon. [`stateright`] visits every
+//! state there is.
 //!
 //! What the transitions (`actions::Action`) stand for in `batch.lua`, which the memory server does the
 //! like of (`backend::redis::equivalence` holds them against each other):
