@@ -129,7 +129,7 @@ fn order_key(ids: &[u8]) -> String {
     format!("ids:{}", ids.len())
 }
 
-#[distributed_lock(key("named:{count}:{first}", count = ids.len(), first = ids[0]))]
+#[distributed_lock(key("named:{count}:{first}", count = ids.len(), first = ids[0],))]
 async fn named_values(ids: Vec<u8>) -> AppResult<String> {
     drop(ids);
     Ok(held_key())
