@@ -1,3 +1,5 @@
+mod holding;
+
 use super::*;
 use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, Op, Reply};
 use crate::key::Key;
@@ -172,18 +174,6 @@ fn those_who_have_their_lease_or_left_do_not_count_as_waiting() {
 }
 
 #[test]
-fn a_renewal_that_fails_is_tried_again_soon_but_not_at_once() {
-    let mut f = Fixture::new(8);
-    f.holds(1);
-    f.after(TTL / 3);
-    let renewal = f.sends().unwrap();
-    f.answers(&renewal, Err(failure(true)));
-    assert!(matches!(f.told()[..], [(1, Notice::RenewalFailed(_))]));
-    assert!(f.sends().is_none());
-    assert_eq!(f.keeper.wakeup(), f.now + TTL / 20);
-}
-
-#[test]
 fn whoever_meets_a_tombstone_asks_as_another() {
     let mut f = Fixture::new(8);
     f.asks(1, Wait::Forever);
@@ -236,77 +226,6 @@ fn what_does_not_pass_is_not_tried_again() {
             (1, Notice::Withdrawn)
         ]
     ));
-}
-
-#[test]
-fn an_extension_is_answered_either_way_however_many_ask() {
-    let mut f = Fixture::new(1);
-    f.holds(1);
-    f.asks(2, Wait::Forever);
-    f.sends().unwrap();
-    f.keeper.extend(f.now, 1, 2 * TTL);
-    let renewal = f.sends().expect("renewals do not stand in line");
-    assert!(matches!(renewal.op, Op::Renew { ttl, .. } if ttl == 2 * TTL));
-    // Wanted after the renewal was sent.
-    f.keeper.refill(f.now, 1, 3);
-    f.answers(&renewal, Ok(Reply::Renewed(granted())));
-    assert!(matches!(
-        f.told()[..],
-        [(1, Notice::Renewed { .. }), (1, Notice::Extended(Ok(())))]
-    ));
-    let refill = f.sends().unwrap();
-    assert!(matches!(refill.op, Op::Renew { tokens: 3, .. }));
-    f.keeper.extend(f.now, 1, TTL);
-    f.hears(Reply::Gone);
-    assert!(matches!(
-        f.told()[..],
-        [
-            (1, Notice::Lost(LossReason::Gone)),
-            (1, Notice::Extended(Err(Error::Lost { .. })))
-        ]
-    ));
-    f.keeper.release(f.now, 1);
-    assert!(matches!(f.told()[..], [(1, Notice::Released)]));
-    assert!(f.sends().is_none(), "nothing is there to be released");
-}
-
-#[test]
-fn a_lease_ends_by_its_ttl_or_by_max_hold() {
-    let mut f = Fixture::new(8);
-    f.asks_for(1, Wait::Forever, false, None);
-    f.hears(Reply::Granted(granted()));
-    f.asks_for(2, Wait::Forever, true, Some(TTL / 2));
-    f.hears(Reply::Granted(granted()));
-    f.told();
-    f.after((TTL / 2).saturating_sub(Duration::from_nanos(1)));
-    assert!(f.sends().is_none(), "neither is renewed");
-    assert!(f.told().is_empty());
-    f.after(Duration::from_nanos(1));
-    assert!(matches!(
-        f.told()[..],
-        [(2, Notice::Lost(LossReason::MaxHold))]
-    ));
-    f.after(TTL / 2);
-    assert!(matches!(
-        f.told()[..],
-        [(1, Notice::Lost(LossReason::Expired))]
-    ));
-}
-
-#[test]
-fn a_release_that_fails_is_told_once_and_goes_on() {
-    let mut f = Fixture::new(8);
-    f.holds(1);
-    f.keeper.release(f.now, 1);
-    for told in [1, 0] {
-        let attempt = f.sends().unwrap();
-        f.answers(&attempt, Err(failure(true)));
-        let notices = f.told();
-        assert_eq!(notices.len(), told, "{notices:?}");
-        f.after(Duration::from_millis(100));
-    }
-    f.hears(Reply::Released);
-    assert!(matches!(f.told()[..], [(1, Notice::Released)]));
 }
 
 /// The answer that was not waited for may be a grant yet to come.
@@ -394,47 +313,6 @@ impl Fixture {
         };
         self.keeper.on_event(self.now, event);
     }
-}
-
-/// The machine was suspended: the clock has gone on, and with it the lease on the server.
-#[test]
-fn after_a_suspend_a_lease_is_lost_and_not_renewed() {
-    let mut f = Fixture::new(8);
-    f.holds(1);
-    f.after(TTL / 3);
-    let renewal = f.sends().expect("it was due");
-    f.after(HOUR);
-    assert!(matches!(
-        f.told()[..],
-        [
-            (1, Notice::RenewalFailed(_)),
-            (1, Notice::Lost(LossReason::Expired))
-        ]
-    ));
-    // What was on its way when the machine fell asleep.
-    f.answers(&renewal, Ok(Reply::Renewed(granted())));
-    assert!(f.told().is_empty() && f.sends().is_none());
-}
-
-/// A lease that was to be shorter from now on lasts on the server for as long as it did.
-#[test]
-fn a_release_is_not_given_up_before_the_longest_lease_is_over() {
-    let mut f = Fixture::new(8);
-    f.holds(1);
-    f.keeper.extend(f.now, 1, TTL / 10);
-    f.hears(Reply::Renewed(granted()));
-    f.told();
-    f.keeper.release(f.now, 1);
-    f.sends().unwrap();
-    f.after(TTL);
-    assert_eq!(f.keeper.unfinished(), 1);
-    f.after(TTL / 10);
-    assert_eq!(f.keeper.unfinished(), 0);
-    let told = f.told();
-    assert!(
-        matches!(told.last(), Some((1, Notice::ReleaseAbandoned))),
-        "{told:?}"
-    );
 }
 
 #[test]
