@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lockattr::{Error, LockPool};
+use lockattr::{Error, LockPool, LockRequest};
 use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually, eventually_async};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -90,6 +90,44 @@ async fn a_waiter_that_gave_up_is_passed_over() {
         guard.release().await;
         stays.await.unwrap().unwrap().release().await;
         service.becomes_free("k").await;
+    }
+}
+
+/// Though its process asked for a lease on the terms of the one that gave up.
+#[tokio::test]
+async fn whoever_comes_after_one_that_gave_up_keeps_the_place_on_any_terms() {
+    let others: [fn(LockRequest) -> LockRequest; 4] = [
+        |request| request.renew(false),
+        |request| request.ttl(Service::LONG * 2),
+        |request| request.ttl(Service::LONG / 2).renew(false),
+        |request| request.max_hold(Service::LONG / 2),
+    ];
+    for service in Service::all() {
+        let (holder, mixed) = (service.pool().await, service.pool().await);
+        let next = service.pool().await;
+        for (number, on_other_terms) in others.into_iter().enumerate() {
+            let key = format!("k{number}");
+            let ask = |pool: &LockPool| {
+                let request = pool.lock(key.clone()).ttl(Service::LONG);
+                request.wait(Service::LONG)
+            };
+            let guard = ask(&holder).acquire().await.unwrap();
+            let waited = (mixed.stats().waited, next.stats().waited);
+            let leaves = tokio::spawn(ask(&mixed).acquire());
+            waits(&mixed, waited.0).await;
+            let mut stays = tokio::spawn(on_other_terms(ask(&mixed)).acquire());
+            let mut later = tokio::spawn(ask(&next).acquire());
+            waits(&next, waited.1).await;
+            leaves.abort();
+            leaves.await.unwrap_err();
+            guard.release().await;
+            tokio::select! {
+                stays = &mut stays => stays.unwrap().unwrap().release().await,
+                later = &mut later => panic!("{key} out of turn: {:?}", later.unwrap()),
+            }
+            later.await.unwrap().unwrap().release().await;
+            service.becomes_free(&key).await;
+        }
     }
 }
 

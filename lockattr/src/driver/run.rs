@@ -217,9 +217,13 @@ impl<B: Backend> Driver<B> {
             return self.keeper.release(now, id);
         };
         let key = &entry.key;
+        let mut queues = self.commands.shared.queues();
+        let adopted = queues
+            .adopt(key, id)
+            .and_then(|terms| self.keeper.adopt(now, id, terms));
+        let valid_until = adopted.unwrap_or(valid_until);
         let tenure = Tenure::new(id, key.clone(), valid_until, commands.clone());
         let tenure = Arc::clone(entry.tenure.insert(Arc::new(tenure)));
-        let mut queues = self.commands.shared.queues();
         let released = queues.granted(now, key, id, granted, valid_until);
         drop(queues);
         let next = match released {

@@ -89,6 +89,12 @@ impl Keeper {
         self.step(now, id, |_, _| {});
     }
 
+    /// A lease that has just come is for somebody who wants other terms. Gives the end of its
+    /// validity under them; `None` when it is over.
+    pub(crate) fn adopt(&mut self, now: Time, id: u64, terms: Terms) -> Option<Time> {
+        self.step(now, id, |acquisition, _| acquisition.adopt(terms, now))?
+    }
+
     /// The caller is finished with its lease, or wants none any longer.
     pub(crate) fn release(&mut self, now: Time, id: u64) {
         self.step(now, id, Acquisition::relinquish);
@@ -221,14 +227,12 @@ impl Keeper {
         now: Time,
         id: u64,
         happen: impl FnOnce(&mut Acquisition, &mut Step<'_>) -> T,
-    ) {
-        let Some(entry) = self.acquisitions.get_mut(&id) else {
-            return;
-        };
+    ) -> Option<T> {
+        let entry = self.acquisitions.get_mut(&id)?;
         let acquisition = &mut entry.acquisition;
         let (was_asking, was_in_flight) = (acquisition.is_asking(), acquisition.is_in_flight());
         let recheck = timing::recheck(self.limits.claim_window, self.asking);
-        happen(
+        let result = happen(
             acquisition,
             &mut Step {
                 now,
@@ -263,6 +267,7 @@ impl Keeper {
         if acquisition.is_done() {
             self.acquisitions.remove(&id);
         }
+        Some(result)
     }
 }
 

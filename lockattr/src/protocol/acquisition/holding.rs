@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::asking::malformed;
-use super::{Acquisition, Notice, Phase, Step};
+use super::{Acquisition, Notice, Phase, Step, Terms};
 use crate::backend::{Failure, Granted, Outcome, Reply};
 use crate::clock::Time;
 use crate::{Error, LossReason, timing};
@@ -37,6 +37,26 @@ impl Acquisition {
                 valid_until,
             },
         );
+    }
+
+    /// The holder is another than the one who asked, and wants other terms. Gives the end of the
+    /// validity, which may come earlier for that.
+    pub(in super::super) fn adopt(&mut self, terms: Terms, now: Time) -> Option<Time> {
+        let Phase::Held {
+            valid_until,
+            hold_until,
+        } = &mut self.phase
+        else {
+            return None;
+        };
+        *hold_until = terms.max_hold.map_or(Time::NEVER, |most| now + most);
+        *valid_until = timing::validity_end(now, terms.ttl)
+            .min(*valid_until)
+            .min(*hold_until);
+        let (valid_until, ends_early) = (*valid_until, valid_until == hold_until);
+        self.terms = terms;
+        self.send_at = (self.must_renew() && !ends_early).then_some(now);
+        Some(valid_until)
     }
 
     fn schedule_renewal(&mut self, sent_at: Time) {

@@ -38,12 +38,10 @@ impl Fixture {
 
     fn asks_for(&mut self, id: u64, wait: Wait, renew: bool, max_hold: Option<Duration>) {
         let terms = Terms {
-            key: Key::new("k").unwrap(),
-            ttl: TTL,
             wait,
             renew,
             max_hold,
-            label: Label::here(),
+            ..terms()
         };
         self.keeper.acquire(self.now, id, terms, 1);
     }
@@ -81,6 +79,17 @@ impl Fixture {
 
     fn told(&mut self) -> Vec<(u64, Notice)> {
         std::iter::from_fn(|| self.keeper.next_notice()).collect()
+    }
+}
+
+fn terms() -> Terms {
+    Terms {
+        key: Key::new("k").unwrap(),
+        ttl: TTL,
+        wait: Wait::Forever,
+        renew: true,
+        max_hold: None,
+        label: Label::here(),
     }
 }
 

@@ -110,7 +110,16 @@ impl<W> LocalQueues<W> {
         self.withdraw_if_deserted(key)
     }
 
-    /// The lease has come.
+    /// The terms of whoever is to have the lease that has come, where it was asked for on the terms
+    /// of somebody who has given up since. They are the lease's from now on.
+    pub(crate) fn adopt(&mut self, key: &Key, id: u64) -> Option<Terms> {
+        let line = self.tenure(key, id)?;
+        let front = line.waiting.front().filter(|front| !line.suits(front))?;
+        line.terms = front.terms.clone();
+        Some(line.terms.clone())
+    }
+
+    /// The lease has come, on the terms of the front.
     pub(crate) fn granted(
         &mut self,
         now: Time,
@@ -123,7 +132,7 @@ impl<W> LocalQueues<W> {
             return Released::Over { next: None };
         };
         line.held_until = Some(valid_until);
-        if line.waiting.front().is_none_or(|front| !line.suits(front)) {
+        if line.waiting.is_empty() {
             return self.start_over(key);
         }
         let batch = self.limits.batch;

@@ -112,18 +112,53 @@ fn a_batch_is_over_in_time() {
     next_ask(f.release(id));
 }
 
+const OTHER_TERMS: [fn(Terms) -> Terms; 3] = [
+    |terms| Terms {
+        ttl: TTL * 2,
+        ..terms
+    },
+    |terms| Terms {
+        renew: false,
+        ..terms
+    },
+    |terms| Terms {
+        max_hold: Some(TTL),
+        ..terms
+    },
+];
+
+/// It was asked for on the terms of somebody who has given up.
+#[test]
+fn a_lease_is_for_the_front_on_whatever_terms() {
+    for other in OTHER_TERMS {
+        let mut f = Fixture::new(64);
+        let Joined::Asking {
+            waiter,
+            order: Order::Ask { id, .. },
+        } = f.join(f.terms(), "a")
+        else {
+            panic!("nobody is before it");
+        };
+        f.join(other(f.terms()), "b");
+        f.join(f.terms(), "c");
+        let key = f.key.clone();
+        assert!(f.queues.adopt(&key, id).is_none(), "it suits the asker");
+        f.queues.leave(&key, waiter);
+        let adopted = f.queues.adopt(&key, id).expect("it does not suit");
+        let wanted = other(f.terms());
+        let said = |terms: &Terms| (terms.ttl, terms.renew, terms.max_hold);
+        assert_eq!(said(&adopted), said(&wanted));
+        assert_eq!(passed(f.grant(id, 1..65)), ("b", 1));
+        next_ask(f.release(id));
+    }
+}
+
 #[test]
 fn only_what_was_asked_for_is_passed_on() {
-    for change in [
-        |terms: &mut Terms| terms.ttl = TTL * 2,
-        |terms: &mut Terms| terms.renew = false,
-        |terms: &mut Terms| terms.max_hold = Some(TTL),
-    ] {
+    for other in OTHER_TERMS {
         let mut f = Fixture::new(64);
         let id = f.ask("a");
-        let mut other = f.terms();
-        change(&mut other);
-        f.join(other, "b");
+        f.join(other(f.terms()), "b");
         f.grant(id, 1..65);
         next_ask(f.release(id));
     }

@@ -104,6 +104,7 @@ pub(super) struct World {
     last_token: HashMap<Key, u64>,
     pub(super) granted: u64,
     pub(super) passed_on: u64,
+    pub(super) adopted: u64,
     pub(super) cancelled: u64,
     /// Releases that never reached the server.
     abandoned: u32,
@@ -144,6 +145,7 @@ impl World {
             last_token: HashMap::new(),
             granted: 0,
             passed_on: 0,
+            adopted: 0,
             cancelled: 0,
             abandoned: 0,
         }

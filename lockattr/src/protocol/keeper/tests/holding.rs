@@ -125,3 +125,53 @@ fn a_release_is_not_given_up_before_the_longest_lease_is_over() {
         "{told:?}"
     );
 }
+
+/// Whoever asked has given up, and the lease is for another who wants other terms.
+#[test]
+fn a_lease_is_held_on_the_terms_of_its_holder() {
+    let adopt = |change: fn(Terms) -> Terms| {
+        let mut f = Fixture::new(8);
+        f.holds(1);
+        let valid_until = f.keeper.adopt(f.now, 1, change(terms()));
+        (valid_until.expect("it is held").since(f.now), f)
+    };
+    let full = timing::validity_end(Time::from_nanos(0), TTL).since(Time::from_nanos(0));
+
+    let (valid_for, mut longer) = adopt(|terms| Terms {
+        ttl: TTL * 2,
+        renew: false,
+        ..terms
+    });
+    assert_eq!(valid_for, full);
+    let renewal = longer.sends().expect("it is not that long yet");
+    assert!(matches!(renewal.op, Op::Renew { ttl, .. } if ttl == TTL * 2));
+    longer.answers(&renewal, Ok(Reply::Renewed(granted())));
+    longer.after(TTL);
+    assert!(longer.sends().is_none(), "once is enough");
+
+    let (valid_for, mut shorter) = adopt(|terms| Terms {
+        ttl: TTL / 2,
+        renew: false,
+        ..terms
+    });
+    assert!(valid_for < TTL / 2, "{valid_for:?}");
+    assert!(shorter.sends().is_none());
+    shorter.after(TTL / 2);
+    assert!(matches!(
+        shorter.told()[..],
+        [(1, Notice::Lost(LossReason::Expired))]
+    ));
+
+    let (valid_for, mut bounded) = adopt(|terms| Terms {
+        max_hold: Some(TTL / 2),
+        ..terms
+    });
+    assert_eq!(valid_for, TTL / 2);
+    assert!(bounded.sends().is_none(), "it lasts for as long as it may");
+    bounded.after(TTL / 2);
+    assert!(matches!(
+        bounded.told()[..],
+        [(1, Notice::Lost(LossReason::MaxHold))]
+    ));
+    assert!(bounded.keeper.adopt(bounded.now, 1, terms()).is_none());
+}

@@ -27,7 +27,7 @@ impl World {
         let wait = Duration::from_millis(self.random.u64(..2) * self.random.u64(..1500));
         let terms = Terms {
             key: key.clone(),
-            ttl: TTL,
+            ttl: [TTL, TTL / 2][usize::from(self.random.u32(..10) == 0)],
             wait: Wait::For(wait),
             renew: self.random.u32(..10) > 0,
             max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
@@ -266,6 +266,11 @@ impl World {
                 granted,
                 valid_until,
             } => {
+                let adopted = queues
+                    .adopt(&key, id)
+                    .and_then(|terms| process.keeper.adopt(now, id, terms));
+                self.adopted += u64::from(adopted.is_some());
+                let valid_until = adopted.unwrap_or(valid_until);
                 tenure.valid_until = valid_until;
                 let released = queues.granted(now, &key, id, granted, valid_until);
                 self.take_up(keeper, id, released);
