@@ -1,9 +1,11 @@
 //! A server that is there, and does not do what it is asked for.
 
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use lockattr::{BackendErrorKind, LockPool};
 use lockattr_tests::{Direction, Policy, Proxy, RedisServer, Service, eventually};
+use tokio::time::timeout;
 
 use super::{held, kind, pool, refused, take_and_release};
 
@@ -87,10 +89,11 @@ async fn a_server_that_is_paused_for_a_moment() {
         .unwrap();
     for millis in [1, 20, 150] {
         server.pause();
-        let acquiring = tokio::spawn(pool.lock("k").acquire());
-        std::thread::sleep(Duration::from_millis(millis));
+        let mut acquiring = pin!(pool.lock("k").acquire());
+        let answer = timeout(Duration::from_millis(millis), &mut acquiring).await;
+        answer.expect_err("nobody is there to answer");
         server.resume();
-        acquiring.await.unwrap().unwrap().release().await;
+        acquiring.await.unwrap().release().await;
     }
     assert_eq!(pool.stats().failed + pool.stats().release_delayed, 0);
     take_and_release(&pool, &server).await;
