@@ -14,6 +14,22 @@ fn a_renewal_that_fails_is_tried_again_soon_but_not_at_once() {
     assert_eq!(f.keeper.wakeup(), f.now + TTL / 20);
 }
 
+/// The server has counted from somewhere between the sending and the answer.
+#[test]
+fn a_renewal_counts_from_its_sending() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.after(TTL / 3);
+    let (renewal, sent_at) = (f.sends().unwrap(), f.now);
+    f.after(TTL / 8);
+    f.answers(&renewal, Ok(Reply::Renewed(granted())));
+    let told = f.told();
+    let [(1, Notice::Renewed { valid_until, .. })] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!(*valid_until, timing::validity_end(sent_at, TTL));
+}
+
 #[test]
 fn an_extension_is_answered_either_way_however_many_ask() {
     let mut f = Fixture::new(1);
