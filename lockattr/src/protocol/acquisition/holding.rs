@@ -16,10 +16,7 @@ impl Acquisition {
         valid_until: Time,
         step: &mut Step<'_>,
     ) {
-        let hold_until = self
-            .terms
-            .max_hold
-            .map_or(Time::NEVER, |most| step.now + most);
+        let hold_until = self.terms.hold_until(step.now);
         let valid_until = valid_until.min(hold_until);
         self.token = granted.tokens.start;
         self.enter(
@@ -49,7 +46,7 @@ impl Acquisition {
         else {
             return None;
         };
-        *hold_until = terms.max_hold.map_or(Time::NEVER, |most| now + most);
+        *hold_until = terms.hold_until(now);
         *valid_until = timing::validity_end(now, terms.ttl)
             .min(*valid_until)
             .min(*hold_until);

@@ -42,6 +42,13 @@ pub(crate) struct Terms {
     pub(crate) label: Label,
 }
 
+impl Terms {
+    /// Where `max_hold` ends what begins now.
+    fn hold_until(&self, now: Time) -> Time {
+        self.max_hold.map_or(Time::NEVER, |most| now + most)
+    }
+}
+
 #[expect(
     clippy::struct_excessive_bools,
     reason = "independent facts, not states: those are `Phase`"

@@ -128,6 +128,7 @@ impl<W> LocalQueues<W> {
         granted: Granted,
         valid_until: Time,
     ) -> Released<W> {
+        let batch = self.limits.batch;
         let Some(line) = self.tenure(key, id) else {
             return Released::Over { next: None };
         };
@@ -135,8 +136,6 @@ impl<W> LocalQueues<W> {
         if line.waiting.is_empty() {
             return self.start_over(key);
         }
-        let batch = self.limits.batch;
-        let line = self.lines.get_mut(key).expect("it was there");
         let token = line.hold(now, granted, batch);
         self.pass(now, key, token)
     }
