@@ -43,7 +43,7 @@ pub fn current() -> Option<Lease> {
 
 /// The lease of this key that the task holds, if it does.
 pub(crate) fn find(pool: &Commands, key: &Key) -> Option<Lease> {
-    find_held(|lease| lease.commands().same_pool(pool) && lease.key() == key.as_str())
+    find_held(|lease| lease.pool().is_of(pool) && lease.key() == key.as_str())
 }
 
 /// Whether the task runs under a valid lease of this key, of whatever pool.

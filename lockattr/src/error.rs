@@ -54,6 +54,22 @@ pub enum Error {
         reason: LossReason,
     },
 
+    /// The lease was there, but nothing polled the call's future, so it went to the next one; and the
+    /// call's `wait` is over.
+    ///
+    /// A branch of `select!` that lost and an element of `buffered` are such futures: spawn the call,
+    /// or drop its future.
+    #[error(
+        "the lock `{key}` was granted, but nothing polled this call's future, so it went to the next one (waited {waited:?}); spawn the call instead of keeping its future unpolled, or drop it"
+    )]
+    #[non_exhaustive]
+    Missed {
+        /// The key that was to be locked.
+        key: Arc<str>,
+        /// How long ago this call asked.
+        waited: Duration,
+    },
+
     /// The task asked for a key that it already holds: waiting would be a deadlock with itself.
     #[error(
         "this task already holds the lock `{key}`; set `reentrant = true` to nest, or lock a finer key"
@@ -187,6 +203,7 @@ impl Error {
         match self {
             Self::Busy { key, .. }
             | Self::Lost { key, .. }
+            | Self::Missed { key, .. }
             | Self::Reentrant { key }
             | Self::InvalidKey { key, .. }
             | Self::Backend { key, .. } => Some(key),
@@ -200,7 +217,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         let wait = match self {
             Self::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
-            Self::Backend { .. } => Duration::ZERO,
+            Self::Backend { .. } | Self::Missed { .. } => Duration::ZERO,
             _ => return None,
         };
         let up = u64::from(wait.subsec_nanos() > 0);

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Notify;
 use tracing::Span;
 
 use crate::clock::Time;
-use crate::driver::Commands;
+use crate::driver::{Call, WeakCommands};
 use crate::key::Key;
 use crate::timing::{MAX_TTL, MIN_TTL};
 use crate::{Error, LossReason};
@@ -40,7 +40,7 @@ struct State {
     tenure: Arc<Tenure>,
     token: u64,
     is_released: AtomicBool,
-    span: Span,
+    call: Arc<Call>,
 }
 
 /// What the lock service granted to this process: the leases of one task after the other.
@@ -52,21 +52,22 @@ pub(crate) struct Tenure {
     ended: OnceLock<LossReason>,
     /// Notified when the tenure or one of its leases ends.
     on_end: Notify,
-    /// Of the present holder's call.
-    span: Mutex<Span>,
-    commands: Commands,
+    /// The present holder's call.
+    holder: Mutex<Option<Arc<Call>>>,
+    /// Does not keep the pool: leases may be stored anywhere.
+    pool: WeakCommands,
 }
 
 impl Tenure {
-    pub(crate) fn new(id: u64, key: Key, valid_until: Time, commands: Commands) -> Self {
+    pub(crate) fn new(id: u64, key: Key, valid_until: Time, pool: WeakCommands) -> Self {
         Self {
             id,
             key,
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             ended: OnceLock::new(),
             on_end: Notify::new(),
-            span: Mutex::new(Span::none()),
-            commands,
+            holder: Mutex::new(None),
+            pool,
         }
     }
 
@@ -98,11 +99,13 @@ impl Tenure {
         }
     }
 
-    pub(crate) fn holder_span(&self) -> Span {
-        self.span
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+    /// The call of the present holder, or of the last one.
+    pub(crate) fn holder(&self) -> Option<Arc<Call>> {
+        self.lock_holder().clone()
+    }
+
+    fn lock_holder(&self) -> MutexGuard<'_, Option<Arc<Call>>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn valid_until(&self) -> Time {
@@ -111,17 +114,15 @@ impl Tenure {
 }
 
 impl Lease {
-    pub(crate) fn new(tenure: Arc<Tenure>, token: u64, span: Span) -> Self {
-        tenure
-            .span
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&span);
+    pub(crate) fn new(tenure: Arc<Tenure>, token: u64, call: Arc<Call>) -> Self {
+        let before = tenure.lock_holder().replace(Arc::clone(&call));
+        // Its span may end here, which is foreign code: outside of the mutex.
+        drop(before);
         Self(Arc::new(State {
             tenure,
             token,
             is_released: AtomicBool::new(false),
-            span,
+            call,
         }))
     }
 
@@ -173,7 +174,7 @@ impl Lease {
     ///
     /// [`Error::Lost`] when the lease is over; [`Error::Backend`] when the lock service did not
     /// confirm, in which case the lease is what it was; [`Error::Config`] for a ttl outside 50 ms
-    /// to 24 h; [`Error::Closed`] when the pool is gone.
+    /// to 24 h, or longer than `max_hold` lets the lease last; [`Error::Closed`] when the pool is gone.
     ///
     /// # Cancel safety
     ///
@@ -183,13 +184,14 @@ impl Lease {
         if let Some(reason) = self.ended() {
             return Err(self.lost_error(reason));
         }
-        let extended = self.commands().extend(self.0.tenure.id, ttl).await;
-        extended.map_err(|error| match (error, self.ended()) {
-            (Error::Lost { reason, .. }, _) | (Error::Closed, Some(reason)) => {
-                self.lost_error(reason)
-            }
-            (error, _) => error,
-        })
+        let commands = self.pool().upgrade().ok_or(Error::Closed)?;
+        let extended = commands.extend(&self.0.tenure, self.0.token, ttl).await;
+        match (extended, self.ended()) {
+            (Some(Err(Error::Lost { reason, .. })), _)
+            | (Some(Err(Error::Closed)) | None, Some(reason)) => Err(self.lost_error(reason)),
+            (Some(answer), _) => answer,
+            (None, None) => Err(self.lost_error(LossReason::Released)),
+        }
     }
 
     pub(crate) fn lost_error(&self, reason: LossReason) -> Error {
@@ -220,13 +222,14 @@ impl Lease {
         &self.0.tenure
     }
 
-    pub(crate) fn commands(&self) -> &Commands {
-        &self.0.tenure.commands
+    /// The pool that granted it.
+    pub(crate) fn pool(&self) -> &WeakCommands {
+        &self.0.tenure.pool
     }
 
     /// The span of the call, for the body to run in.
     pub(crate) fn span(&self) -> Span {
-        self.0.span.clone()
+        self.0.call.span().clone()
     }
 
     fn ended(&self) -> Option<LossReason> {

@@ -54,7 +54,7 @@ pub(crate) struct Claim {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct AttemptId {
     pub(crate) acquisition: u64,
-    pub(crate) number: u32,
+    pub(crate) number: u64,
 }
 
 /// What an attempt asks for. Each is idempotent for one owner id.
@@ -128,7 +128,7 @@ pub(crate) type Outcome = Result<Reply, Failure>;
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) enum Event {
-    /// An attempt is over. At most one such event an attempt.
+    /// An attempt is over, perhaps after it was overdue. At most one such event an attempt.
     Done(AttemptId, Outcome),
     /// The releasing holder made this waiter the owner.
     Granted {

@@ -3,57 +3,81 @@
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use super::Commands;
+use super::call::{Answer, Call};
 use crate::Error;
-use crate::key::Key;
+use crate::clock::Time;
 use crate::lease::{Lease, Tenure};
+use crate::protocol::Terms;
+use crate::spec::Wait;
 
 /// A lease on its way to the caller.
 ///
 /// From the first attempt on, the I/O thread is responsible for what the server may have granted.
-/// Dropping this future gives the place in the local queue up. A grant that is already in the
-/// channel is dropped with it, and passes itself on.
+/// Dropping this future gives the place in the local queue up, and a lease that was offered goes to
+/// the next one. So does a lease that is not taken up within the claim window, because nothing polls
+/// this future; polled again later, it asks anew.
 #[derive(Debug)]
 pub(crate) struct Acquiring {
-    answer: oneshot::Receiver<Result<Grant, Error>>,
-    /// `None` once the answer is there.
-    place: Option<Place>,
-}
-
-#[derive(Debug)]
-struct Place {
-    key: Key,
-    waiter: u64,
+    call: Arc<Call>,
+    /// The place in the local queue; `None` once the answer is there.
+    waiter: Option<u64>,
     commands: Commands,
+    terms: Terms,
+    asked_at: Time,
 }
 
 impl Acquiring {
-    pub(super) fn new(
-        answer: oneshot::Receiver<Result<Grant, Error>>,
-        key: Key,
-        waiter: u64,
-        commands: Commands,
-    ) -> Self {
-        let place = Place {
-            key,
+    pub(super) fn begin(commands: Commands, terms: Terms, span: Span) -> Self {
+        let call = Arc::new(Call::new(span));
+        let waiter = commands.join(terms.clone(), &call);
+        Self {
+            call,
             waiter,
             commands,
-        };
-        Self {
-            answer,
-            place: Some(place),
+            terms,
+            asked_at: Time::now(),
         }
     }
 
-    /// Of one that is not in the queue; its answer is there.
-    pub(super) fn refused(answer: oneshot::Receiver<Result<Grant, Error>>) -> Self {
-        Self {
-            answer,
-            place: None,
+    /// The lease went to the next one. Asks anew with what is left of the wait.
+    fn ask_anew(&mut self) -> Result<(), Error> {
+        let waited = Time::now().since(self.asked_at);
+        let wait = match self.terms.wait {
+            Wait::Forever => Wait::Forever,
+            Wait::For(wait) if wait > waited => Wait::For(wait - waited),
+            Wait::For(_) => {
+                return Err(Error::Missed {
+                    key: self.terms.key.shared(),
+                    waited,
+                });
+            }
+        };
+        self.call = Arc::new(Call::new(self.call.span().clone()));
+        let terms = Terms {
+            wait,
+            ..self.terms.clone()
+        };
+        self.waiter = self.commands.join(terms, &self.call);
+        Ok(())
+    }
+
+    fn refused(&self, error: Error) -> Error {
+        match error {
+            // The wait may have been in two parts.
+            Error::Busy {
+                key, retry_after, ..
+            } => Error::Busy {
+                key,
+                waited: Time::now().since(self.asked_at),
+                retry_after,
+            },
+            error => error,
         }
     }
 }
@@ -62,32 +86,44 @@ impl Future for Acquiring {
     type Output = Result<Grant, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.answer).poll(cx).map(|answer| {
-            self.place = None;
-            answer.unwrap_or(Err(Error::Closed))
-        })
+        loop {
+            let answer = ready!(self.call.poll(cx));
+            self.waiter = None;
+            return Poll::Ready(match answer {
+                Answer::Granted(grant) => Ok(grant),
+                Answer::Refused(error) => Err(self.refused(error)),
+                Answer::Missed => match self.ask_anew() {
+                    Ok(()) => continue,
+                    Err(error) => Err(error),
+                },
+            });
+        }
     }
 }
 
 impl Drop for Acquiring {
     fn drop(&mut self) {
-        if let Some(place) = self.place.take() {
-            place.commands.leave(&place.key, place.waiter);
+        if let Some(waiter) = self.waiter.take() {
+            self.call.leave();
+            self.commands.leave(&self.terms.key, waiter);
         }
     }
 }
 
-/// Whoever has it is responsible for the lease; dropping it releases in the background.
+/// The responsibility for a lease; dropping it releases in the background.
 #[derive(Debug)]
 pub(crate) struct Grant {
     lease: Lease,
+    /// Keeps the thread alive that releases.
+    commands: Commands,
     is_over: bool,
 }
 
 impl Grant {
-    pub(super) fn new(lease: Lease) -> Self {
+    pub(super) fn new(lease: Lease, commands: Commands) -> Self {
         Self {
             lease,
+            commands,
             is_over: false,
         }
     }
@@ -115,10 +151,10 @@ impl Grant {
             return None;
         }
         self.lease.release();
-        Some((self.lease.commands(), self.lease.tenure()))
+        Some((&self.commands, self.lease.tenure()))
     }
 
-    /// Of a grant that could not be delivered: somebody else has the lease.
+    /// For a grant that could not be delivered: another caller gets the lease.
     pub(super) fn forget(mut self) {
         self.is_over = true;
     }

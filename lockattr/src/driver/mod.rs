@@ -4,6 +4,7 @@
 //! runtime is blocked nor end with it. Callers talk to the thread by messages that every runtime
 //! can wait for.
 
+mod call;
 mod grant;
 mod observe;
 mod recovery;
@@ -11,14 +12,16 @@ mod run;
 mod stats;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
+use tracing::debug_span;
 use tracing::field::Empty;
-use tracing::{Span, debug_span};
 
+pub(crate) use call::Call;
 pub(crate) use grant::{Acquiring, Grant};
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
@@ -29,6 +32,7 @@ use crate::clock::Time;
 use crate::key::Key;
 use crate::lease::{Lease, Tenure};
 use crate::protocol::{Joined, Keeper, Limits, LocalQueues, Order, Released, Terms, Waiter};
+use recovery::shielded;
 use run::Driver;
 
 /// What callers ask of the I/O thread.
@@ -42,22 +46,21 @@ enum Command {
     Extend {
         id: u64,
         ttl: Duration,
-        reply: oneshot::Sender<Result<(), Error>>,
+        reply: Reply,
     },
-    /// Somebody's wait ends before the thread would look.
+    /// Wake the loop: a new deadline is earlier than the present sleep.
     Wake,
     Shutdown {
         within: Duration,
-        reply: oneshot::Sender<Result<(), Error>>,
+        reply: Reply,
     },
 }
 
-/// Whom to tell what becomes of an acquisition.
+type Reply = oneshot::Sender<Result<(), Error>>;
+
+/// A call that waits for its lease. When it is dropped unanswered, the pool is gone.
 #[derive(Debug)]
-struct Caller {
-    span: Span,
-    reply: oneshot::Sender<Result<Grant, Error>>,
-}
+struct Caller(Arc<Call>);
 
 /// A tenure goes back to the lock service; the next caller asks for itself.
 struct Over {
@@ -66,9 +69,20 @@ struct Over {
 
 impl Caller {
     fn refuse(self, counters: &Counters, key: &Key, error: Error) {
-        observe::refused(counters, &self.span, key, &error);
-        // Whoever does not wait any longer need not be told.
-        drop(self.reply.send(Err(error)));
+        observe::refused(counters, self.0.span(), key, &error);
+        wake(self.0.refuse(error));
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        wake(self.0.refuse(Error::Closed));
+    }
+}
+
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        waker.wake();
     }
 }
 
@@ -86,19 +100,29 @@ struct Shared {
     counters: Counters,
 }
 
-/// The thread's own way to [`Commands`], which does not keep the thread alive.
-struct WeakCommands {
+/// A way to [`Commands`] that does not keep the thread alive: the thread's own, and that of leases.
+#[derive(Debug, Clone)]
+pub(crate) struct WeakCommands {
     sender: WeakUnboundedSender<Command>,
     shared: Arc<Shared>,
 }
 
 impl WeakCommands {
-    fn upgrade(&self) -> Option<Commands> {
+    pub(crate) fn upgrade(&self) -> Option<Commands> {
         let sender = self.sender.upgrade()?;
         Some(Commands {
             sender,
             shared: Arc::clone(&self.shared),
         })
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.shared.counters
+    }
+
+    /// Whether both lead to the same pool.
+    pub(crate) fn is_of(&self, pool: &Commands) -> bool {
+        Arc::ptr_eq(&self.shared, &pool.shared)
     }
 }
 
@@ -167,45 +191,43 @@ impl Shared {
 impl Commands {
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Terms) -> Acquiring {
-        let (key, label) = (terms.key.clone(), terms.label);
+        let (key, label) = (&terms.key, terms.label);
         let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
-        let (reply, answer) = oneshot::channel();
-        let caller = Caller {
-            span: span.clone(),
-            reply,
-        };
+        Acquiring::begin(self.clone(), terms, span)
+    }
+
+    /// Takes a place in the local queue, if one is to be had. Returns the waiter's id.
+    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<u64> {
+        let key = terms.key.clone();
+        let caller = Caller(Arc::clone(call));
         let joined = self.shared.queues().join(Time::now(), terms, caller);
         match joined {
             Joined::Asking { waiter, order } => {
                 self.send(Command::Order(order));
-                Acquiring::new(answer, key, waiter, self.clone())
+                Some(waiter)
             }
             Joined::Behind {
                 waiter,
                 order,
                 wake,
             } => {
-                observe::waiting(self.counters(), &span, &key, None);
-                if let Some(order) = order {
-                    self.send(Command::Order(order));
-                } else if wake {
-                    self.send(Command::Wake);
-                }
-                Acquiring::new(answer, key, waiter, self.clone())
+                observe::waiting(self.counters(), call.span(), &key, None);
+                self.send_order(order, wake);
+                Some(waiter)
             }
             Joined::Refused(caller, error) => {
                 caller.refuse(self.counters(), &key, error);
-                Acquiring::refused(answer)
+                None
             }
         }
     }
 
     /// Gives a place in the local queue up.
     fn leave(&self, key: &Key, waiter: u64) {
-        let order = self.shared.queues().leave(key, waiter);
-        if let Some(order) = order {
-            self.send(Command::Order(order));
-        }
+        let (waiter, order) = self.shared.queues().leave(key, waiter);
+        // Runs the caller's waker and the end of its span, which the mutex must not wait for.
+        drop(waiter);
+        self.send_order(order, false);
     }
 
     /// Passes the lease on to the next one in this process, or gives it back.
@@ -213,32 +235,30 @@ impl Commands {
         let id = tenure.id();
         if let Some(over) = self.pass_on(tenure) {
             self.send(Command::Release { id, done });
-            if let Some(order) = over.next {
-                self.send(Command::Order(order));
-            }
+            self.send_order(over.next, false);
         }
     }
 
     /// Gives the lease to the next one in this process, unless the tenure is over.
     fn pass_on(&self, tenure: &Arc<Tenure>) -> Option<Over> {
         loop {
-            let (key, id) = (tenure.key(), tenure.id());
-            let released =
-                self.shared
-                    .queues()
-                    .released(Time::now(), key, id, tenure.passable_until());
+            let (key, id, until) = (tenure.key(), tenure.id(), tenure.passable_until());
+            let now = Time::now();
+            let released = self.shared.queues().released(now, key, id, until);
             match released {
                 Released::Over { next } => return Some(Over { next }),
                 Released::Passed {
                     waiter,
                     token,
                     order,
+                    wake: needs_wake,
                 } => {
-                    if let Some(order) = order {
-                        self.send(Command::Order(order));
-                    }
-                    if self.deliver(tenure, waiter, token) {
+                    self.send_order(order, needs_wake);
+                    if let Ok(waker) = self.deliver(tenure, &waiter, token) {
                         self.counters().passed_on.add_one();
+                        // This may run in a destructor, where a panic of the next one's waker would
+                        // abort the process.
+                        shielded(|| wake(waker));
                         return None;
                     }
                 }
@@ -246,17 +266,28 @@ impl Commands {
         }
     }
 
-    /// Tells a waiter of its lease; false if it is gone.
-    fn deliver(&self, tenure: &Arc<Tenure>, waiter: Waiter<Caller>, token: u64) -> bool {
-        let Caller { span, reply } = waiter.caller;
-        observe::acquired(self.counters(), &span, tenure.key(), token);
-        let lease = Lease::new(Arc::clone(tenure), token, span);
-        match reply.send(Ok(Grant::new(lease))) {
-            Err(Ok(undelivered)) => {
-                undelivered.forget();
-                false
-            }
-            _ => true,
+    /// Offers a waiter its lease. Returns the waker to be called, or an error if the waiter is gone.
+    fn deliver(
+        &self,
+        tenure: &Arc<Tenure>,
+        waiter: &Waiter<Caller>,
+        token: u64,
+    ) -> Result<Option<Waker>, Gone> {
+        let Caller(call) = &waiter.caller;
+        shielded(|| observe::acquired(self.counters(), call.span(), tenure.key(), token));
+        let lease = Lease::new(Arc::clone(tenure), token, Arc::clone(call));
+        let grant = Grant::new(lease, self.clone());
+        call.grant(grant, Time::now()).map_err(|undelivered| {
+            undelivered.forget();
+            Gone
+        })
+    }
+
+    fn send_order(&self, order: Option<Order>, wake: bool) {
+        if let Some(order) = order {
+            self.send(Command::Order(order));
+        } else if wake {
+            self.send(Command::Wake);
         }
     }
 
@@ -266,8 +297,25 @@ impl Commands {
         drop(self.sender.send(command));
     }
 
-    pub(crate) async fn extend(&self, id: u64, ttl: Duration) -> Result<(), Error> {
-        self.ask(|reply| Command::Extend { id, ttl, reply }).await
+    /// Extends the lease of the holder of `token`. From here on the tenure is not passed on, so the
+    /// extension cannot come to the next holder's lease.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the pool is gone, and what the lock service answered; `None` when this
+    /// holder has the lease no more.
+    pub(crate) async fn extend(
+        &self,
+        tenure: &Tenure,
+        token: u64,
+        ttl: Duration,
+    ) -> Option<Result<(), Error>> {
+        let (key, id) = (tenure.key(), tenure.id());
+        let is_holder = self.shared.queues().extended(key, id, token);
+        if !is_holder {
+            return None;
+        }
+        Some(self.ask(|reply| Command::Extend { id, ttl, reply }).await)
     }
 
     pub(crate) async fn shutdown(&self, within: Duration) -> Result<(), Error> {
@@ -278,17 +326,12 @@ impl Commands {
         &self.shared.counters
     }
 
-    /// Whether both lead to the same pool.
-    pub(crate) fn same_pool(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
-    }
-
-    async fn ask(
-        &self,
-        command: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Command,
-    ) -> Result<(), Error> {
+    async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
         drop(self.sender.send(command(reply)));
         answer.await.unwrap_or(Err(Error::Closed))
     }
 }
+
+/// The waiter is gone, and its lease goes to another.
+struct Gone;

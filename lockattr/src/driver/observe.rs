@@ -31,6 +31,11 @@ pub(super) fn refused(counters: &Counters, span: &Span, key: &Key, error: &Error
     debug!(parent: span, %key, %error, "lock not acquired");
 }
 
+pub(super) fn missed(counters: &Counters, span: &Span, key: &Key) {
+    counters.missed.add_one();
+    warn!(parent: span, %key, "the lease went to the next one: the call's future was not polled for a claim window");
+}
+
 /// What happens between the lock service and a lease; the rest is told where it happens.
 pub(super) fn observe(counters: &Counters, span: &Span, key: &Key, notice: &Notice) {
     match notice {
@@ -46,8 +51,12 @@ pub(super) fn observe(counters: &Counters, span: &Span, key: &Key, notice: &Noti
             counters.renewal_failed.add_one();
             warn!(parent: span, %key, %error, "a renewal failed; it is tried again while the lease is valid");
         }
-        Notice::Extended(Ok(())) => trace!(parent: span, %key, "lease extended"),
-        Notice::Extended(Err(error)) => debug!(parent: span, %key, %error, "lease not extended"),
+        Notice::Extended { answer: Ok(()), .. } => trace!(parent: span, %key, "lease extended"),
+        Notice::Extended {
+            answer: Err(error), ..
+        } => {
+            debug!(parent: span, %key, %error, "lease not extended");
+        }
         Notice::Lost(reason) => {
             counters.lost.add_one();
             warn!(parent: span, %key, %reason, "lock lost while it was held");

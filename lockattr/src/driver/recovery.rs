@@ -9,7 +9,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::runtime::Runtime;
-use tracing::error;
+use tracing::{Span, error};
 
 use super::observe::observe;
 use super::run::{Driver, Entry};
@@ -53,12 +53,15 @@ impl Entry {
         if let Some(tenure) = self.tenure {
             tenure.end(LossReason::Panicked);
             let lost = Notice::Lost(LossReason::Panicked);
-            observe(counters, &tenure.holder_span(), &self.key, &lost);
+            let span = tenure
+                .holder()
+                .map_or_else(Span::none, |holder| holder.span().clone());
+            observe(counters, &span, &self.key, &lost);
         }
     }
 }
 
-/// Runs foreign code that may panic again, which the process' panic hook has told of.
-fn shielded(f: impl FnOnce()) {
+/// Runs foreign code whose panic must not go further; the process' panic hook reports it.
+pub(super) fn shielded(f: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(f)));
 }

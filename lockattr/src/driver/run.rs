@@ -12,8 +12,9 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
 use tracing::Span;
 
+use super::call::Check;
 use super::observe::{self, observe};
-use super::{Caller, Command, WeakCommands};
+use super::{Caller, Command, Reply, WeakCommands, wake};
 use crate::Error;
 use crate::backend::{Backend, Event, Granted};
 use crate::clock::Time;
@@ -29,6 +30,11 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long holders may take to notice a shutdown, before their leases are released under them.
 const LONGEST_GRACE: Duration = Duration::from_millis(250);
+/// A deadline that is noticed so much too late means that the process stood still.
+const STANDSTILL: Duration = Duration::from_millis(2);
+/// How many turns of the runtime it takes until an answer in the socket has come to this loop: the
+/// reactor, the connection's task, the call's task.
+const TURNS_OF_AN_ANSWER: usize = 4;
 
 pub(super) struct Driver<B> {
     pub(super) keeper: Keeper,
@@ -36,21 +42,25 @@ pub(super) struct Driver<B> {
     inbox: UnboundedReceiver<Command>,
     pub(super) commands: WeakCommands,
     pub(super) entries: HashMap<u64, Entry>,
-    shutdown: Option<Shutdown>,
+    shutdowns: Vec<Shutdown>,
+    extensions: u64,
 }
 
 /// What is asked for, or held, on behalf of callers.
 pub(super) struct Entry {
     pub(super) key: Key,
     pub(super) tenure: Option<Arc<Tenure>>,
-    extended: Option<oneshot::Sender<Result<(), Error>>>,
+    /// The extensions that wait for an answer, by their numbers.
+    extended: Vec<(u64, Reply)>,
     released: Option<oneshot::Sender<()>>,
+    /// Whether the first attempt to release has failed: a holder waits for no other one.
+    is_delayed: bool,
 }
 
 struct Shutdown {
     force_at: Time,
     give_up_at: Time,
-    reply: oneshot::Sender<Result<(), Error>>,
+    reply: Reply,
 }
 
 /// What wakes the loop.
@@ -74,7 +84,8 @@ impl<B: Backend> Driver<B> {
             inbox,
             commands,
             entries: HashMap::new(),
-            shutdown: None,
+            shutdowns: Vec::new(),
+            extensions: 0,
         }
     }
 
@@ -84,6 +95,7 @@ impl<B: Backend> Driver<B> {
         let mut inputs = Inputs::default();
         while !(inputs.all_callers_gone && self.keeper.unfinished() == 0) {
             poll_fn(|cx| self.poll_inputs(cx, sleep.as_mut(), &mut inputs)).await;
+            self.catch_up(&mut inputs).await;
             let now = Time::now();
             for command in inputs.commands.drain(..) {
                 self.on_command(now, command);
@@ -92,12 +104,16 @@ impl<B: Backend> Driver<B> {
                 self.keeper.on_event(now, event);
             }
             self.keeper.on_time(now);
-            let failures = self.commands.shared.queues().expire(now);
+            let (failures, offers) = {
+                let mut queues = self.commands.shared.queues();
+                (queues.expire(now), queues.offers_due(now))
+            };
             self.fail(now, failures);
+            self.check_offers(now, offers);
             for attempt in self.keeper.take_overdue() {
                 self.backend.overdue(attempt);
             }
-            self.go_on_with_shutdown(now);
+            self.go_on_with_shutdowns(now);
             while let Some((id, notice)) = self.keeper.next_notice() {
                 self.pass_on(now, id, notice);
             }
@@ -109,33 +125,32 @@ impl<B: Backend> Driver<B> {
         }
     }
 
+    /// Takes in what has come while the process stood still, before anything counts as overdue.
+    async fn catch_up(&mut self, inputs: &mut Inputs) {
+        if Time::now().since(self.keeper.wakeup()) < STANDSTILL {
+            return;
+        }
+        for _ in 0..TURNS_OF_AN_ANSWER {
+            tokio::task::yield_now().await;
+            poll_fn(|cx| {
+                let _has_any = self.poll_messages(cx, inputs);
+                Poll::Ready(())
+            })
+            .await;
+        }
+    }
+
     fn poll_inputs(
         &mut self,
         cx: &mut Context<'_>,
         mut sleep: Pin<&mut Sleep>,
         inputs: &mut Inputs,
     ) -> Poll<()> {
-        let mut is_ready = false;
-        if !inputs.all_callers_gone
-            && let Poll::Ready(count) = self.inbox.poll_recv_many(cx, &mut inputs.commands, BATCH)
-        {
-            inputs.all_callers_gone = count == 0;
-            is_ready = true;
-        }
-        while inputs.events.len() < BATCH {
-            let Poll::Ready(event) = self.backend.poll_event(cx) else {
-                break;
-            };
-            inputs.events.push(event);
-            is_ready = true;
-        }
-        if is_ready {
+        if self.poll_messages(cx, inputs) {
             return Poll::Ready(());
         }
-        let shutdown = self
-            .shutdown
-            .as_ref()
-            .map_or(Time::NEVER, |shutdown| shutdown.force_at);
+        let shutdowns = self.shutdowns.iter().map(Shutdown::due);
+        let shutdown = shutdowns.min().unwrap_or(Time::NEVER);
         let now = Time::now();
         let deadline = self.commands.shared.queues().next_deadline(now);
         let wakeup = self.keeper.wakeup().min(shutdown).min(deadline);
@@ -153,33 +168,56 @@ impl<B: Backend> Driver<B> {
         sleep.poll(cx)
     }
 
+    /// Returns whether there was any.
+    fn poll_messages(&mut self, cx: &mut Context<'_>, inputs: &mut Inputs) -> bool {
+        let mut has_any = false;
+        if !inputs.all_callers_gone
+            && let Poll::Ready(count) = self.inbox.poll_recv_many(cx, &mut inputs.commands, BATCH)
+        {
+            inputs.all_callers_gone = count == 0;
+            has_any = true;
+        }
+        while inputs.events.len() < BATCH {
+            let Poll::Ready(event) = self.backend.poll_event(cx) else {
+                break;
+            };
+            inputs.events.push(event);
+            has_any = true;
+        }
+        has_any
+    }
+
     fn on_command(&mut self, now: Time, command: Command) {
         match command {
             Command::Order(order) => {
                 // Sent outside of the queues' mutex, so it may come after what took it back.
-                if self.commands.shared.queues().is_due(&order) {
+                let is_due = self.commands.shared.queues().is_due(&order);
+                if is_due {
                     self.follow(now, [order]);
                 }
             }
             Command::Release { id, done } => {
                 if let Some(entry) = self.entries.get_mut(&id) {
-                    entry.released = done;
+                    if entry.is_delayed {
+                        tell_released(done);
+                    } else {
+                        entry.released = done;
+                    }
                 }
                 self.keeper.release(now, id);
             }
             Command::Extend { id, ttl, reply } => {
-                let Some(entry) = self.entries.get_mut(&id) else {
-                    return;
-                };
-                entry.extended = Some(reply);
-                self.commands.shared.queues().extended(&entry.key, id);
-                self.keeper.extend(now, id, ttl);
+                if let Some(entry) = self.entries.get_mut(&id) {
+                    self.extensions += 1;
+                    entry.extended.push((self.extensions, reply));
+                    self.keeper.extend(now, id, self.extensions, ttl);
+                }
             }
             Command::Wake => {}
             Command::Shutdown { within, reply } => {
                 self.keeper.close(now);
                 let grace = (within / 4).min(LONGEST_GRACE);
-                self.shutdown = Some(Shutdown {
+                self.shutdowns.push(Shutdown {
                     force_at: now + grace,
                     give_up_at: now + within,
                     reply,
@@ -195,8 +233,9 @@ impl<B: Backend> Driver<B> {
                     let entry = Entry {
                         key: terms.key.clone(),
                         tenure: None,
-                        extended: None,
+                        extended: Vec::new(),
                         released: None,
+                        is_delayed: false,
                     };
                     self.entries.insert(id, entry);
                     self.keeper.acquire(now, id, terms, tokens);
@@ -212,7 +251,7 @@ impl<B: Backend> Driver<B> {
         let Some(entry) = self.entries.get_mut(&id) else {
             return;
         };
-        // Without a way back there is no caller either.
+        // Every `Commands` handle is gone, so nobody can receive the grant.
         let Some(commands) = self.commands.upgrade() else {
             return self.keeper.release(now, id);
         };
@@ -222,7 +261,7 @@ impl<B: Backend> Driver<B> {
             .adopt(key, id)
             .and_then(|terms| self.keeper.adopt(now, id, terms));
         let valid_until = adopted.unwrap_or(valid_until);
-        let tenure = Tenure::new(id, key.clone(), valid_until, commands.clone());
+        let tenure = Tenure::new(id, key.clone(), valid_until, self.commands.clone());
         let tenure = Arc::clone(entry.tenure.insert(Arc::new(tenure)));
         let released = queues.granted(now, key, id, granted, valid_until);
         drop(queues);
@@ -231,10 +270,11 @@ impl<B: Backend> Driver<B> {
                 waiter,
                 token,
                 order,
+                ..
             } => {
                 self.follow(now, order);
-                if commands.deliver(&tenure, waiter, token) {
-                    return;
+                if let Ok(waker) = commands.deliver(&tenure, &waiter, token) {
+                    return wake(waker);
                 }
                 match commands.pass_on(&tenure) {
                     Some(over) => over.next,
@@ -253,30 +293,24 @@ impl<B: Backend> Driver<B> {
         };
         let shared = &self.commands.shared;
         let key = &entry.key;
-        let span = entry
-            .tenure
-            .as_ref()
-            .map_or_else(Span::none, |tenure| tenure.holder_span());
-        observe(&shared.counters, &span, key, &notice);
+        let holder = entry.tenure.as_ref().and_then(|tenure| tenure.holder());
+        let no_span = Span::none();
+        let span = holder.as_ref().map_or(&no_span, |holder| holder.span());
+        observe(&shared.counters, span, key, &notice);
         match notice {
             Notice::Acquired {
                 granted,
                 valid_until,
             } => self.on_acquired(now, id, granted, valid_until),
             Notice::Waiting { ends_in } => {
-                let mut queues = shared.queues();
-                let (first, failures) = queues.held(now, key, id, ends_in);
-                if let Some(waiter) = first {
-                    let span = &waiter.caller.span;
-                    observe::waiting(&shared.counters, span, key, Some(ends_in));
+                let call = |caller: &Caller| Arc::clone(&caller.0);
+                let (first, failures) = shared.queues().held(now, key, id, ends_in, call);
+                if let Some(call) = first {
+                    observe::waiting(&shared.counters, call.span(), key, Some(ends_in));
                 }
-                drop(queues);
                 self.fail(now, failures);
             }
-            Notice::Trouble(error) => {
-                let failures = shared.queues().troubled(now, key, id, error);
-                self.fail(now, failures);
-            }
+            Notice::Trouble(error) => shared.queues().troubled(now, key, id, error),
             Notice::Failed(error) => {
                 let failures = shared.queues().failed(key, id, error);
                 self.fail(now, failures);
@@ -290,9 +324,15 @@ impl<B: Backend> Driver<B> {
                 }
                 shared.queues().renewed(now, key, id, granted, valid_until);
             }
-            Notice::Extended(answer) => {
-                if let Some(extended) = entry.extended.take() {
-                    drop(extended.send(answer));
+            Notice::Extended { number, answer } => {
+                let place = entry
+                    .extended
+                    .iter()
+                    .position(|(asked, _)| *asked == number);
+                if let Some(place) = place {
+                    let (_, reply) = entry.extended.swap_remove(place);
+                    // An error means that its caller waits no longer.
+                    drop(reply.send(answer));
                 }
             }
             Notice::Lost(reason) => {
@@ -307,6 +347,7 @@ impl<B: Backend> Driver<B> {
                 tell_released(entry.and_then(|entry| entry.released));
             }
             Notice::ReleaseDelayed(_) => {
+                entry.is_delayed = true;
                 tell_released(entry.released.take());
             }
             Notice::RenewalFailed(_) => {}
@@ -324,36 +365,72 @@ impl<B: Backend> Driver<B> {
         self.follow(now, failures.orders);
     }
 
-    fn go_on_with_shutdown(&mut self, now: Time) {
-        let Some(mut shutdown) = self.shutdown.take() else {
-            return;
-        };
-        if now >= shutdown.force_at {
+    /// Takes back the leases whose callers did not look for a claim window: they go to the next.
+    fn check_offers(&mut self, now: Time, due: Vec<(Key, u64)>) {
+        for (key, id) in due {
+            let tenure = self
+                .entries
+                .get(&id)
+                .and_then(|entry| entry.tenure.as_ref());
+            let Some(holder) = tenure.and_then(|tenure| tenure.holder()) else {
+                continue;
+            };
+            match holder.take_back(now, self.keeper.claim_window()) {
+                Check::Over => {}
+                Check::Since(since) => {
+                    let mut queues = self.commands.shared.queues();
+                    queues.check_offer(&key, id, since);
+                }
+                Check::TakenBack(grant) => {
+                    observe::missed(&self.commands.shared.counters, holder.span(), &key);
+                    // As if its holder had finished.
+                    drop(grant);
+                }
+            }
+        }
+    }
+
+    fn go_on_with_shutdowns(&mut self, now: Time) {
+        let mut is_forced = false;
+        for shutdown in &mut self.shutdowns {
+            if now >= shutdown.force_at {
+                is_forced = true;
+                shutdown.force_at = Time::NEVER;
+            }
+        }
+        if is_forced {
             self.keeper.release_all(now);
-            shutdown.force_at = shutdown.give_up_at;
         }
         let leases = self.keeper.unfinished();
-        let answer = match leases {
-            0 => Ok(()),
-            _ if now >= shutdown.give_up_at => Err(Error::Unreleased { leases }),
-            _ => {
-                self.shutdown = Some(shutdown);
-                return;
-            }
-        };
-        drop(shutdown.reply.send(answer));
+        let is_over = |shutdown: &mut Shutdown| leases == 0 || now >= shutdown.give_up_at;
+        for shutdown in self.shutdowns.extract_if(.., is_over) {
+            let answer = if leases == 0 {
+                Ok(())
+            } else {
+                Err(Error::Unreleased { leases })
+            };
+            // An error means that its caller waits no longer.
+            drop(shutdown.reply.send(answer));
+        }
+    }
+}
+
+impl Shutdown {
+    fn due(&self) -> Time {
+        self.force_at.min(self.give_up_at)
     }
 }
 
 impl<B> Drop for Driver<B> {
     /// Nobody waits for a thread that is gone.
     fn drop(&mut self) {
-        // Their callers hear of it by the end of their channels.
-        drop(self.commands.shared.queues().close());
+        let waiting = self.commands.shared.queues().close();
+        // Each is refused as it is dropped, outside of the mutex.
+        drop(waiting);
     }
 }
 
 fn tell_released(waiting: Option<oneshot::Sender<()>>) {
-    // Whoever does not wait any longer need not be told.
+    // An error means that the holder waits no longer.
     let _gone = waiting.is_some_and(|waiting| waiting.send(()).is_err());
 }

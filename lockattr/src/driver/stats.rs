@@ -45,6 +45,9 @@ counters! {
     /// Of those, passed on from one task of the process to the next without asking the lock
     /// service.
     passed_on,
+    /// Leases that went to the next one because nothing polled their call's future within the claim
+    /// window.
+    missed,
     /// Callers told that somebody else holds the key.
     busy,
     /// Callers told that the lock service failed.

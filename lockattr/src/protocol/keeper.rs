@@ -15,7 +15,7 @@ use crate::{Error, LossReason, timing};
 /// Bounds that a pool sets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// How many attempts may be in flight when an acquire is sent.
+    /// How many acquires may be in flight.
     pub(crate) in_flight: usize,
     /// How long an attempt is waited for.
     pub(crate) response_timeout: Duration,
@@ -31,10 +31,14 @@ pub(crate) struct Keeper {
     acquisitions: HashMap<u64, Entry>,
     timers: BTreeSet<(Time, u64)>,
     lanes: Lanes,
-    in_flight: usize,
+    acquires_in_flight: usize,
     asking: usize,
     notices: VecDeque<(u64, Notice)>,
     overdue: Vec<AttemptId>,
+    /// The latest attempt that became overdue, and when it was sent: its late answer still tells how
+    /// long the round trip is.
+    abandoned: Option<(AttemptId, Time)>,
+    round_trip: Option<Duration>,
     limits: Limits,
     owners: OwnerIds,
     jitter: fastrand::Rng,
@@ -55,10 +59,12 @@ impl Keeper {
             acquisitions: HashMap::new(),
             timers: BTreeSet::new(),
             lanes: Lanes::default(),
-            in_flight: 0,
+            acquires_in_flight: 0,
             asking: 0,
             notices: VecDeque::new(),
             overdue: Vec::new(),
+            abandoned: None,
+            round_trip: None,
             limits,
             owners,
             jitter,
@@ -89,8 +95,8 @@ impl Keeper {
         self.step(now, id, |_, _| {});
     }
 
-    /// A lease that has just come is for somebody who wants other terms. Gives the end of its
-    /// validity under them; `None` when it is over.
+    /// Re-targets a fresh grant to a waiter with other terms. Returns the new end of its validity, or
+    /// `None` if it is no longer held.
     pub(crate) fn adopt(&mut self, now: Time, id: u64, terms: Terms) -> Option<Time> {
         self.step(now, id, |acquisition, _| acquisition.adopt(terms, now))?
     }
@@ -100,9 +106,13 @@ impl Keeper {
         self.step(now, id, Acquisition::relinquish);
     }
 
-    /// The caller wants its lease to last `ttl` from now on.
-    pub(crate) fn extend(&mut self, now: Time, id: u64, ttl: Duration) {
-        self.step(now, id, |acquisition, step| acquisition.extend(ttl, step));
+    /// The holder wants its lease to last `ttl` from now on. Each call is answered by one
+    /// [`Notice::Extended`] with its `number`, once the lock service has confirmed a renewal that was
+    /// sent after the call, or failed to.
+    pub(crate) fn extend(&mut self, now: Time, id: u64, number: u64, ttl: Duration) {
+        self.step(now, id, |acquisition, step| {
+            acquisition.extend(number, ttl, step);
+        });
     }
 
     /// The holder will pass its lease on to so many others.
@@ -113,16 +123,16 @@ impl Keeper {
     /// The lock service has something to tell.
     pub(crate) fn on_event(&mut self, now: Time, event: Event) {
         match event {
-            Event::Done(
-                AttemptId {
-                    acquisition,
-                    number,
-                },
-                outcome,
-            ) => {
-                self.step(now, acquisition, |acquisition, step| {
-                    acquisition.on_outcome(number, outcome, step)
+            Event::Done(attempt, outcome) => {
+                let has_answer = outcome.is_ok();
+                let sent_at = self.step(now, attempt.acquisition, |acquisition, step| {
+                    acquisition.on_outcome(attempt.number, outcome, step)
                 });
+                let late = self.abandoned.take_if(|(id, _)| *id == attempt);
+                let sent_at = sent_at.flatten().or(late.map(|(_, sent_at)| sent_at));
+                if has_answer && let Some(sent_at) = sent_at {
+                    self.round_trip = Some(now.since(sent_at));
+                }
             }
             Event::Granted {
                 acquisition,
@@ -153,7 +163,10 @@ impl Keeper {
             self.step(now, id, |acquisition, step| {
                 overdue = acquisition.on_timer(step);
             });
-            self.overdue.extend(overdue);
+            if let Some((attempt, _)) = overdue {
+                self.overdue.push(attempt);
+                self.abandoned = overdue;
+            }
         }
     }
 
@@ -164,7 +177,10 @@ impl Keeper {
 
     /// The next attempt to send, counted as sent at `now`.
     pub(crate) fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
-        while let Some(id) = self.lanes.pop(self.in_flight, self.limits.in_flight) {
+        while let Some(id) = self
+            .lanes
+            .pop(self.acquires_in_flight, self.limits.in_flight)
+        {
             let mut attempt = None;
             self.step(now, id, |acquisition, _| attempt = acquisition.begin(now));
             if attempt.is_some() {
@@ -212,6 +228,10 @@ impl Keeper {
         self.closed = forgotten.closed;
     }
 
+    pub(crate) fn claim_window(&self) -> Duration {
+        self.limits.claim_window
+    }
+
     /// How many acquisitions may have something on the server, or hope to.
     pub(crate) fn unfinished(&self) -> usize {
         self.acquisitions.len()
@@ -230,7 +250,8 @@ impl Keeper {
     ) -> Option<T> {
         let entry = self.acquisitions.get_mut(&id)?;
         let acquisition = &mut entry.acquisition;
-        let (was_asking, was_in_flight) = (acquisition.is_asking(), acquisition.is_in_flight());
+        let (was_asking, was_in_flight) =
+            (acquisition.is_asking(), acquisition.is_acquire_in_flight());
         let recheck = timing::recheck(self.limits.claim_window, self.asking);
         let result = happen(
             acquisition,
@@ -239,13 +260,14 @@ impl Keeper {
                 jitter: &mut self.jitter,
                 notices: &mut self.notices,
                 recheck,
+                round_trip: self.round_trip,
             },
         );
 
         count(
-            &mut self.in_flight,
+            &mut self.acquires_in_flight,
             was_in_flight,
-            acquisition.is_in_flight(),
+            acquisition.is_acquire_in_flight(),
         );
         count(&mut self.asking, was_asking, acquisition.is_asking());
         if let Some(lane) = acquisition.line_up(now) {

@@ -31,14 +31,15 @@ impl Lanes {
         }
     }
 
-    /// The next to send, with so many in flight already and so many acquires allowed.
-    pub(super) fn pop(&mut self, in_flight: usize, limit: usize) -> Option<u64> {
+    /// The next to send, while fewer acquires than `limit` are in flight. Renewals do not count:
+    /// those of a hundred thousand leases would keep every acquire back.
+    pub(super) fn pop(&mut self, acquires_in_flight: usize, limit: usize) -> Option<u64> {
         let urgent = self
             .releases
             .pop_front()
             .or_else(|| self.renewals.pop_front());
         urgent.or_else(|| {
-            if in_flight < limit {
+            if acquires_in_flight < limit {
                 self.acquires.pop_front()
             } else {
                 None

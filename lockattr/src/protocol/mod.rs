@@ -40,8 +40,11 @@ pub(crate) enum Notice {
     Renewed { granted: Granted, valid_until: Time },
     /// A renewal failed; it is tried again while the lease is valid.
     RenewalFailed(BackendError),
-    /// The answer to an `extend`.
-    Extended(Result<(), Error>),
+    /// The answer to the `extend` of this number.
+    Extended {
+        number: u64,
+        answer: Result<(), Error>,
+    },
     /// The lease is over, and its holder does not know yet.
     Lost(LossReason),
     /// It ended without anything to release. This or one of the next but `ReleaseDelayed` is the last notice.

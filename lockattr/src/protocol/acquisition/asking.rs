@@ -98,7 +98,7 @@ impl Acquisition {
         if !self.wanted {
             return self.stop_asking(step);
         }
-        if !failure.passing || self.tries_once() {
+        if !failure.passing || (self.tries_once() && !self.tries_again(step.now)) {
             return self.give_up(step);
         }
         if let Some(error) = self.last_failure.clone() {
@@ -131,11 +131,17 @@ impl Acquisition {
         }
     }
 
-    /// When one that tries once gives up, unless an answer is on its way: to try once means to
-    /// send once, however busy the pool is.
+    /// Whether a caller that tries once asks again after a failure. It wants one answer: the failure
+    /// may be that of a connection that was idle for long, and the next one is dialled meanwhile.
+    fn tries_again(&self, now: Time) -> bool {
+        self.rounds == 0 || now < self.asked_at + self.patience()
+    }
+
+    /// When a caller that tries once gives up, unless an answer is on its way: to try once means to
+    /// get one answer, however busy the pool is.
     pub(super) fn give_up_at(&self) -> Time {
         if self.tries_once() && self.in_flight.is_none() {
-            self.asked_at + self.patience()
+            self.asked_at + self.patience() * if self.rounds == 0 { 1 } else { 2 }
         } else {
             Time::NEVER
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::asking::malformed;
-use super::{Acquisition, Notice, Phase, Step, Terms};
+use super::{Acquisition, Extension, InFlight, Notice, Phase, Step, Terms};
 use crate::backend::{Failure, Granted, Outcome, Reply};
 use crate::clock::Time;
 use crate::{Error, LossReason, timing};
@@ -36,8 +36,8 @@ impl Acquisition {
         );
     }
 
-    /// The holder is another than the one who asked, and wants other terms. Gives the end of the
-    /// validity, which may come earlier for that.
+    /// The holder is another than the caller that asked, and wants other terms. Returns the end of
+    /// the validity, which may come earlier for that.
     pub(in super::super) fn adopt(&mut self, terms: Terms, now: Time) -> Option<Time> {
         let Phase::Held {
             valid_until,
@@ -83,16 +83,16 @@ impl Acquisition {
         }
     }
 
-    pub(super) fn on_renewal(&mut self, sent_at: Time, outcome: Outcome, step: &mut Step<'_>) {
+    pub(super) fn on_renewal(&mut self, attempt: InFlight, outcome: Outcome, step: &mut Step<'_>) {
         match outcome {
-            Ok(Reply::Renewed(granted)) => self.on_renewed(granted, sent_at, step),
+            Ok(Reply::Renewed(granted)) => self.on_renewed(granted, attempt, step),
             Ok(Reply::Gone) => self.lose(LossReason::Gone, step),
             Ok(reply) => self.on_renewal_failure(malformed(&reply), step),
             Err(failure) => self.on_renewal_failure(failure, step),
         }
     }
 
-    fn on_renewed(&mut self, granted: Granted, sent_at: Time, step: &mut Step<'_>) {
+    fn on_renewed(&mut self, granted: Granted, attempt: InFlight, step: &mut Step<'_>) {
         let Phase::Held {
             valid_until,
             hold_until,
@@ -101,13 +101,16 @@ impl Acquisition {
         else {
             return;
         };
-        self.lasts = self.terms.ttl;
-        let end = timing::validity_end(sent_at, self.terms.ttl).min(*hold_until);
+        let InFlight { sent_at, ttl, .. } = attempt;
+        // The ttl of an extension is the lease's only now that it is confirmed.
+        self.terms.ttl = ttl;
+        self.lasts = ttl;
+        let end = timing::validity_end(sent_at, ttl).min(*hold_until);
         *valid_until = end.max(*valid_until);
         let valid_until = *valid_until;
         self.schedule_renewal(sent_at);
         // Asked for after this attempt was sent.
-        if self.wants_tokens > 0 {
+        if self.wants_tokens > 0 || self.extensions.iter().any(|extension| !extension.sent) {
             self.send_at = Some(step.now);
         }
         self.tell(
@@ -117,46 +120,71 @@ impl Acquisition {
                 valid_until,
             },
         );
-        self.answer_extend(Ok(()), step);
+        self.answer_sent_extensions(&Ok(()), step);
     }
 
-    /// One failed renewal is no loss: the lease is ours until its validity ends.
+    /// One failed renewal is no loss: the lease is ours until its validity ends. What it asked for
+    /// on top of the lease's own terms is not asked for again.
     fn on_renewal_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
         let source = failure.error.clone();
         self.tell(step, Notice::RenewalFailed(failure.error));
-        self.answer_extend(
-            Err(Error::Backend {
-                key: self.key().shared(),
-                source,
-            }),
-            step,
-        );
+        let key = self.key().shared();
+        self.answer_sent_extensions(&Err(Error::Backend { key, source }), step);
         let pause = timing::renewal_retry(self.lasts);
-        self.send_at = self.must_renew().then(|| step.now + pause);
+        self.send_at = if self.extensions.is_empty() {
+            self.must_renew().then(|| step.now + pause)
+        } else {
+            Some(step.now)
+        };
     }
 
-    /// Renews now, for `ttl` from now on.
-    pub(in super::super) fn extend(&mut self, ttl: Duration, step: &mut Step<'_>) {
-        if let Phase::Held { .. } = self.phase {
-            self.answer_extend(Ok(()), step);
-            self.terms.ttl = ttl;
-            self.extending = true;
-            self.in_flight = None;
-            self.send_at = Some(step.now);
-        } else {
-            let reason = if let Phase::Lost(reason) = self.phase {
-                reason
-            } else {
-                LossReason::Released
-            };
-            let error = self.lost_error(reason);
-            self.tell(step, Notice::Extended(Err(error)));
+    /// Renews for `ttl` as soon as no attempt is in flight.
+    pub(in super::super) fn extend(&mut self, number: u64, ttl: Duration, step: &mut Step<'_>) {
+        let error = match self.phase {
+            Phase::Held { hold_until, .. } if step.now + ttl > hold_until => Error::config(
+                "ttl",
+                format!("{ttl:?} from now is later than `max_hold` lets this lease last"),
+            ),
+            Phase::Held { .. } => {
+                self.extensions.push(Extension {
+                    number,
+                    ttl,
+                    sent: false,
+                });
+                self.send_at = Some(step.now);
+                return;
+            }
+            Phase::Lost(reason) => self.lost_error(reason),
+            _ => self.lost_error(LossReason::Released),
+        };
+        let answer = Err(error);
+        self.tell(step, Notice::Extended { number, answer });
+    }
+
+    /// The ttl of the next attempt, which asks for all extensions that wait: the longest of theirs.
+    pub(super) fn send_extensions(&mut self) -> Option<Duration> {
+        let extensions = self.extensions.iter_mut();
+        extensions
+            .map(|extension| {
+                extension.sent = true;
+                extension.ttl
+            })
+            .max()
+    }
+
+    fn answer_sent_extensions(&mut self, answer: &Result<(), Error>, step: &mut Step<'_>) {
+        for Extension { number, .. } in self.extensions.extract_if(.., |extension| extension.sent) {
+            let answer = answer.clone();
+            let notice = Notice::Extended { number, answer };
+            step.notices.push_back((self.owner.acquisition, notice));
         }
     }
 
-    fn answer_extend(&mut self, answer: Result<(), Error>, step: &mut Step<'_>) {
-        if std::mem::take(&mut self.extending) {
-            self.tell(step, Notice::Extended(answer));
+    /// The lease is over, for that reason.
+    pub(super) fn refuse_extensions(&mut self, reason: LossReason, step: &mut Step<'_>) {
+        for Extension { number, .. } in std::mem::take(&mut self.extensions) {
+            let answer = Err(self.lost_error(reason));
+            self.tell(step, Notice::Extended { number, answer });
         }
     }
 
@@ -169,8 +197,8 @@ impl Acquisition {
         self.in_flight = None;
         self.enter(Phase::Lost(reason), None);
         self.tell(step, Notice::Lost(reason));
-        // Whoever hears of it sees a lease that is over.
-        self.answer_extend(Err(self.lost_error(reason)), step);
+        // After the notice of the loss: who asked for an extension sees a lease that is over.
+        self.refuse_extensions(reason, step);
     }
 
     fn lost_error(&self, reason: LossReason) -> Error {

@@ -59,6 +59,9 @@ pub(super) struct Acquisition {
     terms: Terms,
     owner: OwnerId,
     claim: Claim,
+    /// Of the caller that asked first: the place in the server's queue is found by it, so all
+    /// attempts of an owner send the same.
+    label: Label,
     response_timeout: Duration,
     asked_at: Time,
     phase: Phase,
@@ -69,7 +72,7 @@ pub(super) struct Acquisition {
     /// Whether the service keeps a place in its queue for this owner.
     queued: bool,
     /// Number of the latest attempt.
-    number: u32,
+    number: u64,
     in_flight: Option<InFlight>,
     /// When the next attempt is due.
     send_at: Option<Time>,
@@ -86,10 +89,20 @@ pub(super) struct Acquisition {
     lasts: Duration,
     /// How many fencing tokens the next renewal is to reserve.
     wants_tokens: u32,
-    /// An `extend` waits for its answer.
-    extending: bool,
+    /// The extensions that wait for their answers.
+    extensions: Vec<Extension>,
     /// The fencing token, once there is one.
     token: u64,
+}
+
+/// A holder's wish that its lease last longer.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Hash))]
+struct Extension {
+    number: u64,
+    ttl: Duration,
+    /// Whether the attempt in flight asks for it.
+    sent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,9 +131,11 @@ enum Phase {
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(test, derive(Hash))]
 struct InFlight {
-    number: u32,
+    number: u64,
     sent_at: Time,
     overdue_at: Time,
+    /// The ttl that it asks for.
+    ttl: Duration,
 }
 
 /// What every step needs from the outside.
@@ -130,6 +145,8 @@ pub(super) struct Step<'a> {
     pub(super) notices: &'a mut VecDeque<(u64, Notice)>,
     /// How long a queued waiter waits before it asks again, in case a handoff went astray.
     pub(super) recheck: Duration,
+    /// How long the latest answer took, of any acquisition.
+    pub(super) round_trip: Option<Duration>,
 }
 
 impl Acquisition {
@@ -143,6 +160,7 @@ impl Acquisition {
     ) -> Self {
         Self {
             lasts: terms.ttl,
+            label: terms.label,
             terms,
             owner,
             claim,
@@ -161,7 +179,7 @@ impl Acquisition {
             last_failure: None,
             held_until: None,
             wants_tokens: 0,
-            extending: false,
+            extensions: Vec::new(),
             token: 0,
         }
     }
@@ -186,8 +204,8 @@ impl Acquisition {
         )
     }
 
-    pub(super) fn is_in_flight(&self) -> bool {
-        self.in_flight.is_some()
+    pub(super) fn is_acquire_in_flight(&self) -> bool {
+        self.is_asking() && self.in_flight.is_some()
     }
 
     /// The lane that the next attempt should join, if one is due and does not stand there yet.
@@ -225,13 +243,16 @@ impl Acquisition {
         if self.in_flight.is_some() || self.send_at.is_none_or(|at| at > now) {
             return None;
         }
-        let ttl = self.terms.ttl;
+        let mut ttl = self.terms.ttl;
         let op = match self.phase {
             Phase::Asking => Op::Acquire { ttl },
-            Phase::Held { .. } => Op::Renew {
-                ttl,
-                tokens: std::mem::take(&mut self.wants_tokens),
-            },
+            Phase::Held { .. } => {
+                ttl = self.send_extensions().unwrap_or(ttl);
+                Op::Renew {
+                    ttl,
+                    tokens: std::mem::take(&mut self.wants_tokens),
+                }
+            }
             Phase::Returning | Phase::Releasing { .. } => Op::Release {
                 queued: self.queued || self.uncertain,
                 tombstone: self.uncertain.then(|| timing::tombstone_life(ttl)),
@@ -247,41 +268,37 @@ impl Acquisition {
             number: self.number,
             sent_at: now,
             overdue_at: now + self.patience(),
+            ttl,
         });
         Some(Attempt {
             id: self.attempt_id(self.number),
             key: self.key().clone(),
             owner: self.owner.clone(),
             claim: self.claim,
-            label: self.terms.label,
+            label: self.label,
             op,
         })
     }
 
-    /// An attempt is over. Says whether it was the one that is waited for.
+    /// An attempt is over. Returns when it was sent, if it is the one that is waited for.
     pub(super) fn on_outcome(
         &mut self,
-        number: u32,
+        number: u64,
         outcome: Outcome,
         step: &mut Step<'_>,
-    ) -> bool {
-        match self.in_flight.take_if(|attempt| attempt.number == number) {
-            Some(attempt) => {
-                self.settle(attempt, outcome, step);
-                true
-            }
-            None => false,
-        }
+    ) -> Option<Time> {
+        let attempt = self.in_flight.take_if(|attempt| attempt.number == number)?;
+        self.settle(attempt, outcome, step);
+        Some(attempt.sent_at)
     }
 
-    /// Time has passed. Gives the attempt that is overdue, if one is.
-    pub(super) fn on_timer(&mut self, step: &mut Step<'_>) -> Option<AttemptId> {
+    /// Time has passed. Returns the attempt that is overdue, if one is, and when it was sent.
+    pub(super) fn on_timer(&mut self, step: &mut Step<'_>) -> Option<(AttemptId, Time)> {
         let overdue = self
             .in_flight
             .take_if(|attempt| attempt.overdue_at <= step.now);
         if let Some(attempt) = overdue {
-            let message = format!("no answer within {:?}", self.patience());
-            let error = BackendError::new(BackendErrorKind::Timeout, message);
+            let error = self.overdue(step.round_trip);
             self.settle(
                 attempt,
                 Err(Failure {
@@ -302,12 +319,15 @@ impl Acquisition {
             }
             _ => {}
         }
-        overdue.map(|attempt| self.attempt_id(attempt.number))
+        overdue.map(|attempt| (self.attempt_id(attempt.number), attempt.sent_at))
     }
 
     /// The caller is gone, or is finished with its lease.
     pub(super) fn relinquish(&mut self, step: &mut Step<'_>) {
         self.wanted = false;
+        if !matches!(self.phase, Phase::Asking) {
+            self.refuse_extensions(LossReason::Released, step);
+        }
         match self.phase {
             Phase::Asking => self.stop_asking(step),
             Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
@@ -320,7 +340,7 @@ impl Acquisition {
     fn settle(&mut self, attempt: InFlight, outcome: Outcome, step: &mut Step<'_>) {
         match self.phase {
             Phase::Asking => self.on_answer(attempt.sent_at, outcome, step),
-            Phase::Held { .. } => self.on_renewal(attempt.sent_at, outcome, step),
+            Phase::Held { .. } => self.on_renewal(attempt, outcome, step),
             Phase::Returning => self.on_returned(outcome, step),
             Phase::Releasing { .. } => self.on_released(outcome, step),
             Phase::Lost(_) | Phase::Done => {}
@@ -337,7 +357,7 @@ impl Acquisition {
         step.notices.push_back((self.owner.acquisition, notice));
     }
 
-    fn attempt_id(&self, number: u32) -> AttemptId {
+    fn attempt_id(&self, number: u64) -> AttemptId {
         AttemptId {
             acquisition: self.owner.acquisition,
             number,
@@ -346,6 +366,19 @@ impl Acquisition {
 
     fn patience(&self) -> Duration {
         timing::patience(self.response_timeout, self.lasts)
+    }
+
+    fn overdue(&self, round_trip: Option<Duration>) -> BackendError {
+        let (patience, ttl) = (self.patience(), self.lasts);
+        let mut message = format!("no answer within {patience:?}");
+        if patience < self.response_timeout {
+            message.push_str(&format!(", a quarter of the ttl of {ttl:?}"));
+            if let Some(round_trip) = round_trip.filter(|round_trip| *round_trip > patience) {
+                message.push_str(&format!("; the round trip takes {round_trip:?}"));
+            }
+            message.push_str("; a longer `ttl` leaves more time");
+        }
+        BackendError::new(BackendErrorKind::Timeout, message)
     }
 
     /// When nothing of it can be left on the server: what was sent is executed within the patience,

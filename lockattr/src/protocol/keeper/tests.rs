@@ -245,7 +245,7 @@ fn an_ask_that_may_be_executed_later_meets_a_tombstone() {
     f.sends().unwrap();
     f.is_handed(1, f.now);
     f.told();
-    f.keeper.extend(f.now, 1, TTL);
+    f.keeper.extend(f.now, 1, 1, TTL);
     f.hears(Reply::Gone);
     f.keeper.release(f.now, 1);
     let attempt = f.sends().unwrap();

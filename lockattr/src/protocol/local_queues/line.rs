@@ -1,9 +1,9 @@
 //! The queue of one key, and what its process has of the key just now.
 
-use std::collections::VecDeque;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::waiting::Waiting;
 use super::{Batch, Order, Waiter};
 use crate::backend::{BackendError, BackendErrorKind, Granted};
 use crate::clock::Time;
@@ -18,9 +18,11 @@ pub(super) struct Line<W> {
     /// What it was asked for under.
     pub(super) terms: Terms,
     pub(super) stage: Stage,
-    pub(super) waiting: VecDeque<Waiter<W>>,
-    /// When the present lease ends, whoever has it.
+    pub(super) waiting: Waiting<W>,
+    /// When the present lease ends, held by this process or by another.
     pub(super) held_until: Option<Time>,
+    /// When the I/O thread checks whether the holder has taken its lease up.
+    pub(super) offer_checked_at: Option<Time>,
 }
 
 #[derive(Debug)]
@@ -31,13 +33,17 @@ pub(super) enum Stage {
         trouble: Option<BackendError>,
     },
     Held {
-        /// For those to whom the lease may still be passed on.
+        /// The present holder's fencing token.
+        holder: u64,
+        /// For the holders to whom the lease may still be passed on.
         tokens: Range<u64>,
         batch_end: Time,
         /// Whether other processes wait.
         contended: bool,
         /// Whether more tokens have been asked for.
         refilling: bool,
+        /// Whether the lease is its present holder's alone, because that holder changed its terms.
+        sole: bool,
     },
 }
 
@@ -82,10 +88,12 @@ impl<W> Line<W> {
         let mut tokens = granted.tokens;
         let token = tokens.next().unwrap_or_default();
         self.stage = Stage::Held {
+            holder: token,
             tokens,
             batch_end: now + batch.time,
             contended: granted.contended,
             refilling: false,
+            sole: false,
         };
         token
     }
@@ -97,6 +105,7 @@ impl<W> Line<W> {
             batch_end,
             contended,
             refilling,
+            ..
         } = &mut self.stage
         {
             *contended = granted.contended;
@@ -121,6 +130,8 @@ impl<W> Line<W> {
             batch_end,
             contended: false,
             refilling,
+            sole: false,
+            ..
         } = &mut self.stage
         else {
             return None;
@@ -147,27 +158,32 @@ impl<W> Line<W> {
         let front = self.waiting.front()?;
         let suits = passes_on(&self.terms) && self.suits(front);
         let Stage::Held {
-            tokens, batch_end, ..
+            holder,
+            tokens,
+            batch_end,
+            sole: false,
+            ..
         } = &mut self.stage
         else {
             return None;
         };
         let has_time = now < *batch_end && valid_until.since(now) >= enough;
         if suits && has_time {
-            tokens.next()
+            *holder = tokens.next()?;
+            Some(*holder)
         } else {
             None
         }
     }
 
-    /// No more of this lease for others: its terms have changed.
-    pub(super) fn stop_passing(&mut self) {
-        if let Stage::Held {
-            tokens, contended, ..
-        } = &mut self.stage
-        {
-            *tokens = 0..0;
-            *contended = true;
+    /// The lease is not passed on any more, if `token` is the present holder's. Returns whether it is.
+    pub(super) fn keep_for(&mut self, token: u64) -> bool {
+        match &mut self.stage {
+            Stage::Held { holder, sole, .. } if *holder == token => {
+                *sole = true;
+                true
+            }
+            _ => false,
         }
     }
 

@@ -8,12 +8,14 @@
 //! The queues know no threads: callers and the I/O thread share them behind one mutex.
 
 mod line;
+mod offers;
 mod outcome;
 #[cfg(test)]
 mod tests;
+mod waiting;
 mod waits;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::{Limits, Terms};
@@ -22,8 +24,10 @@ use crate::backend::{BackendError, Granted};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::spec::Wait;
+use crate::timing;
 use line::{Line, Stage, tries_once};
 pub(crate) use outcome::{Failures, Joined, Order, Released, Waiter};
+use waiting::Waiting;
 
 /// How long a lease may stay in one process.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +42,8 @@ pub(crate) struct LocalQueues<W> {
     lines: HashMap<Key, Line<W>>,
     /// When whose wait is over.
     deadlines: BTreeMap<(Time, u64), Key>,
+    /// When which tenure's holder is checked, see [`offers`].
+    offers: BTreeMap<(Time, u64), Key>,
     /// Until when the I/O thread sleeps at most.
     announced: Time,
     next_id: u64,
@@ -50,6 +56,7 @@ impl<W> LocalQueues<W> {
         Self {
             lines: HashMap::new(),
             deadlines: BTreeMap::new(),
+            offers: BTreeMap::new(),
             announced: Time::NEVER,
             next_id: 0,
             limits,
@@ -96,18 +103,18 @@ impl<W> LocalQueues<W> {
             tenure: self.new_id(),
             terms: terms.clone(),
             stage: Stage::ASKED,
-            waiting: VecDeque::from([waiter]),
+            waiting: Waiting::of(waiter),
             held_until: None,
+            offer_checked_at: None,
         };
         let order = line.ask(batch);
         self.lines.insert(terms.key, line);
         Joined::Asking { waiter: id, order }
     }
 
-    /// A waiter has lost interest.
-    pub(crate) fn leave(&mut self, key: &Key, waiter: u64) -> Option<Order> {
-        self.remove(key, waiter);
-        self.withdraw_if_deserted(key)
+    /// A waiter has lost interest. Returns it, since its caller may run foreign code when dropped.
+    pub(crate) fn leave(&mut self, key: &Key, waiter: u64) -> (Option<Waiter<W>>, Option<Order>) {
+        (self.remove(key, waiter), self.withdraw_if_deserted(key))
     }
 
     /// The terms of whoever is to have the lease that has come, where it was asked for on the terms
@@ -184,21 +191,23 @@ impl<W> LocalQueues<W> {
         }
     }
 
-    /// The holder has changed the terms of its lease, which is its own from now on.
-    pub(crate) fn extended(&mut self, key: &Key, id: u64) {
-        if let Some(line) = self.tenure(key, id) {
-            line.stop_passing();
-        }
+    /// The holder of `token` wants other terms for its lease, which is its own from now on. Returns
+    /// whether it still is the holder.
+    pub(crate) fn extended(&mut self, key: &Key, id: u64, token: u64) -> bool {
+        self.tenure(key, id)
+            .is_some_and(|line| line.keep_for(token))
     }
 
-    /// Somebody else has the key. Says whether that is news to the one who asked.
-    pub(crate) fn held(
+    /// Another has the key. Returns what `look` makes of the first waiter's caller, if this is news
+    /// to it.
+    pub(crate) fn held<T>(
         &mut self,
         now: Time,
         key: &Key,
         id: u64,
         ends_in: Duration,
-    ) -> (Option<&Waiter<W>>, Failures<W>) {
+        look: impl FnOnce(&W) -> T,
+    ) -> (Option<T>, Failures<W>) {
         let mut failures = Failures::none();
         let mut is_news = false;
         if let Some(line) = self.tenure(key, id) {
@@ -211,26 +220,34 @@ impl<W> LocalQueues<W> {
             self.refuse_last_chance(now, key, &mut failures);
         }
         let line = self.lines.get(key).filter(|_| is_news);
-        (line.and_then(|line| line.waiting.front()), failures)
+        let front = line.and_then(|line| line.waiting.front());
+        (front.map(|waiter| look(&waiter.caller)), failures)
     }
 
-    /// The lock service does not work.
-    pub(crate) fn troubled(
-        &mut self,
-        now: Time,
-        key: &Key,
-        id: u64,
-        error: BackendError,
-    ) -> Failures<W> {
-        let mut failures = Failures::none();
-        if let Some(line) = self.tenure(key, id) {
-            line.stage = Stage::Asking {
-                answered: true,
-                trouble: Some(error),
-            };
-            self.refuse_last_chance(now, key, &mut failures);
+    /// The lock service does not work, and is asked again.
+    pub(crate) fn troubled(&mut self, now: Time, key: &Key, id: u64, error: BackendError) {
+        let response_timeout = self.limits.response_timeout;
+        let Some(line) = self.tenure(key, id) else {
+            return;
+        };
+        let was_first = line.awaits_first_answer();
+        line.stage = Stage::Asking {
+            answered: true,
+            trouble: Some(error),
+        };
+        // The first question may have found a connection dead that was idle for long, so the answer
+        // to the second one is waited for too.
+        if let Some(front) = line.waiting.front_mut()
+            && front.is_last_chance
+            && was_first
+        {
+            let patience = timing::patience(response_timeout, front.terms.ttl);
+            let (was, id) = (front.until, front.id);
+            front.until = now + patience;
+            let until = front.until;
+            self.deadlines.remove(&(was, id));
+            self.set_deadline(until, id, key);
         }
-        failures
     }
 
     /// There will be no lease for the one who asked.
@@ -264,8 +281,11 @@ impl<W> LocalQueues<W> {
     /// Forgets all leases; gives those who wait.
     pub(crate) fn clear(&mut self) -> Vec<Waiter<W>> {
         self.deadlines.clear();
+        self.offers.clear();
         let lines = self.lines.drain();
-        lines.flat_map(|(_, line)| line.waiting).collect()
+        lines
+            .flat_map(|(_, line)| line.waiting.into_waiters())
+            .collect()
     }
 
     /// Whether an order that was given still makes sense: nobody asks for a lease that nobody of the
@@ -282,7 +302,7 @@ impl<W> LocalQueues<W> {
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.deadlines.is_empty()
+        self.lines.is_empty() && self.deadlines.is_empty() && self.offers.is_empty()
     }
 
     /// Nobody is left to whom a lease could go: none is asked for any longer.
@@ -302,15 +322,18 @@ impl<W> LocalQueues<W> {
         let waiter = line.waiting.pop_front().expect("somebody waits");
         self.deadlines.remove(&(waiter.until, waiter.id));
         let order = line.wants_refill(now, self.limits.batch);
+        let wake = self.watch_offer(now, key);
         Released::Passed {
             waiter,
             token,
             order,
+            wake,
         }
     }
 
     /// The next one asks for a lease of its own, if there is a next one.
     fn start_over(&mut self, key: &Key) -> Released<W> {
+        self.forget_offer(key);
         let (id, batch) = (self.new_id(), self.limits.batch);
         let next = self
             .lines
@@ -324,12 +347,7 @@ impl<W> LocalQueues<W> {
 
     fn remove(&mut self, key: &Key, waiter: u64) -> Option<Waiter<W>> {
         let line = self.lines.get_mut(key)?;
-        // They stand in the order of their ids.
-        let place = line
-            .waiting
-            .binary_search_by_key(&waiter, |waiter| waiter.id)
-            .ok()?;
-        let waiter = line.waiting.remove(place)?;
+        let waiter = line.waiting.remove(waiter)?;
         self.deadlines.remove(&(waiter.until, waiter.id));
         Some(waiter)
     }

@@ -50,6 +50,8 @@ pub(crate) enum Released<W> {
         waiter: Waiter<W>,
         token: u64,
         order: Option<Order>,
+        /// Whether the I/O thread sleeps past the check of this offer.
+        wake: bool,
     },
     /// It goes back to the lock service; the next one here asks for itself.
     Over { next: Option<Order> },

@@ -166,8 +166,106 @@ fn only_what_was_asked_for_is_passed_on() {
     let id = f.ask("a");
     f.join(f.terms(), "b");
     f.grant(id, 1..65);
-    f.queues.extended(&f.key.clone(), id);
+    assert!(f.queues.extended(&f.key.clone(), id, 1));
     next_ask(f.release(id));
+}
+
+/// Its renewal is confirmed, others join, and more tokens come: the ttl of an extension is still for
+/// the holder that asked for it.
+#[test]
+fn an_extended_lease_is_never_passed_on() {
+    let mut f = Fixture::new(4);
+    let id = f.ask("a");
+    f.grant(id, 1..5);
+    let key = f.key.clone();
+    assert!(f.queues.extended(&key, id, 1));
+    for tokens in [0..0, 20..24] {
+        let granted = Granted {
+            tokens,
+            contended: false,
+        };
+        f.queues.renewed(f.now, &key, id, granted, f.now + TTL * 6);
+        let joined = f.join(f.terms(), "b");
+        assert!(
+            matches!(joined, Joined::Behind { order: None, .. }),
+            "no tokens are asked for that nobody may use: {joined:?}"
+        );
+    }
+    next_ask(f.release(id));
+}
+
+/// The order to extend comes when the lease has gone to the next holder.
+#[test]
+fn only_the_holder_changes_its_lease() {
+    let mut f = Fixture::new(64);
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    f.join(f.terms(), "c");
+    f.grant(id, 1..65);
+    assert_eq!(passed(f.release(id)), ("b", 2));
+    assert!(
+        !f.queues.extended(&f.key.clone(), id, 1),
+        "a has it no more"
+    );
+    assert_eq!(passed(f.release(id)), ("c", 3));
+}
+
+#[test]
+fn an_offer_is_checked_a_claim_window_after_it_was_made() {
+    let window = Duration::from_secs(1);
+    let mut f = Fixture::new(64);
+    let key = f.key.clone();
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    let start = f.now;
+    f.grant(id, 1..65);
+    assert_eq!(f.queues.next_deadline(start), start + window);
+    assert!(f.queues.offers_due(start + window / 2).is_empty());
+    // A younger offer of the same tenure plans no check of its own.
+    f.now = start + MILLI * 2;
+    let Released::Passed { wake: false, .. } = f.release(id) else {
+        panic!("it is passed on");
+    };
+    assert_eq!(f.queues.offers_due(start + window), [(key.clone(), id)]);
+    f.queues.check_offer(&key, id, f.now);
+    assert!(f.queues.offers_due(start + window).is_empty());
+    assert_eq!(f.queues.offers_due(f.now + window), [(key.clone(), id)]);
+    f.queues.check_offer(&key, id, f.now);
+    f.release(id);
+    assert!(f.queues.is_empty(), "a tenure that is over is not checked");
+}
+
+/// Leaving from the middle moves nobody, and the ends stay waiters.
+#[test]
+fn waiters_leave_from_anywhere() {
+    let mut f = Fixture::new(64);
+    let id = f.ask("holder");
+    f.grant(id, 1..65);
+    let key = f.key.clone();
+    let waiters: Vec<u64> = (0..1000)
+        .map(|_| match f.join(f.terms(), "w") {
+            Joined::Behind { waiter, .. } => waiter,
+            joined => panic!("{joined:?}"),
+        })
+        .collect();
+    let mut random = fastrand::Rng::with_seed(4);
+    let mut left = waiters.clone();
+    random.shuffle(&mut left);
+    let stay = left.split_off(900);
+    for waiter in left {
+        assert!(f.queues.leave(&key, waiter).0.is_some());
+        assert!(f.queues.leave(&key, waiter).0.is_none(), "only once");
+    }
+    let mut served = Vec::new();
+    while let Released::Passed { waiter, .. } = f.release(id) {
+        served.push(waiter.id);
+        if served.len() == 63 {
+            break;
+        }
+    }
+    let mut expected = stay;
+    expected.sort_unstable();
+    assert_eq!(served, expected[..63]);
 }
 
 #[test]
@@ -195,9 +293,9 @@ fn the_last_one_to_leave_withdraws_the_question() {
         panic!("{joined:?}");
     };
     let key = f.key.clone();
-    assert!(f.queues.leave(&key, a).is_none());
+    assert!(f.queues.leave(&key, a).1.is_none());
     assert!(matches!(
-        f.queues.leave(&key, b),
+        f.queues.leave(&key, b).1,
         Some(Order::Release { .. })
     ));
     assert!(f.queues.is_empty());
@@ -225,7 +323,7 @@ fn each_waits_as_long_as_it_said_and_the_first_for_its_answer() {
     };
     assert_eq!(waiter.caller, "b");
     let key = f.key.clone();
-    let (_, failures) = f.queues.held(f.now, &key, id, TTL);
+    let (_, failures) = f.queues.held(f.now, &key, id, TTL, |_| ());
     assert_eq!(failures.callers[0].0.caller, "a");
     assert!(matches!(failures.orders[..], [Order::Release { .. }]));
     assert!(f.queues.is_empty());

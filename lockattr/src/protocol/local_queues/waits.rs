@@ -1,20 +1,22 @@
 //! Whose wait is over, and what they are told.
 
+use std::collections::BTreeMap;
+
 use super::{Failures, LocalQueues};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::timing;
 
 impl<W> LocalQueues<W> {
-    /// When [`expire`](Self::expire) is due.
+    /// When [`expire`](Self::expire) or [`offers_due`](Self::offers_due) is due.
     pub(crate) fn next_deadline(&mut self, now: Time) -> Time {
-        let first = self
-            .deadlines
-            .keys()
-            .next()
-            .map_or(Time::NEVER, |(at, _)| *at);
-        // What was announced is kept although it may be over, so that a key whose queue is empty
-        // every other moment does not wake the I/O thread each time.
+        let first = |times: &BTreeMap<(Time, u64), Key>| {
+            let first = times.first_key_value();
+            first.map_or(Time::NEVER, |((at, _), _)| *at)
+        };
+        let first = first(&self.deadlines).min(first(&self.offers));
+        // Keep the announced deadline even if its waiter has left; otherwise a queue that keeps
+        // emptying would wake the I/O thread on every join.
         if self.announced <= now || first < self.announced {
             self.announced = first;
         }

@@ -65,8 +65,31 @@ struct Caller {
 #[derive(Debug, PartialEq)]
 enum CallerState {
     Waiting,
-    Holding { tenure: u64, valid_until: Time },
+    Holding(Holding),
     Finished,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Holding {
+    tenure: u64,
+    valid_until: Time,
+    /// Since when it has its lease without looking.
+    asleep_since: Option<Time>,
+}
+
+impl Caller {
+    fn held(&self) -> Option<Holding> {
+        match self.state {
+            CallerState::Holding(held) => Some(held),
+            _ => None,
+        }
+    }
+}
+
+struct Extension {
+    tenure: u64,
+    ttl: Duration,
+    asked_at: Time,
 }
 
 /// One process of the fleet. Callers do to the queues what they do under their mutex, at once; what
@@ -75,6 +98,8 @@ struct Process {
     keeper: Keeper,
     queues: LocalQueues<u64>,
     tenures: HashMap<u64, Tenure>,
+    /// Those that wait for their answer, by their numbers.
+    extensions: BTreeMap<u64, Extension>,
     /// What callers have sent, and the I/O thread not taken yet: in the order of each caller, and in
     /// any order otherwise.
     inbox: BTreeMap<u64, VecDeque<Command>>,
@@ -88,6 +113,7 @@ struct Tenure {
     valid_until: Time,
     is_lost: bool,
     holder: Option<u64>,
+    token: u64,
 }
 
 pub(super) struct World {
@@ -106,6 +132,10 @@ pub(super) struct World {
     pub(super) passed_on: u64,
     pub(super) adopted: u64,
     pub(super) cancelled: u64,
+    /// Leases that went on because their callers did not look.
+    pub(super) missed: u64,
+    extensions: u64,
+    pub(super) extended: u64,
     /// Releases that never reached the server.
     abandoned: u32,
 }
@@ -128,6 +158,7 @@ impl World {
                 keeper: Keeper::new(limits, owners, random),
                 queues: LocalQueues::new(limits),
                 tenures: HashMap::new(),
+                extensions: BTreeMap::new(),
                 inbox: BTreeMap::new(),
                 sleeps_until: Time::NEVER,
             }
@@ -147,6 +178,9 @@ impl World {
             passed_on: 0,
             adopted: 0,
             cancelled: 0,
+            missed: 0,
+            extensions: 0,
+            extended: 0,
             abandoned: 0,
         }
     }
@@ -276,6 +310,7 @@ impl World {
         self.keepers[keeper].keeper.on_time(self.now);
         let failures = self.keepers[keeper].queues.expire(self.now);
         self.fail(keeper, failures);
+        self.check_offers(keeper);
         loop {
             let mut idle = true;
             while let Some((id, notice)) = self.keepers[keeper].keeper.next_notice() {
@@ -300,10 +335,18 @@ impl World {
     fn check(&self) {
         for key in KEYS {
             let holders = self.callers.values().filter(|caller| {
-                let held = matches!(caller.state, CallerState::Holding { valid_until, .. } if self.now < valid_until);
-                held && caller.key.as_str() == key
+                let held = caller.held();
+                held.is_some_and(|held| self.now < held.valid_until) && caller.key.as_str() == key
             });
             assert!(holders.count() <= 1, "two holders of {key}");
+        }
+        let asleep = self.callers.values().filter_map(Caller::held);
+        for since in asleep.filter_map(|held| held.asleep_since) {
+            let noticed = since + CLAIM_WINDOW + LONGEST_COMMAND;
+            assert!(
+                self.now <= noticed,
+                "a lease is kept for a caller that does not look"
+            );
         }
     }
 
@@ -324,6 +367,10 @@ impl World {
             assert_eq!(process.keeper.unfinished(), 0);
             assert_eq!(process.keeper.wakeup(), Time::NEVER);
             assert!(process.queues.is_empty());
+            assert!(
+                process.extensions.is_empty(),
+                "an extension without an answer"
+            );
         }
         for key in KEYS {
             self.expect_free(Key::new(key).unwrap());

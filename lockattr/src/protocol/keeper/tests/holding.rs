@@ -36,7 +36,7 @@ fn an_extension_is_answered_either_way_however_many_ask() {
     f.holds(1);
     f.asks(2, Wait::Forever);
     f.sends().unwrap();
-    f.keeper.extend(f.now, 1, 2 * TTL);
+    f.keeper.extend(f.now, 1, 10, 2 * TTL);
     let renewal = f.sends().expect("renewals do not stand in line");
     assert!(matches!(renewal.op, Op::Renew { ttl, .. } if ttl == 2 * TTL));
     // Wanted after the renewal was sent.
@@ -44,22 +44,122 @@ fn an_extension_is_answered_either_way_however_many_ask() {
     f.answers(&renewal, Ok(Reply::Renewed(granted())));
     assert!(matches!(
         f.told()[..],
-        [(1, Notice::Renewed { .. }), (1, Notice::Extended(Ok(())))]
+        [
+            (1, Notice::Renewed { .. }),
+            (
+                1,
+                Notice::Extended {
+                    number: 10,
+                    answer: Ok(())
+                }
+            )
+        ]
     ));
     let refill = f.sends().unwrap();
     assert!(matches!(refill.op, Op::Renew { tokens: 3, .. }));
-    f.keeper.extend(f.now, 1, TTL);
+    f.answers(&refill, Ok(Reply::Renewed(granted())));
+    f.told();
+    f.keeper.extend(f.now, 1, 11, TTL);
     f.hears(Reply::Gone);
     assert!(matches!(
         f.told()[..],
         [
             (1, Notice::Lost(LossReason::Gone)),
-            (1, Notice::Extended(Err(Error::Lost { .. })))
+            (
+                1,
+                Notice::Extended {
+                    number: 11,
+                    answer: Err(Error::Lost { .. })
+                }
+            )
         ]
     ));
     f.keeper.release(f.now, 1);
     assert!(matches!(f.told()[..], [(1, Notice::Released)]));
     assert!(f.sends().is_none(), "nothing is there to be released");
+}
+
+fn answers_of(told: &[(u64, Notice)]) -> Vec<(u64, bool)> {
+    let answers = told.iter().filter_map(|(_, notice)| match notice {
+        Notice::Extended { number, answer } => Some((*number, answer.is_ok())),
+        _ => None,
+    });
+    answers.collect()
+}
+
+/// A renewal that was sent before the extension was asked for confirms nothing of it.
+#[test]
+fn an_extension_is_confirmed_by_a_renewal_that_was_sent_after_it() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.after(TTL / 3);
+    let plain = f.sends().unwrap();
+    f.keeper.extend(f.now, 1, 1, 60 * TTL);
+    f.keeper.extend(f.now, 1, 2, 5 * TTL);
+    assert!(f.sends().is_none(), "one attempt at a time");
+    f.answers(&plain, Ok(Reply::Renewed(granted())));
+    assert_eq!(answers_of(&f.told()), []);
+    let longer = f.sends().unwrap();
+    assert!(
+        matches!(longer.op, Op::Renew { ttl, .. } if ttl == 60 * TTL),
+        "the longest"
+    );
+    f.keeper.extend(f.now, 1, 3, 2 * TTL);
+    f.answers(&longer, Ok(Reply::Renewed(granted())));
+    let told = f.told();
+    assert_eq!(answers_of(&told), [(1, true), (2, true)]);
+    let end = timing::validity_end(f.now, 60 * TTL);
+    assert!(matches!(told[0].1, Notice::Renewed { valid_until, .. } if valid_until == end));
+    f.hears(Reply::Renewed(granted()));
+    let told = f.told();
+    assert_eq!(answers_of(&told), [(3, true)]);
+    assert!(
+        matches!(told[0].1, Notice::Renewed { valid_until, .. } if valid_until == end),
+        "never shortened"
+    );
+}
+
+/// The lease is what it was: its next renewal asks for its own ttl, and without renewal there is none.
+#[test]
+fn a_failed_extension_is_undone() {
+    for renew in [true, false] {
+        let mut f = Fixture::new(8);
+        f.asks_for(1, Wait::Forever, renew, None);
+        f.hears(Reply::Granted(granted()));
+        f.told();
+        f.keeper.extend(f.now, 1, 1, 60 * TTL);
+        let attempt = f.sends().unwrap();
+        f.answers(&attempt, Err(failure(true)));
+        assert_eq!(answers_of(&f.told()), [(1, false)]);
+        f.after(TTL / 10);
+        let next = f.sends();
+        assert_eq!(next.is_some(), renew);
+        if let Some(attempt) = next {
+            assert!(matches!(attempt.op, Op::Renew { ttl, .. } if ttl == TTL));
+        }
+    }
+}
+
+#[test]
+fn an_extension_past_max_hold_is_refused() {
+    let mut f = Fixture::new(8);
+    f.asks_for(1, Wait::Forever, true, Some(2 * TTL));
+    f.hears(Reply::Granted(granted()));
+    f.told();
+    f.keeper.extend(f.now, 1, 1, 3 * TTL);
+    assert!(f.sends().is_none());
+    assert_eq!(answers_of(&f.told()), [(1, false)]);
+}
+
+#[test]
+fn a_release_answers_the_extensions_that_are_under_way() {
+    let mut f = Fixture::new(8);
+    f.holds(1);
+    f.keeper.extend(f.now, 1, 1, 2 * TTL);
+    f.sends().unwrap();
+    f.keeper.extend(f.now, 1, 2, 2 * TTL);
+    f.keeper.release(f.now, 1);
+    assert_eq!(answers_of(&f.told()), [(1, false), (2, false)]);
 }
 
 #[test]
@@ -126,7 +226,7 @@ fn after_a_suspend_a_lease_is_lost_and_not_renewed() {
 fn a_release_is_not_given_up_before_the_longest_lease_is_over() {
     let mut f = Fixture::new(8);
     f.holds(1);
-    f.keeper.extend(f.now, 1, TTL / 10);
+    f.keeper.extend(f.now, 1, 1, TTL / 10);
     f.hears(Reply::Renewed(granted()));
     f.told();
     f.keeper.release(f.now, 1);

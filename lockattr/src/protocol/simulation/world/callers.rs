@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Caller, CallerState, KEYS, LONGEST_COMMAND, Message, RESPONSE_TIMEOUT, TTL, Tenure, World,
+    CLAIM_WINDOW, Caller, CallerState, Extension, Holding, KEYS, LONGEST_COMMAND, Message,
+    RESPONSE_TIMEOUT, TTL, Tenure, World,
 };
 use crate::clock::Time;
 use crate::key::Key;
@@ -16,8 +17,14 @@ use crate::{Error, timing};
 #[derive(Debug)]
 pub(super) enum Command {
     Order(Order),
-    Release { tenure: u64 },
-    Extend { tenure: u64, ttl: Duration },
+    Release {
+        tenure: u64,
+    },
+    Extend {
+        tenure: u64,
+        number: u64,
+        ttl: Duration,
+    },
     Wake,
 }
 
@@ -33,10 +40,11 @@ impl World {
             max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
             label: Label::here(),
         };
-        // Twice the patience: for the attempt under way, and for a try that waits for a release.
+        // Thrice the patience: for the attempt under way, for the one after a dead connection, and
+        // for a try that waits for a release.
         let answer_by = self.now
             + wait
-            + timing::patience(RESPONSE_TIMEOUT, TTL) * 2
+            + timing::patience(RESPONSE_TIMEOUT, TTL) * 3
             + LONGEST_COMMAND * 2
             + Duration::from_millis(1);
         let caller = Caller {
@@ -94,11 +102,11 @@ impl World {
                 }
             }
             Command::Release { tenure } => process.keeper.release(self.now, tenure),
-            Command::Extend { tenure, ttl } => {
-                let key = &process.tenures[&tenure].key;
-                process.queues.extended(key, tenure);
-                process.keeper.extend(self.now, tenure, ttl);
-            }
+            Command::Extend {
+                tenure,
+                number,
+                ttl,
+            } => process.keeper.extend(self.now, tenure, number, ttl),
             Command::Wake => {}
         }
     }
@@ -113,6 +121,7 @@ impl World {
                         valid_until: self.now,
                         is_lost: false,
                         holder: None,
+                        token: 0,
                     };
                     process.tenures.insert(id, tenure);
                     process.keeper.acquire(self.now, id, terms, tokens);
@@ -154,12 +163,15 @@ impl World {
     fn deliver_lease(&mut self, keeper: usize, tenure: u64, waiter: &Waiter<u64>, token: u64) {
         let held = self.keepers[keeper].tenures.get_mut(&tenure).unwrap();
         held.holder = Some(waiter.caller);
+        held.token = token;
         let valid_until = held.valid_until;
+        let asleep_since = (self.random.u32(..8) == 0).then_some(self.now);
         let caller = self.answer(keeper, waiter.caller);
-        caller.state = CallerState::Holding {
+        caller.state = CallerState::Holding(Holding {
             tenure,
             valid_until,
-        };
+            asleep_since,
+        });
         let key = caller.key.clone();
         let last = self.last_token.insert(key, token).unwrap_or(0);
         assert!(token > last, "token {token} after {last}");
@@ -173,6 +185,7 @@ impl World {
                 waiter,
                 token,
                 order,
+                ..
             } => {
                 self.follow(keeper, order);
                 self.deliver_lease(keeper, tenure, &waiter, token);
@@ -186,13 +199,25 @@ impl World {
 
     /// What they made of one whose holder is finished.
     fn hand_on(&mut self, keeper: usize, caller: u64, tenure: u64, released: Released<u64>) {
+        if let Released::Passed { .. } = released {
+            let mut extensions = self.keepers[keeper].extensions.values();
+            let is_its = |extension: &Extension| extension.tenure == tenure;
+            assert!(
+                !extensions.any(is_its),
+                "an extension came to the next holder"
+            );
+        }
         match released {
             Released::Passed {
                 waiter,
                 token,
                 order,
+                wake,
             } => {
-                self.send_order(keeper, caller, order);
+                match order {
+                    None if wake => self.send(keeper, caller, Command::Wake),
+                    order => self.send_order(keeper, caller, order),
+                }
                 self.deliver_lease(keeper, tenure, &waiter, token);
                 self.passed_on += 1;
             }
@@ -225,10 +250,10 @@ impl World {
         match std::mem::replace(&mut caller.state, CallerState::Finished) {
             CallerState::Waiting => {
                 self.cancelled += 1;
-                let order = self.keepers[keeper].queues.leave(&key, waiter);
+                let (_, order) = self.keepers[keeper].queues.leave(&key, waiter);
                 self.send_order(keeper, id, order);
             }
-            CallerState::Holding { tenure, .. } => {
+            CallerState::Holding(Holding { tenure, .. }) => {
                 let process = &mut self.keepers[keeper];
                 let valid_until = match &process.tenures[&tenure] {
                     held if held.is_lost => Time::from_nanos(0),
@@ -241,17 +266,52 @@ impl World {
         }
     }
 
+    /// As a caller's thread does it: the queues hear of it at once, the I/O thread later.
     pub(super) fn extend_somebody(&mut self) {
-        let holding = self
-            .callers
-            .iter()
-            .filter_map(|(who, caller)| match caller.state {
-                CallerState::Holding { tenure, .. } => Some((*who, tenure)),
-                _ => None,
-            });
+        let holding = self.callers.iter().filter_map(|(who, caller)| {
+            let held = caller.held()?;
+            held.asleep_since.is_none().then(|| (*who, held.tenure))
+        });
         if let Some(((keeper, id), tenure)) = holding.min() {
             let ttl = TTL.mul_f64(0.5 + self.random.f64());
-            self.send(keeper, id, Command::Extend { tenure, ttl });
+            let process = &mut self.keepers[keeper];
+            let held = &process.tenures[&tenure];
+            if process.queues.extended(&held.key, tenure, held.token) {
+                self.extensions += 1;
+                let number = self.extensions;
+                let asked = Extension {
+                    tenure,
+                    ttl,
+                    asked_at: self.now,
+                };
+                process.extensions.insert(number, asked);
+                let command = Command::Extend {
+                    tenure,
+                    number,
+                    ttl,
+                };
+                self.send(keeper, id, command);
+            }
+        }
+    }
+
+    /// As the I/O thread does it: takes back what was not taken up in time.
+    pub(super) fn check_offers(&mut self, keeper: usize) {
+        for (key, tenure) in self.keepers[keeper].queues.offers_due(self.now) {
+            let process = &mut self.keepers[keeper];
+            let Some(holder) = process.tenures[&tenure].holder else {
+                continue;
+            };
+            let held = self.callers[&(keeper, holder)].held();
+            let Some(since) = held.and_then(|held| held.asleep_since) else {
+                continue;
+            };
+            if since + CLAIM_WINDOW > self.now {
+                process.queues.check_offer(&key, tenure, since);
+            } else {
+                self.missed += 1;
+                self.finish(keeper, holder);
+            }
         }
     }
 
@@ -288,23 +348,17 @@ impl World {
                 let holder = tenure
                     .holder
                     .and_then(|holder| self.callers.get_mut(&(keeper, holder)));
-                if let Some(CallerState::Holding {
-                    tenure,
-                    valid_until: known,
-                }) = holder.map(|caller| &mut caller.state)
-                    && *tenure == id
+                if let Some(CallerState::Holding(held)) = holder.map(|caller| &mut caller.state)
+                    && held.tenure == id
                 {
-                    *known = valid_until;
+                    held.valid_until = valid_until;
                 }
             }
             Notice::Waiting { ends_in } => {
-                let (_, failures) = queues.held(now, &key, id, ends_in);
+                let (_, failures) = queues.held(now, &key, id, ends_in, |_| ());
                 self.fail(keeper, failures);
             }
-            Notice::Trouble(error) => {
-                let failures = queues.troubled(now, &key, id, error);
-                self.fail(keeper, failures);
-            }
+            Notice::Trouble(error) => queues.troubled(now, &key, id, error),
             Notice::Failed(error) => {
                 let failures = queues.failed(&key, id, error);
                 self.fail(keeper, failures);
@@ -312,13 +366,26 @@ impl World {
             Notice::Lost(_) => {
                 tenure.is_lost = true;
                 let holder = tenure.holder.filter(|holder| {
-                    let state = &self.callers[&(keeper, *holder)].state;
-                    matches!(state, CallerState::Holding { tenure, .. } if *tenure == id)
+                    let held = self.callers[&(keeper, *holder)].held();
+                    held.is_some_and(|held| held.tenure == id)
                 });
                 let order = queues.lost(&key, id);
                 self.follow(keeper, order);
                 if let Some(holder) = holder {
                     self.finish(keeper, holder);
+                }
+            }
+            Notice::Extended { number, answer } => {
+                let asked = process.extensions.remove(&number);
+                let asked = asked.expect("each is answered once");
+                assert_eq!(asked.tenure, id);
+                if answer.is_ok() {
+                    let promised = timing::validity_end(asked.asked_at, asked.ttl);
+                    assert!(
+                        tenure.valid_until >= promised,
+                        "confirmed, and not extended"
+                    );
+                    self.extended += 1;
                 }
             }
             Notice::ReleaseAbandoned => self.abandoned += 1,

@@ -1,0 +1,65 @@
+//! Leases that were given to a caller which may not look.
+//!
+//! A caller's future can exist without being polled: a branch of `select!` that lost, an element of
+//! `buffered`, a future kept in a struct. A lease that goes to such a caller would be renewed for
+//! nobody, and the key closed to all. So each lease that is passed is an offer, and the driver takes
+//! it back unless the caller has taken it up within the claim window.
+//!
+//! One check is planned for a tenure, not for each of its holders: a lease that is passed on a
+//! hundred thousand times a second plans one check per window.
+
+use super::{LocalQueues, Stage};
+use crate::clock::Time;
+use crate::key::Key;
+
+impl<W> LocalQueues<W> {
+    /// Plans the check of an offer made now. Returns whether the I/O thread sleeps past it.
+    pub(super) fn watch_offer(&mut self, now: Time, key: &Key) -> bool {
+        let at = now + self.limits.claim_window;
+        match self.lines.get_mut(key) {
+            Some(line) if line.offer_checked_at.is_none() => {
+                line.offer_checked_at = Some(at);
+                self.offers.insert((at, line.tenure), key.clone());
+                at < self.announced
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn forget_offer(&mut self, key: &Key) {
+        if let Some(line) = self.lines.get_mut(key)
+            && let Some(at) = line.offer_checked_at.take()
+        {
+            self.offers.remove(&(at, line.tenure));
+        }
+    }
+
+    /// The tenures whose latest offer is to be checked now: where it was not taken up for a claim
+    /// window, the lease is released; where it is younger, [`check_offer`](Self::check_offer) plans
+    /// the next check.
+    pub(crate) fn offers_due(&mut self, now: Time) -> Vec<(Key, u64)> {
+        let mut due = Vec::new();
+        while let Some((&(at, id), key)) = self.offers.first_key_value() {
+            if at > now {
+                break;
+            }
+            let key = key.clone();
+            self.offers.pop_first();
+            if let Some(line) = self.tenure(&key, id) {
+                line.offer_checked_at = None;
+                due.push((key, id));
+            }
+        }
+        due
+    }
+
+    /// Plans the check of an offer that was made at `since`.
+    pub(crate) fn check_offer(&mut self, key: &Key, id: u64, since: Time) {
+        if let Some(line) = self.lines.get_mut(key)
+            && line.tenure == id
+            && matches!(line.stage, Stage::Held { .. })
+        {
+            self.watch_offer(since, key);
+        }
+    }
+}
