@@ -94,7 +94,10 @@ impl Acquisition {
 
     fn on_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
         self.uncertain |= failure.maybe_executed;
-        self.last_failure = Some(failure.error);
+        // What a second try meets is mostly a consequence of what the first one met.
+        if self.last_failure.is_none() || failure.maybe_executed || !self.tries_once() {
+            self.last_failure = Some(failure.error);
+        }
         if !self.wanted {
             return self.stop_asking(step);
         }
