@@ -4,6 +4,7 @@ use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -50,14 +51,12 @@ impl Acquiring {
         let waited = Time::now().since(self.asked_at);
         let wait = match self.terms.wait {
             Wait::Forever => Wait::Forever,
-            Wait::For(wait) if wait > waited => Wait::For(wait - waited),
-            Wait::For(_) => {
-                return Err(Error::Missed {
-                    key: self.terms.key.shared(),
-                    waited,
-                });
-            }
+            Wait::For(wait) => Wait::For(wait.saturating_sub(waited)),
         };
+        if wait == Wait::For(Duration::ZERO) {
+            let key = self.terms.key.shared();
+            return Err(Error::Missed { key, waited });
+        }
         self.call = Arc::new(Call::new(self.call.span().clone()));
         let terms = Terms {
             wait,

@@ -9,6 +9,7 @@ mod grant;
 mod observe;
 mod recovery;
 mod run;
+mod shutdown;
 mod stats;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -14,8 +14,8 @@ use tracing::Span;
 
 use super::call::Check;
 use super::observe::{self, observe};
+use super::shutdown::Shutdown;
 use super::{Caller, Command, Reply, WeakCommands, wake};
-use crate::Error;
 use crate::backend::{Backend, Event, Granted};
 use crate::clock::Time;
 use crate::key::Key;
@@ -28,8 +28,6 @@ const BATCH: usize = 128;
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// With nothing to keep there is no hurry to notice a suspend.
 const LONGEST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
-/// How long holders may take to notice a shutdown, before their leases are released under them.
-const LONGEST_GRACE: Duration = Duration::from_millis(250);
 /// A deadline that is noticed so much too late means that the process stood still.
 const STANDSTILL: Duration = Duration::from_millis(2);
 /// How many turns of the runtime it takes until an answer in the socket has come to this loop: the
@@ -42,7 +40,7 @@ pub(super) struct Driver<B> {
     inbox: UnboundedReceiver<Command>,
     pub(super) commands: WeakCommands,
     pub(super) entries: HashMap<u64, Entry>,
-    shutdowns: Vec<Shutdown>,
+    pub(super) shutdowns: Vec<Shutdown>,
     extensions: u64,
 }
 
@@ -55,12 +53,6 @@ pub(super) struct Entry {
     released: Option<oneshot::Sender<()>>,
     /// Whether the first attempt to release has failed: a holder waits for no other one.
     is_delayed: bool,
-}
-
-struct Shutdown {
-    force_at: Time,
-    give_up_at: Time,
-    reply: Reply,
 }
 
 /// What wakes the loop.
@@ -95,6 +87,9 @@ impl<B: Backend> Driver<B> {
         let mut inputs = Inputs::default();
         while !(inputs.all_callers_gone && self.keeper.unfinished() == 0) {
             poll_fn(|cx| self.poll_inputs(cx, sleep.as_mut(), &mut inputs)).await;
+            // A deadline that is due costs no budget by itself: with one in every round, the
+            // connections would never have theirs.
+            tokio::task::coop::consume_budget().await;
             self.catch_up(&mut inputs).await;
             let now = Time::now();
             for command in inputs.commands.drain(..) {
@@ -216,12 +211,7 @@ impl<B: Backend> Driver<B> {
             Command::Wake => {}
             Command::Shutdown { within, reply } => {
                 self.keeper.close(now);
-                let grace = (within / 4).min(LONGEST_GRACE);
-                self.shutdowns.push(Shutdown {
-                    force_at: now + grace,
-                    give_up_at: now + within,
-                    reply,
-                });
+                self.shutdowns.push(Shutdown::new(now, within, reply));
             }
         }
     }
@@ -388,36 +378,6 @@ impl<B: Backend> Driver<B> {
                 }
             }
         }
-    }
-
-    fn go_on_with_shutdowns(&mut self, now: Time) {
-        let mut is_forced = false;
-        for shutdown in &mut self.shutdowns {
-            if now >= shutdown.force_at {
-                is_forced = true;
-                shutdown.force_at = Time::NEVER;
-            }
-        }
-        if is_forced {
-            self.keeper.release_all(now);
-        }
-        let leases = self.keeper.unfinished();
-        let is_over = |shutdown: &mut Shutdown| leases == 0 || now >= shutdown.give_up_at;
-        for shutdown in self.shutdowns.extract_if(.., is_over) {
-            let answer = if leases == 0 {
-                Ok(())
-            } else {
-                Err(Error::Unreleased { leases })
-            };
-            // An error means that its caller waits no longer.
-            drop(shutdown.reply.send(answer));
-        }
-    }
-}
-
-impl Shutdown {
-    fn due(&self) -> Time {
-        self.force_at.min(self.give_up_at)
     }
 }
 

@@ -49,10 +49,6 @@ impl Terms {
     }
 }
 
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, not states: those are `Phase`"
-)]
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Acquisition {

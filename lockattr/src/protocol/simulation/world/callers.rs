@@ -270,7 +270,7 @@ impl World {
     pub(super) fn extend_somebody(&mut self) {
         let holding = self.callers.iter().filter_map(|(who, caller)| {
             let held = caller.held()?;
-            held.asleep_since.is_none().then(|| (*who, held.tenure))
+            held.asleep_since.is_none().then_some((*who, held.tenure))
         });
         if let Some(((keeper, id), tenure)) = holding.min() {
             let ttl = TTL.mul_f64(0.5 + self.random.f64());
