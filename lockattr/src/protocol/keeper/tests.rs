@@ -222,6 +222,93 @@ fn a_refusal_says_whether_the_lock_or_the_service_is_busy() {
     assert!(told.iter().any(is_failed), "{told:?}");
 }
 
+/// The renewals of a hundred thousand leases would keep every acquire back.
+#[test]
+fn acquires_do_not_wait_for_renewals() {
+    let mut f = Fixture::new(1);
+    for id in 0..4 {
+        f.holds(id);
+    }
+    f.after(TTL / 3);
+    for _ in 0..4 {
+        assert!(matches!(f.sends().unwrap().op, Op::Renew { .. }));
+    }
+    f.asks(9, Wait::Forever);
+    assert!(matches!(f.sends().unwrap().op, Op::Acquire { .. }));
+}
+
+/// A connection that was idle for long may be dead; the next one is not.
+#[test]
+fn a_caller_that_tries_once_wants_one_answer() {
+    let once = Wait::For(Duration::ZERO);
+    let mut f = Fixture::new(8);
+    f.asks(1, once);
+    f.sends().unwrap();
+    f.after(TTL / 4);
+    assert!(matches!(f.told()[..], [(1, Notice::Trouble(_))]));
+    f.after(Duration::from_millis(10));
+    f.hears(Reply::Granted(granted()));
+    assert!(matches!(f.told()[..], [(1, Notice::Acquired { .. })]));
+
+    let mut f = Fixture::new(8);
+    f.asks(1, once);
+    f.sends().unwrap();
+    f.after(TTL / 4);
+    f.after(Duration::from_millis(10));
+    let second = f.sends().unwrap();
+    f.answers(&second, Err(failure(true)));
+    let told = f.told();
+    assert!(
+        matches!(
+            &told[..],
+            [_, (1, Notice::Failed(Error::Backend { .. })), ..]
+        ),
+        "{told:?}"
+    );
+}
+
+/// A ttl that is too short for the way to the server is its caller's failure, and says so.
+#[test]
+fn an_answer_that_is_overdue_for_its_own_ttl_names_the_ttl_and_the_round_trip() {
+    let mut f = Fixture::new(8);
+    f.asks(1, Wait::Forever);
+    for texts in [
+        &["250ms", "ttl of 1s"][..],
+        &["250ms", "ttl of 1s", "round trip takes 400ms"],
+    ] {
+        let attempt = f.sends().unwrap();
+        f.after(TTL / 4);
+        let told = f.told();
+        let [(1, Notice::Trouble(error))] = &told[..] else {
+            panic!("{told:?}");
+        };
+        for text in texts {
+            assert!(error.to_string().contains(text), "{error}");
+        }
+        f.after(Duration::from_millis(150));
+        f.answers(&attempt, Ok(Reply::Held { ends_in: HOUR }));
+    }
+}
+
+/// The place in the server's queue is found by what the first attempt said of its caller.
+#[test]
+fn an_owner_is_the_same_in_all_attempts_whoever_holds_its_lease() {
+    let mut f = Fixture::new(8);
+    f.asks(1, Wait::Forever);
+    let first = f.sends().unwrap();
+    f.answers(&first, Ok(Reply::Granted(granted())));
+    f.told();
+    let other = Terms {
+        label: Label::here(),
+        ..terms()
+    };
+    f.keeper.adopt(f.now, 1, other);
+    f.keeper.release(f.now, 1);
+    let release = std::iter::from_fn(|| f.sends()).last().unwrap();
+    assert!(matches!(release.op, Op::Release { .. }));
+    assert_eq!(release.label.to_string(), first.label.to_string());
+}
+
 #[test]
 fn what_does_not_pass_is_not_tried_again() {
     let mut f = Fixture::new(8);

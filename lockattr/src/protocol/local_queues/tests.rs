@@ -433,6 +433,43 @@ fn a_batch_of_one_is_not_refilled() {
     }
 }
 
+/// The first question of a short wait found its connection dead: the second one is waited for too.
+#[test]
+fn a_wait_that_ends_on_a_dead_connection_gets_one_more_answer() {
+    let mut f = Fixture::new(64);
+    let short = Terms {
+        wait: Wait::For(MILLI),
+        ..f.terms()
+    };
+    let Joined::Asking {
+        order: Order::Ask { id, .. },
+        ..
+    } = f.join(short, "a")
+    else {
+        panic!("nobody is before it");
+    };
+    let key = f.key.clone();
+    let error = || BackendError::new(BackendErrorKind::Unreachable, "as a test");
+    f.now = f.now + MILLI;
+    assert!(
+        f.queues.expire(f.now).callers.is_empty(),
+        "its answer may come"
+    );
+    f.now = f.now + MILLI * 99;
+    f.queues.troubled(f.now, &key, id, error());
+    f.now = f.now + MILLI;
+    assert!(f.queues.expire(f.now).callers.is_empty(), "it asks again");
+    f.now = f.now + MILLI;
+    f.queues.troubled(f.now, &key, id, error());
+    f.now = f.now + MILLI * 100;
+    let failures = f.queues.expire(f.now);
+    assert!(matches!(
+        &failures.callers[..],
+        [(_, Error::Backend { .. })]
+    ));
+    assert!(f.queues.is_empty());
+}
+
 #[test]
 fn who_waits_in_vain_hears_that_the_service_is_the_reason() {
     let short = |f: &Fixture| Terms {
