@@ -106,8 +106,21 @@ impl WeakCommands {
 ///
 /// # Errors
 ///
-/// What `connect` reports, and [`Error::Config`] when the thread cannot be started.
+/// What `connect` reports, and [`Error::System`] when the thread cannot be started.
 pub(crate) async fn start<B, F>(
+    limits: Limits,
+    keeper: Keeper,
+    connect: impl FnOnce() -> F + Send + 'static,
+) -> Result<Commands, Error>
+where
+    B: Backend,
+    F: Future<Output = Result<B, Error>>,
+{
+    start_on(thread::Builder::new(), limits, keeper, connect).await
+}
+
+async fn start_on<B, F>(
+    thread: thread::Builder,
     limits: Limits,
     keeper: Keeper,
     connect: impl FnOnce() -> F + Send + 'static,
@@ -127,33 +140,28 @@ where
     };
     let (ready, connected) = oneshot::channel();
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Error::config(
-                "runtime",
-                format!("no runtime for the pool's I/O thread: {error}"),
-            )
-        })?;
-    let body = move || match runtime.block_on(connect()) {
-        Ok(backend) => {
-            // If nobody waits any longer, the channel is closed and `run` ends at once.
-            if ready.send(Ok(())).is_ok() {
-                Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
+    let body = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(Error::system("a runtime", error)))),
+        };
+        match runtime.block_on(connect()) {
+            Ok(backend) => {
+                // If nobody waits any longer, the channel is closed and `run` ends at once.
+                if ready.send(Ok(())).is_ok() {
+                    Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
+                }
             }
+            Err(error) => drop(ready.send(Err(error))),
         }
-        Err(error) => drop(ready.send(Err(error))),
     };
-    thread::Builder::new()
+    thread
         .name("lockattr-io".to_owned())
         .spawn(body)
-        .map_err(|error| {
-            Error::config(
-                "runtime",
-                format!("the pool's I/O thread cannot be started: {error}"),
-            )
-        })?;
+        .map_err(|error| Error::system("its I/O thread", error))?;
     connected.await.map_err(|_| Error::Closed)??;
     Ok(Commands { sender, shared })
 }
@@ -290,5 +298,37 @@ impl Commands {
         let (reply, answer) = oneshot::channel();
         drop(self.sender.send(command(reply)));
         answer.await.unwrap_or(Err(Error::Closed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::memory::MemoryBackend;
+    use crate::owner::OwnerIds;
+    use crate::protocol::Batch;
+
+    #[tokio::test]
+    async fn a_thread_that_cannot_be_started_is_an_error() {
+        let limits = Limits {
+            in_flight: 1,
+            response_timeout: Duration::from_secs(1),
+            claim_window: Duration::from_secs(1),
+            batch: Batch {
+                size: 1,
+                time: Duration::ZERO,
+            },
+        };
+        let keeper = Keeper::new(
+            limits,
+            OwnerIds::random().unwrap(),
+            fastrand::Rng::with_seed(1),
+        );
+        let too_large = thread::Builder::new().stack_size(usize::MAX / 2);
+        let started = start_on(too_large, limits, keeper, || async {
+            Ok(MemoryBackend::private())
+        });
+        let error = started.await.unwrap_err();
+        assert!(matches!(error, Error::System { .. }), "{error}");
     }
 }

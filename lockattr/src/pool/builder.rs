@@ -171,7 +171,8 @@ impl LockPoolBuilder {
     /// # Errors
     ///
     /// [`Error::Config`] for a wrong setting or an unsafe server under [`strict`](Self::strict),
-    /// [`Error::Connect`] when the server cannot be reached within the connect timeout.
+    /// [`Error::Connect`] when the server cannot be reached within the connect timeout,
+    /// [`Error::System`] when the operating system gives no thread.
     ///
     /// # Cancel safety
     ///
@@ -255,12 +256,8 @@ impl LockPoolBuilder {
     }
 
     async fn connect(self, service_url: &ServiceUrl) -> Result<Commands, Error> {
-        let owners = OwnerIds::random().map_err(|error| {
-            Error::config(
-                "random",
-                format!("the operating system has no random bits for owner ids: {error}"),
-            )
-        })?;
+        let owners =
+            OwnerIds::random().map_err(|error| Error::system("random bits for owner ids", error))?;
         let limits = Limits {
             in_flight: self.max_in_flight,
             response_timeout: self.response_timeout,

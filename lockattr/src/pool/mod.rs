@@ -69,7 +69,7 @@ impl LockPool {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when its thread cannot be started.
+    /// [`Error::System`] when its thread cannot be started.
     pub async fn memory() -> Result<Self, Error> {
         Self::builder().url("memory://").build().await
     }
