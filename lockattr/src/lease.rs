@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tracing::Span;
 
 use crate::clock::Time;
-use crate::driver::Commands;
+use crate::driver::{CallTrace, Commands};
 use crate::key::Key;
 use crate::timing::{MAX_TTL, MIN_TTL};
 use crate::{Error, LossReason};
@@ -40,7 +40,7 @@ struct State {
     tenure: Arc<Tenure>,
     token: u64,
     is_released: AtomicBool,
-    span: Span,
+    trace: CallTrace,
 }
 
 /// What the lock service granted to this process: the leases of one task after the other.
@@ -53,7 +53,7 @@ pub(crate) struct Tenure {
     /// Notified when the tenure or one of its leases ends.
     on_end: Notify,
     /// Of the present holder's call.
-    span: Mutex<Span>,
+    trace: Mutex<CallTrace>,
     commands: Commands,
 }
 
@@ -65,7 +65,7 @@ impl Tenure {
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             ended: OnceLock::new(),
             on_end: Notify::new(),
-            span: Mutex::new(Span::none()),
+            trace: Mutex::new(CallTrace::none()),
             commands,
         }
     }
@@ -98,8 +98,8 @@ impl Tenure {
         }
     }
 
-    pub(crate) fn holder_span(&self) -> Span {
-        self.span
+    pub(crate) fn holder_trace(&self) -> CallTrace {
+        self.trace
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -111,17 +111,17 @@ impl Tenure {
 }
 
 impl Lease {
-    pub(crate) fn new(tenure: Arc<Tenure>, token: u64, span: Span) -> Self {
+    pub(crate) fn new(tenure: Arc<Tenure>, token: u64, trace: CallTrace) -> Self {
         tenure
-            .span
+            .trace
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .clone_from(&span);
+            .clone_from(&trace);
         Self(Arc::new(State {
             tenure,
             token,
             is_released: AtomicBool::new(false),
-            span,
+            trace,
         }))
     }
 
@@ -226,7 +226,7 @@ impl Lease {
 
     /// The span of the call, for the body to run in.
     pub(crate) fn span(&self) -> Span {
-        self.0.span.clone()
+        self.0.trace.span().clone()
     }
 
     fn ended(&self) -> Option<LossReason> {

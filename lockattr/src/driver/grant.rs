@@ -111,7 +111,8 @@ impl Grant {
 
     /// What there is to be given up to others, the first time.
     fn finish(&mut self) -> Option<(&Commands, &Arc<Tenure>)> {
-        if mem::replace(&mut self.is_over, true) {
+        // A forked process has a copy of the grant; the lease is its parent's.
+        if mem::replace(&mut self.is_over, true) || self.lease.commands().is_forked() {
             return None;
         }
         self.lease.release();

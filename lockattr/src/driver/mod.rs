@@ -9,19 +9,23 @@ mod observe;
 mod recovery;
 mod run;
 mod stats;
+mod thread_end;
+mod trace_context;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Duration;
+use std::{process, thread};
 
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
 use tracing::field::Empty;
-use tracing::{Span, debug_span};
+use tracing::{debug_span, dispatcher};
 
 pub(crate) use grant::{Acquiring, Grant};
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
+pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
 use crate::backend::Backend;
@@ -50,12 +54,16 @@ enum Command {
         within: Duration,
         reply: oneshot::Sender<Result<(), Error>>,
     },
+    /// A thread that ends waits until no release is under way; then its sender is dropped.
+    AwaitReleases {
+        waits: mpsc::Sender<()>,
+    },
 }
 
 /// Whom to tell what becomes of an acquisition.
 #[derive(Debug)]
 struct Caller {
-    span: Span,
+    trace: CallTrace,
     reply: oneshot::Sender<Result<Grant, Error>>,
 }
 
@@ -66,7 +74,7 @@ struct Over {
 
 impl Caller {
     fn refuse(self, counters: &Counters, key: &Key, error: Error) {
-        observe::refused(counters, &self.span, key, &error);
+        observe::refused(counters, &self.trace, key, &error);
         // Whoever does not wait any longer need not be told.
         drop(self.reply.send(Err(error)));
     }
@@ -84,6 +92,10 @@ pub(crate) struct Commands {
 struct Shared {
     queues: Mutex<LocalQueues<Caller>>,
     counters: Counters,
+    /// The process that has the I/O thread.
+    process: u32,
+    /// Whether a shutdown was asked for.
+    is_closed: AtomicBool,
 }
 
 /// The thread's own way to [`Commands`], which does not keep the thread alive.
@@ -133,14 +145,19 @@ where
     let shared = Arc::new(Shared {
         queues: Mutex::new(LocalQueues::new(limits)),
         counters: Counters::default(),
+        process: process::id(),
+        is_closed: AtomicBool::new(false),
     });
-    let weak = WeakCommands {
-        sender: sender.downgrade(),
-        shared: Arc::clone(&shared),
-    };
+    let commands = Commands { sender, shared };
+    let weak = commands.downgrade();
     let (ready, connected) = oneshot::channel();
+    let (is_over, io_thread) = mpsc::channel::<()>();
+    let dispatch = trace_context::present_dispatcher();
 
     let body = move || {
+        let _is_over = is_over;
+        // What happens on behalf of no call is traced where the pool was built.
+        let _default = dispatch.as_ref().map(dispatcher::set_default);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
@@ -163,7 +180,8 @@ where
         .spawn(body)
         .map_err(|error| Error::system("its I/O thread", error))?;
     connected.await.map_err(|_| Error::Closed)??;
-    Ok(Commands { sender, shared })
+    thread_end::await_releases(commands.downgrade(), io_thread, limits.response_timeout);
+    Ok(commands)
 }
 
 impl Shared {
@@ -172,14 +190,32 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// To be called before any mutex is locked: in a forked process it may be locked for ever.
+    fn check_process(&self) -> Result<(), Error> {
+        if process::id() == self.process {
+            return Ok(());
+        }
+        Err(Error::Forked {
+            parent: self.process,
+        })
+    }
+}
+
 impl Commands {
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Terms) -> Acquiring {
         let (key, label) = (terms.key.clone(), terms.label);
-        let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
         let (reply, answer) = oneshot::channel();
+        if let Err(error) = self.shared.check_process() {
+            // Its receiver is in the next line.
+            let _sent = reply.send(Err(error));
+            return Acquiring::refused(answer);
+        }
+        let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
+        let trace = CallTrace::new(span);
         let caller = Caller {
-            span: span.clone(),
+            trace: trace.clone(),
             reply,
         };
         let joined = self.shared.queues().join(Time::now(), terms, caller);
@@ -193,13 +229,15 @@ impl Commands {
                 order,
                 wake,
             } => {
-                observe::waiting(self.counters(), &span, &key, None);
                 if let Some(order) = order {
                     self.send(Command::Order(order));
                 } else if wake {
                     self.send(Command::Wake);
                 }
-                Acquiring::new(answer, key, waiter, self.clone())
+                // Made first, so that a subscriber that panics leaves no place behind.
+                let acquiring = Acquiring::new(answer, key.clone(), waiter, self.clone());
+                observe::waiting(self.counters(), &trace, &key, None);
+                acquiring
             }
             Joined::Refused(caller, error) => {
                 caller.refuse(self.counters(), &key, error);
@@ -210,6 +248,9 @@ impl Commands {
 
     /// Gives a place in the local queue up.
     fn leave(&self, key: &Key, waiter: u64) {
+        if self.is_forked() {
+            return;
+        }
         let order = self.shared.queues().leave(key, waiter);
         if let Some(order) = order {
             self.send(Command::Order(order));
@@ -256,10 +297,11 @@ impl Commands {
 
     /// Tells a waiter of its lease; false if it is gone.
     fn deliver(&self, tenure: &Arc<Tenure>, waiter: Waiter<Caller>, token: u64) -> bool {
-        let Caller { span, reply } = waiter.caller;
-        observe::acquired(self.counters(), &span, tenure.key(), token);
-        let lease = Lease::new(Arc::clone(tenure), token, span);
-        match reply.send(Ok(Grant::new(lease))) {
+        let Caller { trace, reply } = waiter.caller;
+        // Made first: if a subscriber panics, it is dropped and passes itself on.
+        let grant = Grant::new(Lease::new(Arc::clone(tenure), token, trace.clone()));
+        observe::acquired(self.counters(), &trace, tenure.key(), token);
+        match reply.send(Ok(grant)) {
             Err(Ok(undelivered)) => {
                 undelivered.forget();
                 false
@@ -279,7 +321,27 @@ impl Commands {
     }
 
     pub(crate) async fn shutdown(&self, within: Duration) -> Result<(), Error> {
+        self.shared.check_process()?;
+        self.shared.is_closed.store(true, Ordering::Release);
         self.ask(|reply| Command::Shutdown { within, reply }).await
+    }
+
+    /// Whether it was built by another process, from which this one was forked.
+    fn is_forked(&self) -> bool {
+        self.shared.check_process().is_err()
+    }
+
+    /// Whether calls of this process can still be served.
+    pub(crate) fn is_usable(&self) -> bool {
+        let is_closed = self.shared.is_closed.load(Ordering::Acquire) || self.sender.is_closed();
+        !is_closed && !self.is_forked()
+    }
+
+    fn downgrade(&self) -> WeakCommands {
+        WeakCommands {
+            sender: self.sender.downgrade(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -295,6 +357,7 @@ impl Commands {
         &self,
         command: impl FnOnce(oneshot::Sender<Result<(), Error>>) -> Command,
     ) -> Result<(), Error> {
+        self.shared.check_process()?;
         let (reply, answer) = oneshot::channel();
         drop(self.sender.send(command(reply)));
         answer.await.unwrap_or(Err(Error::Closed))

@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
-use tracing::Span;
 
 use super::observe::{self, observe};
-use super::{Caller, Command, WeakCommands};
+use super::thread_end::Waits;
+use super::{CallTrace, Caller, Command, WeakCommands};
 use crate::Error;
 use crate::backend::{Backend, Event, Granted};
 use crate::clock::Time;
@@ -37,6 +37,7 @@ pub(super) struct Driver<B> {
     pub(super) commands: WeakCommands,
     pub(super) entries: HashMap<u64, Entry>,
     shutdown: Option<Shutdown>,
+    pub(super) waits: Waits,
 }
 
 /// What is asked for, or held, on behalf of callers.
@@ -75,6 +76,7 @@ impl<B: Backend> Driver<B> {
             commands,
             entries: HashMap::new(),
             shutdown: None,
+            waits: Waits::new(),
         }
     }
 
@@ -100,6 +102,9 @@ impl<B: Backend> Driver<B> {
             self.go_on_with_shutdown(now);
             while let Some((id, notice)) = self.keeper.next_notice() {
                 self.pass_on(now, id, notice);
+            }
+            if !self.waits.is_empty() && !self.keeper.is_releasing() {
+                self.waits.clear();
             }
             let now = Time::now();
             while let Some(attempt) = self.keeper.next_attempt(now) {
@@ -176,6 +181,7 @@ impl<B: Backend> Driver<B> {
                 self.keeper.extend(now, id, ttl);
             }
             Command::Wake => {}
+            Command::AwaitReleases { waits } => self.waits.push(waits),
             Command::Shutdown { within, reply } => {
                 self.keeper.close(now);
                 let grace = (within / 4).min(LONGEST_GRACE);
@@ -253,11 +259,11 @@ impl<B: Backend> Driver<B> {
         };
         let shared = &self.commands.shared;
         let key = &entry.key;
-        let span = entry
+        let trace = entry
             .tenure
             .as_ref()
-            .map_or_else(Span::none, |tenure| tenure.holder_span());
-        observe(&shared.counters, &span, key, &notice);
+            .map_or_else(CallTrace::none, |tenure| tenure.holder_trace());
+        observe(&shared.counters, &trace, key, &notice);
         match notice {
             Notice::Acquired {
                 granted,
@@ -267,8 +273,8 @@ impl<B: Backend> Driver<B> {
                 let mut queues = shared.queues();
                 let (first, failures) = queues.held(now, key, id, ends_in);
                 if let Some(waiter) = first {
-                    let span = &waiter.caller.span;
-                    observe::waiting(&shared.counters, span, key, Some(ends_in));
+                    let trace = &waiter.caller.trace;
+                    observe::waiting(&shared.counters, trace, key, Some(ends_in));
                 }
                 drop(queues);
                 self.fail(now, failures);
