@@ -100,8 +100,8 @@ pub enum Error {
         pool: Option<Arc<str>>,
     },
 
-    /// A pool of this name is installed already.
-    #[error("a pool {}is already installed; a process installs each pool once, at start-up",
+    /// A pool of this name is installed already, and was not shut down.
+    #[error("a pool {}is already installed; a process installs each pool once, at start-up, and again only after `shutdown()`",
         .pool.as_ref().map(|name| format!("named `{name}` ")).unwrap_or_default())]
     #[non_exhaustive]
     AlreadyInstalled {
@@ -119,14 +119,38 @@ pub enum Error {
         reason: Arc<str>,
     },
 
+    /// The operating system refused what a pool needs.
+    #[error(
+        "the operating system does not give the pool {what}: {reason}; raise the limits of this process (threads, open files, memory) and build the pool again"
+    )]
+    #[non_exhaustive]
+    System {
+        /// What the pool asked for.
+        what: &'static str,
+        /// What the operating system said.
+        reason: Arc<str>,
+    },
+
+    /// The process was forked after the pool was built: its I/O thread is in the parent only.
+    #[error(
+        "the pool belongs to process {parent}, from which this one was forked; build or install a pool after the fork"
+    )]
+    #[non_exhaustive]
+    Forked {
+        /// The process that built the pool. Its leases are untouched.
+        parent: u32,
+    },
+
     /// The lock service could not be asked, or did not answer in time.
     #[error("the lock `{key}` could not be acquired, because the lock service failed: {source}")]
     #[non_exhaustive]
     Backend {
         /// The key that was to be locked.
         key: Arc<str>,
-        /// What the lock service said, or failed to say.
-        source: BackendError,
+        /// What the lock service said, or failed to say. Part of the text, and so not repeated by
+        /// [`source()`](std::error::Error::source).
+        // Written raw, `thiserror` does not make a `source()` of it.
+        r#source: BackendError,
     },
 
     /// The lock service could not be reached at start-up.
@@ -137,8 +161,10 @@ pub enum Error {
     Connect {
         /// Where the server was looked for, without credentials.
         place: Arc<str>,
-        /// What went wrong.
-        source: BackendError,
+        /// What went wrong. Part of the text, and so not repeated by
+        /// [`source()`](std::error::Error::source).
+        // Written raw, `thiserror` does not make a `source()` of it.
+        r#source: BackendError,
     },
 
     /// The pool was shut down.
@@ -188,6 +214,13 @@ impl Error {
         }
     }
 
+    pub(crate) fn system(what: &'static str, error: impl ToString) -> Self {
+        Self::System {
+            what,
+            reason: error.to_string().into(),
+        }
+    }
+
     /// Whether the lock was simply held by someone else.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
@@ -222,5 +255,105 @@ impl Error {
         };
         let up = u64::from(wait.subsec_nanos() > 0);
         Some(Duration::from_secs((wait.as_secs() + up).max(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::BackendErrorKind;
+
+    /// One of each variant, and what its text has to say.
+    fn all() -> Vec<(Error, &'static [&'static str])> {
+        let key: Arc<str> = "order:42".into();
+        let source = BackendError::new(BackendErrorKind::Timeout, "no answer within 500ms");
+        vec![
+            (
+                Error::Busy {
+                    key: key.clone(),
+                    waited: Duration::from_secs(7),
+                    retry_after: None,
+                },
+                &["order:42", "7s", "try again later"],
+            ),
+            (
+                Error::Lost {
+                    key: key.clone(),
+                    fencing_token: 77,
+                    reason: LossReason::Gone,
+                },
+                &["order:42", "77", "the server no longer had it"],
+            ),
+            (
+                Error::Reentrant { key: key.clone() },
+                &["order:42", "`reentrant = true`"],
+            ),
+            (
+                Error::InvalidKey {
+                    key: key.clone(),
+                    reason: "it is empty",
+                },
+                &["order:42", "it is empty"],
+            ),
+            (
+                Error::NotConfigured { pool: None },
+                &["no pool", ".install()"],
+            ),
+            (
+                Error::AlreadyInstalled {
+                    pool: Some("reports".into()),
+                },
+                &["named `reports`", "`shutdown()`"],
+            ),
+            (
+                Error::config("ttl", "1ms is too short"),
+                &["`ttl`", "1ms is too short"],
+            ),
+            (
+                Error::system("a thread", "Resource temporarily unavailable"),
+                &["a thread", "Resource temporarily", "raise the limits"],
+            ),
+            (
+                Error::Forked { parent: 4711 },
+                &["process 4711", "after the fork"],
+            ),
+            (
+                Error::Backend {
+                    key,
+                    source: source.clone(),
+                },
+                &["order:42", "no answer within 500ms"],
+            ),
+            (
+                Error::Connect {
+                    place: "redis://shop".into(),
+                    source,
+                },
+                &["redis://shop", "no answer within 500ms", "check the URL"],
+            ),
+            (Error::Closed, &["shut down", "build a new pool"]),
+            (
+                Error::Unreleased { leases: 3 },
+                &["3 leases", "within their ttl"],
+            ),
+        ]
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the order was not paid")]
+    struct Wrapped(#[from] Error);
+
+    #[test]
+    fn a_report_says_each_thing_once() {
+        for (error, parts) in all() {
+            let text = error.to_string();
+            let plain = format!("{:#}", anyhow::Error::from(error.clone()));
+            assert_eq!(plain, text, "the chain ends with the error itself");
+            let wrapped = format!("{:#}", anyhow::Error::from(Wrapped::from(error)));
+            assert_eq!(wrapped, format!("the order was not paid: {text}"));
+            for part in parts {
+                assert_eq!(text.matches(part).count(), 1, "{part:?} in {text:?}");
+            }
+        }
     }
 }

@@ -128,6 +128,6 @@ fn note_end(lease: &Lease) {
     if let Some(reason) = lease.over() {
         lease.pool().counters().finished_after_loss.add_one();
         let (key, fencing_token) = (lease.key(), lease.fencing_token());
-        warn!(key, fencing_token, %reason, "the body finished after its lease was over");
+        warn!(parent: lease.span(), key, fencing_token, %reason, "the body finished after its lease was over");
     }
 }

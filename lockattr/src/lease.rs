@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use tracing::Span;
 
 use crate::clock::Time;
-use crate::driver::{Call, WeakCommands};
+use crate::driver::{Call, CallTrace, WeakCommands};
 use crate::key::Key;
 use crate::timing::{MAX_TTL, MIN_TTL};
 use crate::{Error, LossReason};
@@ -97,6 +97,12 @@ impl Tenure {
             Some(_) => Time::from_nanos(0),
             None => self.valid_until(),
         }
+    }
+
+    /// Where the events of the present holder, or of the last one, belong.
+    pub(crate) fn holder_trace(&self) -> CallTrace {
+        let holder = self.holder();
+        holder.map_or_else(CallTrace::none, |holder| holder.trace().clone())
     }
 
     /// The call of the present holder, or of the last one.
@@ -229,7 +235,7 @@ impl Lease {
 
     /// The span of the call, for the body to run in.
     pub(crate) fn span(&self) -> Span {
-        self.0.call.span().clone()
+        self.0.call.trace().span().clone()
     }
 
     fn ended(&self) -> Option<LossReason> {

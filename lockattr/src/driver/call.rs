@@ -5,9 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use tracing::Span;
-
-use super::Grant;
+use super::{CallTrace, Grant};
 use crate::Error;
 use crate::clock::Time;
 
@@ -16,7 +14,7 @@ use crate::clock::Time;
 /// Wakers run foreign code, so they run and are dropped outside of the mutex.
 #[derive(Debug)]
 pub(crate) struct Call {
-    span: Span,
+    trace: CallTrace,
     state: Mutex<State>,
 }
 
@@ -54,16 +52,15 @@ pub(super) enum Check {
 }
 
 impl Call {
-    pub(super) fn new(span: Span) -> Self {
+    pub(super) fn new(trace: CallTrace) -> Self {
         Self {
-            span,
+            trace,
             state: Mutex::new(State::Waiting(None)),
         }
     }
 
-    /// The span of the call, for its events and its body.
-    pub(crate) fn span(&self) -> &Span {
-        &self.span
+    pub(crate) fn trace(&self) -> &CallTrace {
+        &self.trace
     }
 
     /// Offers a lease. Returns the waker to be called, or the lease when the caller is gone.

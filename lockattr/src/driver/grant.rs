@@ -6,16 +6,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
-use tracing::Span;
-
-use super::Commands;
 use super::call::{Answer, Call};
+use super::{CallTrace, Commands, observe};
 use crate::Error;
 use crate::clock::Time;
 use crate::lease::{Lease, Tenure};
 use crate::protocol::Terms;
 use crate::spec::Wait;
+use tokio::sync::oneshot;
 
 /// A lease on its way to the caller.
 ///
@@ -34,15 +32,27 @@ pub(crate) struct Acquiring {
 }
 
 impl Acquiring {
-    pub(super) fn begin(commands: Commands, terms: Terms, span: Span) -> Self {
-        let call = Arc::new(Call::new(span));
-        let waiter = commands.join(terms.clone(), &call);
-        Self {
-            call,
-            waiter,
+    pub(super) fn begin(commands: Commands, terms: Terms, trace: CallTrace) -> Self {
+        let mut new = Self {
+            call: Arc::new(Call::new(trace)),
+            waiter: None,
             commands,
-            terms,
+            terms: terms.clone(),
             asked_at: Time::now(),
+        };
+        new.join(terms);
+        new
+    }
+
+    fn join(&mut self, terms: Terms) {
+        let Some(place) = self.commands.join(terms, &self.call) else {
+            return;
+        };
+        // Kept before the event: a subscriber that panics leaves no place behind.
+        self.waiter = Some(place.waiter);
+        if !place.is_first {
+            let counters = self.commands.counters();
+            observe::waiting(counters, self.call.trace(), &self.terms.key, None);
         }
     }
 
@@ -57,12 +67,11 @@ impl Acquiring {
             let key = self.terms.key.shared();
             return Err(Error::Missed { key, waited });
         }
-        self.call = Arc::new(Call::new(self.call.span().clone()));
-        let terms = Terms {
+        self.call = Arc::new(Call::new(self.call.trace().clone()));
+        self.join(Terms {
             wait,
             ..self.terms.clone()
-        };
-        self.waiter = self.commands.join(terms, &self.call);
+        });
         Ok(())
     }
 
@@ -146,7 +155,8 @@ impl Grant {
 
     /// What there is to be given up to others, the first time.
     fn finish(&mut self) -> Option<(&Commands, &Arc<Tenure>)> {
-        if mem::replace(&mut self.is_over, true) {
+        // A forked process has a copy of the grant; the lease is its parent's.
+        if mem::replace(&mut self.is_over, true) || self.commands.is_forked() {
             return None;
         }
         self.lease.release();

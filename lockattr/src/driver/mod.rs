@@ -11,21 +11,25 @@ mod recovery;
 mod run;
 mod shutdown;
 mod stats;
+mod thread_end;
+mod trace_context;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::Waker;
-use std::thread;
 use std::time::Duration;
+use std::{process, thread};
 
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
-use tracing::debug_span;
 use tracing::field::Empty;
+use tracing::{debug_span, dispatcher};
 
 pub(crate) use call::Call;
 pub(crate) use grant::{Acquiring, Grant};
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
+pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
 use crate::backend::Backend;
@@ -55,6 +59,10 @@ enum Command {
         within: Duration,
         reply: Reply,
     },
+    /// A thread that ends waits until no release is under way; then its sender is dropped.
+    AwaitReleases {
+        waits: mpsc::Sender<()>,
+    },
 }
 
 type Reply = oneshot::Sender<Result<(), Error>>;
@@ -70,7 +78,7 @@ struct Over {
 
 impl Caller {
     fn refuse(self, counters: &Counters, key: &Key, error: Error) {
-        observe::refused(counters, self.0.span(), key, &error);
+        observe::refused(counters, self.0.trace(), key, &error);
         wake(self.0.refuse(error));
     }
 }
@@ -99,6 +107,10 @@ pub(crate) struct Commands {
 struct Shared {
     queues: Mutex<LocalQueues<Caller>>,
     counters: Counters,
+    /// The process that has the I/O thread.
+    process: u32,
+    /// Whether a shutdown was asked for.
+    is_closed: AtomicBool,
 }
 
 /// A way to [`Commands`] that does not keep the thread alive: the thread's own, and that of leases.
@@ -131,8 +143,21 @@ impl WeakCommands {
 ///
 /// # Errors
 ///
-/// What `connect` reports, and [`Error::Config`] when the thread cannot be started.
+/// What `connect` reports, and [`Error::System`] when the thread cannot be started.
 pub(crate) async fn start<B, F>(
+    limits: Limits,
+    keeper: Keeper,
+    connect: impl FnOnce() -> F + Send + 'static,
+) -> Result<Commands, Error>
+where
+    B: Backend,
+    F: Future<Output = Result<B, Error>>,
+{
+    start_on(thread::Builder::new(), limits, keeper, connect).await
+}
+
+async fn start_on<B, F>(
+    thread: thread::Builder,
     limits: Limits,
     keeper: Keeper,
     connect: impl FnOnce() -> F + Send + 'static,
@@ -145,42 +170,43 @@ where
     let shared = Arc::new(Shared {
         queues: Mutex::new(LocalQueues::new(limits)),
         counters: Counters::default(),
+        process: process::id(),
+        is_closed: AtomicBool::new(false),
     });
-    let weak = WeakCommands {
-        sender: sender.downgrade(),
-        shared: Arc::clone(&shared),
-    };
+    let commands = Commands { sender, shared };
+    let weak = commands.downgrade();
     let (ready, connected) = oneshot::channel();
+    let (is_over, io_thread) = mpsc::channel::<()>();
+    let dispatch = trace_context::present_dispatcher();
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| {
-            Error::config(
-                "runtime",
-                format!("no runtime for the pool's I/O thread: {error}"),
-            )
-        })?;
-    let body = move || match runtime.block_on(connect()) {
-        Ok(backend) => {
-            // If nobody waits any longer, the channel is closed and `run` ends at once.
-            if ready.send(Ok(())).is_ok() {
-                Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
+    let body = move || {
+        let _is_over = is_over;
+        // What happens on behalf of no call is traced where the pool was built.
+        let _default = dispatch.as_ref().map(dispatcher::set_default);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(Error::system("a runtime", error)))),
+        };
+        match runtime.block_on(connect()) {
+            Ok(backend) => {
+                // If nobody waits any longer, the channel is closed and `run` ends at once.
+                if ready.send(Ok(())).is_ok() {
+                    Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
+                }
             }
+            Err(error) => drop(ready.send(Err(error))),
         }
-        Err(error) => drop(ready.send(Err(error))),
     };
-    thread::Builder::new()
+    thread
         .name("lockattr-io".to_owned())
         .spawn(body)
-        .map_err(|error| {
-            Error::config(
-                "runtime",
-                format!("the pool's I/O thread cannot be started: {error}"),
-            )
-        })?;
+        .map_err(|error| Error::system("its I/O thread", error))?;
     connected.await.map_err(|_| Error::Closed)??;
-    Ok(Commands { sender, shared })
+    thread_end::await_releases(commands.downgrade(), io_thread, limits.response_timeout);
+    Ok(commands)
 }
 
 impl Shared {
@@ -189,32 +215,53 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// To be called before any mutex is locked: in a forked process it may be locked for ever.
+    fn check_process(&self) -> Result<(), Error> {
+        if process::id() == self.process {
+            return Ok(());
+        }
+        Err(Error::Forked {
+            parent: self.process,
+        })
+    }
+}
+
 impl Commands {
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Terms) -> Acquiring {
         let (key, label) = (&terms.key, terms.label);
         let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
-        Acquiring::begin(self.clone(), terms, span)
+        Acquiring::begin(self.clone(), terms, CallTrace::new(span))
     }
 
-    /// Takes a place in the local queue, if one is to be had. Returns the waiter's id.
-    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<u64> {
+    /// Takes a place in the local queue, if one is to be had.
+    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<Place> {
         let key = terms.key.clone();
         let caller = Caller(Arc::clone(call));
+        if let Err(error) = self.shared.check_process() {
+            caller.refuse(self.counters(), &key, error);
+            return None;
+        }
         let joined = self.shared.queues().join(Time::now(), terms, caller);
         match joined {
             Joined::Asking { waiter, order } => {
                 self.send(Command::Order(order));
-                Some(waiter)
+                Some(Place {
+                    waiter,
+                    is_first: true,
+                })
             }
             Joined::Behind {
                 waiter,
                 order,
                 wake,
             } => {
-                observe::waiting(self.counters(), call.span(), &key, None);
                 self.send_order(order, wake);
-                Some(waiter)
+                Some(Place {
+                    waiter,
+                    is_first: false,
+                })
             }
             Joined::Refused(caller, error) => {
                 caller.refuse(self.counters(), &key, error);
@@ -225,6 +272,9 @@ impl Commands {
 
     /// Gives a place in the local queue up.
     fn leave(&self, key: &Key, waiter: u64) {
+        if self.is_forked() {
+            return;
+        }
         let (waiter, order) = self.shared.queues().leave(key, waiter);
         // Runs the caller's waker and the end of its span, which the mutex must not wait for.
         drop(waiter);
@@ -275,7 +325,7 @@ impl Commands {
         token: u64,
     ) -> Result<Option<Waker>, Gone> {
         let Caller(call) = &waiter.caller;
-        shielded(|| observe::acquired(self.counters(), call.span(), tenure.key(), token));
+        shielded(|| observe::acquired(self.counters(), call.trace(), tenure.key(), token));
         let lease = Lease::new(Arc::clone(tenure), token, Arc::clone(call));
         let grant = Grant::new(lease, self.clone());
         call.grant(grant, Time::now()).map_err(|undelivered| {
@@ -320,7 +370,27 @@ impl Commands {
     }
 
     pub(crate) async fn shutdown(&self, within: Duration) -> Result<(), Error> {
+        self.shared.check_process()?;
+        self.shared.is_closed.store(true, Ordering::Release);
         self.ask(|reply| Command::Shutdown { within, reply }).await
+    }
+
+    /// Whether it was built by another process, from which this one was forked.
+    fn is_forked(&self) -> bool {
+        self.shared.check_process().is_err()
+    }
+
+    /// Whether calls of this process can still be served.
+    pub(crate) fn is_usable(&self) -> bool {
+        let is_closed = self.shared.is_closed.load(Ordering::Acquire) || self.sender.is_closed();
+        !is_closed && !self.is_forked()
+    }
+
+    fn downgrade(&self) -> WeakCommands {
+        WeakCommands {
+            sender: self.sender.downgrade(),
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -328,6 +398,7 @@ impl Commands {
     }
 
     async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Result<(), Error> {
+        self.shared.check_process()?;
         let (reply, answer) = oneshot::channel();
         drop(self.sender.send(command(reply)));
         answer.await.unwrap_or(Err(Error::Closed))
@@ -336,3 +407,40 @@ impl Commands {
 
 /// The waiter is gone, and its lease goes to another.
 struct Gone;
+
+/// A place in the local queue.
+struct Place {
+    waiter: u64,
+    is_first: bool,
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backend::memory::MemoryBackend;
+    use crate::owner::OwnerIds;
+    use crate::protocol::Batch;
+
+    #[tokio::test]
+    async fn a_thread_that_cannot_be_started_is_an_error() {
+        let limits = Limits {
+            in_flight: 1,
+            response_timeout: Duration::from_secs(1),
+            claim_window: Duration::from_secs(1),
+            batch: Batch {
+                size: 1,
+                time: Duration::ZERO,
+            },
+        };
+        let keeper = Keeper::new(
+            limits,
+            OwnerIds::random().unwrap(),
+            fastrand::Rng::with_seed(1),
+        );
+        let too_large = thread::Builder::new().stack_size(usize::MAX / 2);
+        let started = start_on(too_large, limits, keeper, || async {
+            Ok(MemoryBackend::private())
+        });
+        let error = started.await.unwrap_err();
+        assert!(matches!(error, Error::System { .. }), "{error}");
+    }
+}

@@ -1,78 +1,104 @@
 //! Traces and counts what happens to leases, in one place.
 //!
-//! The events belong to the span of the call, although they happen on another thread. Owner ids and URLs are never part of it.
+//! The events belong to the span of the call and to its dispatcher, although they happen on another
+//! thread. Owner ids and URLs are never part of them.
 
 use std::time::Duration;
 
-use tracing::{Span, debug, trace, warn};
+use tracing::{Level, debug, trace, warn};
 
-use super::Counters;
+use super::{CallTrace, Counters};
 use crate::Error;
 use crate::key::Key;
 use crate::protocol::Notice;
 
 /// One more waits, for a lease that ends then if it is not renewed.
-pub(super) fn waiting(counters: &Counters, span: &Span, key: &Key, ends_in: Option<Duration>) {
+pub(super) fn waiting(counters: &Counters, call: &CallTrace, key: &Key, ends_in: Option<Duration>) {
     counters.waited.add_one();
-    debug!(parent: span, %key, ?ends_in, "waiting for the lock");
+    call.emit(
+        Level::DEBUG,
+        |span| debug!(parent: span, %key, ?ends_in, "waiting for the lock"),
+    );
 }
 
-pub(super) fn acquired(counters: &Counters, span: &Span, key: &Key, token: u64) {
+pub(super) fn acquired(counters: &Counters, call: &CallTrace, key: &Key, token: u64) {
     counters.acquired.add_one();
-    span.record("fencing_token", token);
-    debug!(parent: span, %key, fencing_token = token, "lock acquired");
+    call.span().record("fencing_token", token);
+    call.emit(
+        Level::DEBUG,
+        |span| debug!(parent: span, %key, fencing_token = token, "lock acquired"),
+    );
 }
 
-pub(super) fn refused(counters: &Counters, span: &Span, key: &Key, error: &Error) {
+pub(super) fn refused(counters: &Counters, call: &CallTrace, key: &Key, error: &Error) {
     match error {
         Error::Busy { .. } => counters.busy.add_one(),
         _ => counters.failed.add_one(),
     }
-    debug!(parent: span, %key, %error, "lock not acquired");
+    call.emit(
+        Level::DEBUG,
+        |span| debug!(parent: span, %key, %error, "lock not acquired"),
+    );
 }
 
-pub(super) fn missed(counters: &Counters, span: &Span, key: &Key) {
+pub(super) fn missed(counters: &Counters, call: &CallTrace, key: &Key) {
     counters.missed.add_one();
-    warn!(parent: span, %key, "the lease went to the next one: the call's future was not polled for a claim window");
+    call.emit(Level::WARN, |span| warn!(parent: span, %key, "the lease went to the next one: the call's future was not polled for a claim window"));
 }
 
 /// What happens between the lock service and a lease; the rest is told where it happens.
-pub(super) fn observe(counters: &Counters, span: &Span, key: &Key, notice: &Notice) {
+pub(super) fn observe(counters: &Counters, call: &CallTrace, key: &Key, notice: &Notice) {
     match notice {
         Notice::Waiting { .. } | Notice::Acquired { .. } | Notice::Failed(_) => {}
         Notice::Trouble(error) => {
-            debug!(parent: span, %key, %error, "the lock service failed; it is asked again");
+            call.emit(Level::DEBUG, |span| debug!(parent: span, %key, %error, "the lock service failed; it is asked again"));
         }
         Notice::Renewed { .. } => {
             counters.renewed.add_one();
-            trace!(parent: span, %key, "lease renewed");
+            call.emit(
+                Level::TRACE,
+                |span| trace!(parent: span, %key, "lease renewed"),
+            );
         }
         Notice::RenewalFailed(error) => {
             counters.renewal_failed.add_one();
-            warn!(parent: span, %key, %error, "a renewal failed; it is tried again while the lease is valid");
+            call.emit(Level::WARN, |span| warn!(parent: span, %key, %error, "a renewal failed; it is tried again while the lease is valid"));
         }
-        Notice::Extended { answer: Ok(()), .. } => trace!(parent: span, %key, "lease extended"),
+        Notice::Extended { answer: Ok(()), .. } => call.emit(
+            Level::TRACE,
+            |span| trace!(parent: span, %key, "lease extended"),
+        ),
         Notice::Extended {
             answer: Err(error), ..
-        } => {
-            debug!(parent: span, %key, %error, "lease not extended");
-        }
+        } => call.emit(
+            Level::DEBUG,
+            |span| debug!(parent: span, %key, %error, "lease not extended"),
+        ),
         Notice::Lost(reason) => {
             counters.lost.add_one();
-            warn!(parent: span, %key, %reason, "lock lost while it was held");
+            call.emit(
+                Level::WARN,
+                |span| warn!(parent: span, %key, %reason, "lock lost while it was held"),
+            );
         }
-        Notice::Withdrawn => trace!(parent: span, %key, "nothing left to release"),
+        Notice::Withdrawn => call.emit(
+            Level::TRACE,
+            |span| trace!(parent: span, %key, "nothing left to release"),
+        ),
         Notice::Released => {
             counters.released.add_one();
-            debug!(parent: span, %key, "lock released");
+            call.emit(
+                Level::DEBUG,
+                |span| debug!(parent: span, %key, "lock released"),
+            );
         }
         Notice::ReleaseDelayed(error) => {
             counters.release_delayed.add_one();
-            warn!(parent: span, %key, %error, "a release failed; it is tried again in the background");
+            call.emit(Level::WARN, |span| warn!(parent: span, %key, %error, "a release failed; it is tried again in the background"));
         }
         Notice::ReleaseAbandoned => {
             counters.release_abandoned.add_one();
-            warn!(parent: span, %key, "the release was never confirmed; the lease ended by its ttl");
+            call.emit(Level::WARN, |span| warn!(parent: span, %key, "the release was never confirmed; the lease ended by its ttl"));
         }
     }
 }

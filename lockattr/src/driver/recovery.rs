@@ -9,7 +9,7 @@ use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::runtime::Runtime;
-use tracing::{Span, error};
+use tracing::error;
 
 use super::observe::observe;
 use super::run::{Driver, Entry};
@@ -31,6 +31,7 @@ impl<B: Backend> Driver<B> {
         counters.restarted.add_one();
         shielded(|| error!("the I/O thread of a pool panicked; its leases are lost"));
         self.keeper.clear();
+        self.waits.clear();
         for entry in mem::take(&mut self.entries).into_values() {
             shielded(|| entry.abandon(counters));
         }
@@ -53,10 +54,7 @@ impl Entry {
         if let Some(tenure) = self.tenure {
             tenure.end(LossReason::Panicked);
             let lost = Notice::Lost(LossReason::Panicked);
-            let span = tenure
-                .holder()
-                .map_or_else(Span::none, |holder| holder.span().clone());
-            observe(counters, &span, &self.key, &lost);
+            observe(counters, &tenure.holder_trace(), &self.key, &lost);
         }
     }
 }

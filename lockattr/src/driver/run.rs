@@ -10,12 +10,12 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, Sleep};
-use tracing::Span;
 
 use super::call::Check;
 use super::observe::{self, observe};
 use super::shutdown::Shutdown;
-use super::{Caller, Command, Reply, WeakCommands, wake};
+use super::thread_end::Waits;
+use super::{CallTrace, Caller, Command, Reply, WeakCommands, wake};
 use crate::backend::{Backend, Event, Granted};
 use crate::clock::Time;
 use crate::key::Key;
@@ -41,6 +41,7 @@ pub(super) struct Driver<B> {
     pub(super) commands: WeakCommands,
     pub(super) entries: HashMap<u64, Entry>,
     pub(super) shutdowns: Vec<Shutdown>,
+    pub(super) waits: Waits,
     extensions: u64,
 }
 
@@ -77,6 +78,7 @@ impl<B: Backend> Driver<B> {
             commands,
             entries: HashMap::new(),
             shutdowns: Vec::new(),
+            waits: Waits::new(),
             extensions: 0,
         }
     }
@@ -111,6 +113,9 @@ impl<B: Backend> Driver<B> {
             self.go_on_with_shutdowns(now);
             while let Some((id, notice)) = self.keeper.next_notice() {
                 self.pass_on(now, id, notice);
+            }
+            if !self.waits.is_empty() && !self.keeper.is_releasing() {
+                self.waits.clear();
             }
             let now = Time::now();
             while let Some(attempt) = self.keeper.next_attempt(now) {
@@ -209,6 +214,7 @@ impl<B: Backend> Driver<B> {
                 }
             }
             Command::Wake => {}
+            Command::AwaitReleases { waits } => self.waits.push(waits),
             Command::Shutdown { within, reply } => {
                 self.keeper.close(now);
                 self.shutdowns.push(Shutdown::new(now, within, reply));
@@ -283,10 +289,11 @@ impl<B: Backend> Driver<B> {
         };
         let shared = &self.commands.shared;
         let key = &entry.key;
-        let holder = entry.tenure.as_ref().and_then(|tenure| tenure.holder());
-        let no_span = Span::none();
-        let span = holder.as_ref().map_or(&no_span, |holder| holder.span());
-        observe(&shared.counters, span, key, &notice);
+        let trace = entry
+            .tenure
+            .as_ref()
+            .map_or_else(CallTrace::none, |tenure| tenure.holder_trace());
+        observe(&shared.counters, &trace, key, &notice);
         match notice {
             Notice::Acquired {
                 granted,
@@ -296,7 +303,7 @@ impl<B: Backend> Driver<B> {
                 let call = |caller: &Caller| Arc::clone(&caller.0);
                 let (first, failures) = shared.queues().held(now, key, id, ends_in, call);
                 if let Some(call) = first {
-                    observe::waiting(&shared.counters, call.span(), key, Some(ends_in));
+                    observe::waiting(&shared.counters, call.trace(), key, Some(ends_in));
                 }
                 self.fail(now, failures);
             }
@@ -372,7 +379,7 @@ impl<B: Backend> Driver<B> {
                     queues.check_offer(&key, id, since);
                 }
                 Check::TakenBack(grant) => {
-                    observe::missed(&self.commands.shared.counters, holder.span(), &key);
+                    observe::missed(&self.commands.shared.counters, holder.trace(), &key);
                     // As if its holder had finished.
                     drop(grant);
                 }

@@ -171,7 +171,8 @@ impl LockPoolBuilder {
     /// # Errors
     ///
     /// [`Error::Config`] for a wrong setting or an unsafe server under [`strict`](Self::strict),
-    /// [`Error::Connect`] when the server cannot be reached within the connect timeout.
+    /// [`Error::Connect`] when the server cannot be reached within the connect timeout,
+    /// [`Error::System`] when the operating system gives no thread.
     ///
     /// # Cancel safety
     ///
@@ -191,28 +192,32 @@ impl LockPoolBuilder {
 
     /// Connects, and makes this the pool of the whole process.
     ///
+    /// A pool that was shut down, or that a forked process has from its parent, is replaced.
+    ///
     /// # Errors
     ///
     /// As [`build`](Self::build), and [`Error::AlreadyInstalled`] the second time.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: nothing is installed then.
     pub async fn install(self) -> Result<LockPool, Error> {
-        if registry::global().is_ok() {
-            return Err(Error::AlreadyInstalled { pool: None });
-        }
-        registry::install_global(self.build().await?)
+        registry::check_vacant(None)?;
+        registry::install(None, self.build().await?)
     }
 
     /// Connects, and makes this the pool for `#[distributed_lock(pool = "name")]`.
     ///
     /// # Errors
     ///
-    /// As [`build`](Self::build), and [`Error::AlreadyInstalled`] the second time.
+    /// As [`install`](Self::install), by name.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`install`](Self::install).
     pub async fn install_named(self, name: &str) -> Result<LockPool, Error> {
-        if registry::named(name).is_ok() {
-            return Err(Error::AlreadyInstalled {
-                pool: Some(name.into()),
-            });
-        }
-        registry::install_named(name, self.build().await?)
+        registry::check_vacant(Some(name))?;
+        registry::install(Some(name), self.build().await?)
     }
 
     fn check(&self) -> Result<ServiceUrl, Error> {
@@ -255,12 +260,8 @@ impl LockPoolBuilder {
     }
 
     async fn connect(self, service_url: &ServiceUrl) -> Result<Commands, Error> {
-        let owners = OwnerIds::random().map_err(|error| {
-            Error::config(
-                "random",
-                format!("the operating system has no random bits for owner ids: {error}"),
-            )
-        })?;
+        let owners = OwnerIds::random()
+            .map_err(|error| Error::system("random bits for owner ids", error))?;
         let limits = Limits {
             in_flight: self.max_in_flight,
             response_timeout: self.response_timeout,

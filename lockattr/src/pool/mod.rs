@@ -69,7 +69,7 @@ impl LockPool {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] when its thread cannot be started.
+    /// [`Error::System`] when its thread cannot be started.
     pub async fn memory() -> Result<Self, Error> {
         Self::builder().url("memory://").build().await
     }
@@ -80,7 +80,7 @@ impl LockPool {
     ///
     /// [`Error::NotConfigured`] when none is.
     pub fn installed() -> Result<Self, Error> {
-        registry::global()
+        registry::find(None)
     }
 
     /// The pool installed under this name.
@@ -89,7 +89,7 @@ impl LockPool {
     ///
     /// [`Error::NotConfigured`] when none is.
     pub fn named(name: &str) -> Result<Self, Error> {
-        registry::named(name)
+        registry::find(Some(name))
     }
 
     /// Starts a request for the lock of `key`, which is taken as it is written.

@@ -1,47 +1,76 @@
 //! The pools that a process has installed.
+//!
+//! Every call of a locked function looks here. There is no mutex, also because a forked process
+//! would inherit it locked.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 
-use once_cell::sync::{Lazy, OnceCell};
+use arc_swap::ArcSwapOption;
 
 use super::LockPool;
 use crate::Error;
 
-static GLOBAL: OnceCell<LockPool> = OnceCell::new();
-static NAMED: Lazy<Mutex<HashMap<String, LockPool>>> = Lazy::new(Mutex::default);
+static INSTALLED: ArcSwapOption<Pools> = ArcSwapOption::const_empty();
 
-pub(super) fn global() -> Result<LockPool, Error> {
-    GLOBAL
-        .get()
-        .cloned()
-        .ok_or(Error::NotConfigured { pool: None })
+#[derive(Clone, Default)]
+struct Pools {
+    global: Option<LockPool>,
+    named: HashMap<Arc<str>, LockPool>,
 }
 
-pub(super) fn named(name: &str) -> Result<LockPool, Error> {
-    let pools = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-    pools
-        .get(name)
-        .cloned()
-        .ok_or_else(|| Error::NotConfigured {
-            pool: Some(name.into()),
-        })
-}
+impl Pools {
+    fn get(&self, name: Option<&str>) -> Option<&LockPool> {
+        match name {
+            None => self.global.as_ref(),
+            Some(name) => self.named.get(name),
+        }
+    }
 
-pub(super) fn install_global(pool: LockPool) -> Result<LockPool, Error> {
-    match GLOBAL.try_insert(pool) {
-        Ok(pool) => Ok(pool.clone()),
-        Err(_) => Err(Error::AlreadyInstalled { pool: None }),
+    fn check_vacant(&self, name: Option<&str>) -> Result<(), Error> {
+        // What is shut down, or left over from the parent of a forked process, makes room.
+        match self.get(name) {
+            Some(pool) if pool.commands().is_usable() => Err(Error::AlreadyInstalled {
+                pool: name.map(Arc::from),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn with(&self, name: Option<&str>, pool: LockPool) -> Result<Self, Error> {
+        self.check_vacant(name)?;
+        let mut pools = self.clone();
+        match name {
+            None => pools.global = Some(pool),
+            Some(name) => drop(pools.named.insert(name.into(), pool)),
+        }
+        Ok(pools)
     }
 }
 
-pub(super) fn install_named(name: &str, pool: LockPool) -> Result<LockPool, Error> {
-    let mut pools = NAMED.lock().unwrap_or_else(PoisonError::into_inner);
-    if pools.contains_key(name) {
-        return Err(Error::AlreadyInstalled {
-            pool: Some(name.into()),
-        });
-    }
-    pools.insert(name.to_owned(), pool.clone());
-    Ok(pool)
+/// The pool of this name; without a name, that of the process.
+pub(super) fn find(name: Option<&str>) -> Result<LockPool, Error> {
+    let installed = INSTALLED.load();
+    let pool = installed.as_ref().and_then(|pools| pools.get(name));
+    pool.cloned().ok_or_else(|| Error::NotConfigured {
+        pool: name.map(Arc::from),
+    })
+}
+
+pub(super) fn check_vacant(name: Option<&str>) -> Result<(), Error> {
+    let installed = INSTALLED.load();
+    let pools = installed.as_ref();
+    pools.map_or(Ok(()), |pools| pools.check_vacant(name))
+}
+
+pub(super) fn install(name: Option<&str>, pool: LockPool) -> Result<LockPool, Error> {
+    let mut outcome = Ok(());
+    // Of several that install at once one wins, and the others find its pool here.
+    INSTALLED.rcu(|installed| {
+        let before = installed.as_deref().cloned().unwrap_or_default();
+        let after = before.with(name, pool.clone());
+        outcome = after.as_ref().map(drop).map_err(Error::clone);
+        after.map_or_else(|_| installed.clone(), |pools| Some(Arc::new(pools)))
+    });
+    outcome.map(|()| pool)
 }

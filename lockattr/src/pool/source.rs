@@ -22,8 +22,8 @@ impl PoolSource {
     pub(crate) fn resolve(self) -> Result<LockPool, Error> {
         let scoped = || SCOPED.try_with(Clone::clone).ok();
         match self {
-            Self::Installed => scoped().map_or_else(registry::global, Ok),
-            Self::Named(name) => scoped().map_or_else(|| registry::named(name), Ok),
+            Self::Installed => scoped().map_or_else(|| registry::find(None), Ok),
+            Self::Named(name) => scoped().map_or_else(|| registry::find(Some(name)), Ok),
             Self::Given(pool) => Ok(pool),
         }
     }

@@ -237,6 +237,12 @@ impl Keeper {
         self.acquisitions.len()
     }
 
+    /// Whether something that nobody wants any longer may still be on the server.
+    pub(crate) fn is_releasing(&self) -> bool {
+        let mut entries = self.acquisitions.values();
+        entries.any(|entry| entry.acquisition.is_unwanted())
+    }
+
     fn ids(&self) -> Vec<u64> {
         self.acquisitions.keys().copied().collect()
     }

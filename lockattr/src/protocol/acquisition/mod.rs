@@ -188,6 +188,11 @@ impl Acquisition {
         self.phase == Phase::Asking
     }
 
+    /// Whether the caller is gone, or is finished with its lease.
+    pub(super) fn is_unwanted(&self) -> bool {
+        !self.wanted
+    }
+
     pub(super) fn is_done(&self) -> bool {
         self.phase == Phase::Done
     }

@@ -1,0 +1,65 @@
+//! Where the traces of a call belong, whichever thread they come from.
+
+use std::fmt;
+
+use tracing::level_filters::LevelFilter;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Dispatch, Level, Span, dispatcher};
+
+/// The span of a call, and the dispatcher under which it was made.
+///
+/// Both are needed: an event goes to the dispatcher of the thread that it comes from, where the id
+/// of a span of another dispatcher means nothing, or a stranger.
+#[derive(Clone)]
+pub(crate) struct CallTrace {
+    span: Span,
+    /// `None` where there was none yet.
+    dispatch: Option<Dispatch>,
+}
+
+impl CallTrace {
+    /// Of a call that this thread makes.
+    pub(super) fn new(span: Span) -> Self {
+        Self {
+            span,
+            dispatch: present_dispatcher(),
+        }
+    }
+
+    /// Of what happens on behalf of no call.
+    pub(crate) fn none() -> Self {
+        Self {
+            span: Span::none(),
+            dispatch: None,
+        }
+    }
+
+    pub(crate) fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Lets an event of this level go to the call's dispatcher, with the call's span as its parent.
+    pub(super) fn emit(&self, level: Level, event: impl FnOnce(&Span)) {
+        match &self.dispatch {
+            Some(dispatch) if level <= LevelFilter::current() => {
+                dispatcher::with_default(dispatch, || event(&self.span));
+            }
+            // Nobody listens, and changing the dispatcher would cost more than all the rest.
+            _ => event(&self.span),
+        }
+    }
+}
+
+/// The dispatcher of this thread, if there is one already.
+pub(super) fn present_dispatcher() -> Option<Dispatch> {
+    dispatcher::get_default(|dispatch| {
+        let is_there = !dispatch.is::<NoSubscriber>();
+        is_there.then(|| dispatch.clone())
+    })
+}
+
+impl fmt::Debug for CallTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("CallTrace").field(&self.span).finish()
+    }
+}
