@@ -184,8 +184,8 @@ impl Args {
                     argument.span(),
                     format!(
                         "`{argument}` is known only when the function is called, and `{option}` is fixed when it is \
-                         compiled: write a literal or a constant. For a value of each call: \
-                         `pool.lock(lockattr::key!(\"…\")).{option}({argument}).run(|lease| async {{ … }})`"
+                         compiled: write a literal or a constant, or lock by hand with \
+                         `pool.lock(lockattr::key!(\"…\")).{option}(…).run(|lease| …)`"
                     ),
                 );
             }
@@ -299,7 +299,7 @@ fn handler(input: ParseStream<'_>) -> Result<Expr> {
         | Expr::Unary(_) => Err(Error::new_spanned(
             &expr,
             format!(
-                "`or_else` is a function of the error, `fn(lockattr::Error) -> R`; write `or_else = |error| {}`",
+                "`or_else` is a function of the error, `fn(lockattr::Error) -> R`; write `or_else = |_| {}`",
                 expr.to_token_stream()
             ),
         )),

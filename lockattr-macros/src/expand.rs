@@ -63,10 +63,10 @@ fn check_same_lock_below(args: &Args, key: &Key, function: &Function, errors: &m
             && other.key.is_some_and(|other| other.is_same(key))
             && Pool::text(other.pool.as_ref()) == Pool::text(args.pool.as_ref())
         {
-            errors.at(
-                attr.span(),
+            errors.push(syn::Error::new_spanned(
+                attr,
                 "this function takes the same lock twice, and would wait for itself; drop one of the two attributes",
-            );
+            ));
         }
     }
 }

@@ -207,9 +207,9 @@ impl KeyTemplate {
     pub(crate) fn to_tokens(&self, krate: &Path, names: Names<'_>) -> TokenStream {
         let separators = &self.separators;
         let private = quote!(#krate::__private);
-        let values = Ident::new("__lockattr_values", Span::mixed_site());
         // Errors about a value belong to the template, not to the whole attribute.
         let at = Span::mixed_site().located_at(self.literal.span());
+        let values = Ident::new("__lockattr_values", at);
         let (text, arguments) = self.format_arguments(&values, names);
         let format_args = located_at(quote!(#private::format_args), self.literal.span());
         let formatted = quote_spanned!(at=> #format_args!(#text, #(#arguments),*));
