@@ -1,6 +1,7 @@
 #![doc = include_str!("../../README.md")]
 #![forbid(unsafe_code)]
 
+mod asked_key;
 mod assert_held;
 mod backend;
 mod clock;
@@ -21,6 +22,7 @@ mod spec;
 mod template;
 mod timing;
 
+pub use asked_key::Key;
 pub use backend::{BackendError, BackendErrorKind};
 pub use current::current;
 pub use driver::PoolStats;
