@@ -20,12 +20,15 @@ impl RedisBackend {
         questions: &[(AttemptId, Question)],
         answer: RedisResult<Value>,
     ) {
-        let is_current = self.links[link].generation == generation;
+        let current = self.links[link].current(generation);
+        let is_current = current.is_some();
+        if let Some(connection) = current {
+            connection.answered();
+        }
         let outcomes = match answer {
             Ok(answer) => match reply::read_batch(questions.iter().map(|(_, q)| *q), &answer) {
                 Some((time, outcomes)) => {
                     if is_current {
-                        self.links[link].last_answer = Time::now();
                         self.links[link].clocks = Some((sent_at, time));
                     }
                     outcomes
@@ -39,8 +42,6 @@ impl RedisBackend {
                 let failed = failure::classify(&error);
                 if is_current && failure::spoils_the_connection(&error) {
                     self.replace(link, failed.error.clone());
-                } else if is_current {
-                    self.links[link].last_answer = Time::now();
                 }
                 questions.iter().map(|_| Err(failed.clone())).collect()
             }
@@ -75,8 +76,9 @@ impl RedisBackend {
             );
             return None;
         };
-        let from = &self.links[link];
-        let clocks = from.clocks.filter(|_| from.generation == generation)?;
+        let from = &mut self.links[link];
+        from.current(generation)?.hears();
+        let clocks = from.clocks?;
         let since = since(clocks, handoff.at);
         Some(Event::Granted {
             acquisition: handoff.acquisition,

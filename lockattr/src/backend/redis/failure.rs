@@ -104,6 +104,10 @@ pub(super) fn malformed() -> Failure {
     }
 }
 
+pub(super) fn unreachable(error: &std::io::Error) -> BackendError {
+    BackendError::new(BackendErrorKind::Unreachable, error.to_string())
+}
+
 pub(super) fn disconnected() -> BackendError {
     BackendError::new(BackendErrorKind::Unreachable, "the connection was lost")
 }

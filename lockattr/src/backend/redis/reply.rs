@@ -105,8 +105,8 @@ pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
     let (rest, at) = rest.rsplit_once(':')?;
     let (granted, ttl) = rest.rsplit_once(':')?;
     Some(Handoff {
-        acquisition: u64::from_str_radix(acquisition, 16).ok()?,
-        generation: u32::from_str_radix(generation, 16).ok()?,
+        acquisition: hex(acquisition)?,
+        generation: hex(generation)?.try_into().ok()?,
         granted: read_granted(granted, 1)?,
         ttl: Duration::from_millis(number(ttl)?),
         at: number(at)?,
@@ -117,6 +117,16 @@ pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
 fn number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     is_plain.then(|| text.parse().ok()).flatten()
+}
+
+/// The same of sixteen digits, as our owner ids are written.
+fn hex(text: &str) -> Option<u64> {
+    let is_plain = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_plain
+        .then(|| u64::from_str_radix(text, 16).ok())
+        .flatten()
 }
 
 fn text(value: &Value) -> Option<&str> {
@@ -169,6 +179,10 @@ mod tests {
         assert_eq!(read_handoff(&message, "ab1"), None);
         assert_eq!(read_handoff(&bulk("ab12-1f-0:70:0:1:400:1"), "ab12"), None);
         assert_eq!(read_handoff(&bulk("ab12-1f-0"), "ab12"), None);
+        for owner in ["+1f-0", "1f-+0", "1F-0", "-0", "1f-", "1f-100000000"] {
+            let message = format!("ab12-{owner}:70:2:1:400:1");
+            assert_eq!(read_handoff(&bulk(&message), "ab12"), None, "{owner}");
+        }
     }
 
     #[test]
