@@ -44,9 +44,16 @@ pub(crate) fn renewal_retry(ttl: Duration) -> Duration {
     (ttl / 20).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
-/// How long one attempt may take before its outcome counts as unknown.
+/// Up to here one attempt may take half of the ttl.
+const SHORT_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long one attempt may take before its outcome counts as unknown: a quarter of the ttl, so that
+/// there is time for others; for short leases a half, since the way to the server does not become
+/// shorter with the ttl.
 pub(crate) fn patience(response_timeout: Duration, ttl: Duration) -> Duration {
-    response_timeout.min(ttl / 4)
+    (ttl / 4)
+        .max((ttl / 2).min(SHORT_PATIENCE))
+        .min(response_timeout)
 }
 
 /// How long a lease lasts that was handed to a waiter, unless the waiter renews it.
@@ -62,14 +69,18 @@ pub(crate) const MIN_CLAIM_WINDOW: Duration = Duration::from_millis(50);
 /// The shortest claim window for a server so far away.
 ///
 /// A lease that is handed over is dated a round trip too early at most, and is taken if half of it is
-/// left after the drift (see [`validity_end`], [`worth_having`]): its ttl has to be some two round
-/// trips and 4 ms. It has to be confirmed within a quarter of it (see [`patience`]): four round trips.
-/// And it lasts for two fifths of the window (see [`claim_ttl`]).
+/// left after the drift (see [`validity_end`], [`worth_having`]): 49 % of its ttl are more than a round
+/// trip and 2 ms. Its confirmation takes another one, within the [`patience`] for that ttl: half of it
+/// mostly. The ttl is two fifths of the window (see [`claim_ttl`]).
 pub(crate) fn least_claim_window(round_trip: Duration) -> Duration {
-    round_trip
-        .saturating_mul(10)
-        .saturating_add(Duration::from_millis(12))
-        .max(MIN_CLAIM_WINDOW)
+    let to_take =
+        (round_trip.saturating_mul(53) / 10).saturating_add(Duration::from_micros(10_500));
+    let to_confirm = if round_trip > SHORT_PATIENCE {
+        round_trip.saturating_mul(10)
+    } else {
+        Duration::ZERO
+    };
+    to_take.max(to_confirm).max(MIN_CLAIM_WINDOW)
 }
 
 /// How often a queued waiter asks again, when so many of its pool do.
@@ -126,7 +137,7 @@ mod tests {
     /// Handed over with the least window, a lease is taken and confirmed in time.
     #[test]
     fn the_least_claim_window_is_long_enough() {
-        for millis in [0, 1, 2, 5, 10, 50, 100, 500] {
+        for millis in [0, 1, 2, 5, 10, 50, 100, 249, 250, 251, 500] {
             let round_trip = Duration::from_millis(millis);
             let window = least_claim_window(round_trip);
             let claim = claim_ttl(window, MAX_TTL);
@@ -136,7 +147,9 @@ mod tests {
             assert!(worth_having(end, arrives, claim), "{millis}");
             assert!(patience(MAX_TTL, claim) >= round_trip, "{millis}");
         }
-        assert_eq!(least_claim_window(Duration::MAX), Duration::MAX);
+        // The defaults suit half the world.
+        assert!(least_claim_window(Duration::from_millis(180)) < Duration::from_secs(1));
+        assert!(least_claim_window(Duration::MAX) >= Duration::MAX / 10);
     }
 
     #[test]

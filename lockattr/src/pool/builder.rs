@@ -135,7 +135,8 @@ impl LockPoolBuilder {
         self
     }
 
-    /// How long one answer of the server is waited for, at most a quarter of the ttl. Defaults to
+    /// How long one answer of the server is waited for, at most a quarter of the ttl (of a ttl below 1 s:
+    /// a half, or 250 ms). A connection on which nothing comes for so long is replaced. Defaults to
     /// 500 ms.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
@@ -150,8 +151,8 @@ impl LockPoolBuilder {
     }
 
     /// How long a waiter that died or hangs may hold up those behind it when its turn comes.
-    /// Defaults to 1 s. At least 50 ms, and ten round trips and 12 ms, since a lease that is handed over
-    /// has to arrive and to be confirmed within two fifths of it: [`build`](Self::build) measures the
+    /// Defaults to 1 s. At least 50 ms, and 5.3 round trips and 10.5 ms (above 250 ms, ten round trips),
+    /// since a lease that is handed over has to arrive and to be confirmed within two fifths of it: [`build`](Self::build) measures the
     /// round trip, and fails with [`Error::Config`] when the window is too short for it.
     pub fn claim_window(mut self, window: Duration) -> Self {
         self.claim_window = window;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
     AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisConnectionInfo, RedisError,
     ServerErrorKind, Value,
@@ -86,17 +86,20 @@ impl Dialer {
             // Kept here: the protocol knows how long to wait, and what an overdue answer means.
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024)
-            .set_push_sender(move |push: PushInfo| match push.kind {
-                PushKind::Disconnection => inbox.send(Report::Disconnected { link, generation }),
-                PushKind::Message => match <[Value; 2]>::try_from(push.data) {
-                    Ok([_, message]) => inbox.send(Report::Message {
-                        link,
-                        generation,
-                        message,
-                    }),
-                    Err(_) => Ok(()),
-                },
-                _ => Ok(()),
+            .set_push_sender(move |push: PushInfo| {
+                let report = match push.kind {
+                    PushKind::Disconnection => Report::Disconnected { link, generation },
+                    PushKind::Message => match <[Value; 2]>::try_from(push.data) {
+                        Ok([_, message]) => Report::Message {
+                            link,
+                            generation,
+                            message,
+                        },
+                        Err(_) => return Ok(()),
+                    },
+                    _ => return Ok(()),
+                };
+                inbox.send(report).map_err(|_| SendError)
             });
         let stream = self.way.open().await?;
         let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
@@ -114,7 +117,7 @@ impl Dialer {
         subscribed.map_err(|error| explain(&error))?;
         connection.round_trip = took.min(connection.round_trip);
         // No attempts: the server learns the script, and what is missing for it is told now.
-        let nothing = Call::new(self.channels.clone());
+        let nothing = Call::new(self.channels.clone(), 0);
         let (answer, took) = timed(nothing.invoke(&mut connection.shared)).await;
         answer.map_err(|error| explain(&error))?;
         connection.round_trip = took.min(connection.round_trip);

@@ -136,8 +136,7 @@ fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
 fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(text) => std::str::from_utf8(text).ok(),
-        Value::SimpleString(text) => Some(text),
-        Value::VerbatimString { text, .. } => Some(text),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
         _ => None,
     }
 }

@@ -172,7 +172,11 @@ impl Link {
         let is_silence = matches!(alarm, Alarm::Doubt | Alarm::GiveUp);
         match self.connection.as_mut().filter(|_| is_silence) {
             Some(connection) => match connection.noticed {
-                Some(noticed) => (now >= noticed + GRACE).then_some(alarm),
+                Some(noticed) if now >= noticed + GRACE => {
+                    connection.noticed = None;
+                    Some(alarm)
+                }
+                Some(_) => None,
                 None => {
                     connection.noticed = Some(now);
                     None

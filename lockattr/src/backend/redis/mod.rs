@@ -74,19 +74,26 @@ pub(crate) struct RedisBackend {
     /// On which link each attempt is whose outcome is waited for.
     in_flight: HashMap<AttemptId, usize>,
     done: VecDeque<Event>,
+    /// How many calls were sent.
+    calls: u64,
     inbox: UnboundedSender<Report>,
     reports: UnboundedReceiver<Report>,
 }
 
+/// What came back from a call of the script.
+struct Answer {
+    link: usize,
+    generation: u64,
+    /// The call's.
+    number: u64,
+    sent_at: Time,
+    questions: Vec<(AttemptId, Question)>,
+    value: RedisResult<Value>,
+}
+
 /// What the tasks of this backend report.
 enum Report {
-    Answered {
-        link: usize,
-        generation: u64,
-        sent_at: Time,
-        questions: Vec<(AttemptId, Question)>,
-        answer: RedisResult<Value>,
-    },
+    Answered(Answer),
     /// Something was published for those who wait by this connection.
     Message {
         link: usize,
@@ -154,14 +161,8 @@ impl RedisBackend {
 
     fn on_report(&mut self, report: Report) -> Option<Event> {
         match report {
-            Report::Answered {
-                link,
-                generation,
-                sent_at,
-                questions,
-                answer,
-            } => {
-                self.on_answer(link, generation, sent_at, &questions, answer);
+            Report::Answered(answer) => {
+                self.on_answer(answer);
                 None
             }
             Report::Message {
@@ -197,7 +198,9 @@ impl RedisBackend {
         by.sent();
         let (generation, sent_at) = (by.generation, Time::now());
         let mut connection = by.shared.clone();
-        let mut call = Call::new(self.names.channels());
+        self.calls += 1;
+        let number = self.calls;
+        let mut call = Call::new(self.names.channels(), number);
         let mut questions = Vec::with_capacity(attempts.len());
         for attempt in attempts {
             let bucket = names::bucket(&attempt.key);
@@ -209,13 +212,14 @@ impl RedisBackend {
         tokio::spawn(async move {
             let answer = call.invoke(&mut connection).await;
             // Nobody listens when the pool has ended meanwhile.
-            drop(inbox.send(Report::Answered {
+            drop(inbox.send(Report::Answered(Answer {
                 link,
                 generation,
+                number,
                 sent_at,
                 questions,
-                answer,
-            }));
+                value: answer,
+            })));
         });
     }
 

@@ -51,7 +51,18 @@ pub(super) fn read_batch(
     let outcomes = questions
         .zip(answers)
         .map(|(question, answer)| read(question, answer));
-    Some((number(text(time)?)?, outcomes.collect()))
+    let (time, _) = text(time)?.split_once(':')?;
+    Some((number(time)?, outcomes.collect()))
+}
+
+/// The number of the call that this is the answer to. Another one shows that an answer got lost on the
+/// way, so that all that follow are taken for each other's.
+pub(super) fn read_call(answer: &Value) -> Option<u64> {
+    let Value::Array(parts) = answer else {
+        return None;
+    };
+    let (_, call) = text(parts.first()?)?.split_once(':')?;
+    number(call)
 }
 
 fn read(question: Question, answer: &Value) -> Outcome {
@@ -186,6 +197,16 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_tells_which_call_it_is_for() {
+        let answer = |text: &str| Value::Array(vec![bulk(text), bulk("d")]);
+        assert_eq!(read_call(&answer("1764000000000000:7")), Some(7));
+        for text in ["1764000000000000", "1:", "1:+7", "1:7:7"] {
+            assert_eq!(read_call(&answer(text)), None, "{text}");
+        }
+        assert_eq!(read_call(&Value::Nil), None);
+    }
+
+    #[test]
     fn nonsense_is_never_a_lease() {
         for text in [
             "",
@@ -207,7 +228,7 @@ mod tests {
             assert_eq!(failure.error.kind(), BackendErrorKind::Malformed, "{text}");
             assert!(failure.maybe_executed);
         }
-        for time in ["+5", "-5", "", "5.0"] {
+        for time in ["5", "+5:1", "-5:1", ":1", "5.0:1"] {
             let batch = Value::Array(vec![bulk(time)]);
             assert_eq!(
                 read_batch([].into_iter(), &batch).map(|_| ()),

@@ -90,7 +90,7 @@ async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     }
     let mut failed = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     while let Some(attempt) = attempts.join_next().await {
-        match attempt.map_err(io::Error::other).flatten() {
+        match attempt.unwrap_or_else(|panic| Err(io::Error::other(panic))) {
             Ok(stream) => {
                 prepare(&stream)?;
                 return Ok(stream);

@@ -1,8 +1,6 @@
 //! What the URL of a Redis server says, and what is wrong with it. The URL itself is never shown: it
 //! may hold a password.
 
-use std::path::PathBuf;
-
 use redis::{
     ConnectionAddr, IntoConnectionInfo as _, ProtocolVersion, RedisConnectionInfo, RedisError,
 };
@@ -119,7 +117,7 @@ fn over_unix(rest: &str) -> Result<Target, Error> {
         return wrong("it has no absolute path; write redis+unix:///run/redis.sock");
     };
     Ok(Target {
-        address: Address::Unix(PathBuf::from(path)),
+        address: Address::Unix(path),
         login: login(info.redis_settings(), db),
     })
 }
