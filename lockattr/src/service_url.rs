@@ -27,40 +27,71 @@ impl ServiceUrl {
     ///
     /// [`Error::Config`] for a scheme that is unknown or needs a feature that is off.
     pub(crate) fn service(&self) -> Result<Service<'_>, Error> {
+        if self.0.starts_with(['"', '\'', '`']) {
+            return Err(Error::config("url", "it is in quotes; leave them out"));
+        }
         let split = self.0.split_once("://");
         let Some((scheme, rest)) = split.filter(|(scheme, _)| is_scheme(scheme)) else {
-            return Err(Error::config(
-                "url",
-                "it has no scheme; write redis://host:port/ or memory://",
-            ));
+            return Err(Error::config("url", without_scheme(&self.0)));
         };
-        match scheme {
+        let scheme = scheme.to_ascii_lowercase();
+        match scheme.as_str() {
             "memory" => Ok(Service::Memory {
                 name: Some(rest).filter(|name| !name.is_empty()),
             }),
             #[cfg(feature = "redis")]
-            "redis" | "redis+unix" | "unix" => Ok(Service::Redis { url: &self.0 }),
+            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => {
+                Ok(Service::Redis { url: &self.0 })
+            }
             #[cfg(feature = "tls")]
-            "rediss" => Ok(Service::Redis { url: &self.0 }),
+            "rediss" | "valkeys" => Ok(Service::Redis { url: &self.0 }),
             #[cfg(not(feature = "tls"))]
-            "rediss" => Err(Error::config(
+            "rediss" | "valkeys" => Err(Error::config(
                 "url",
-                "rediss:// needs the feature `tls` of lockattr",
+                format!("{scheme}:// needs the feature `tls` of lockattr"),
             )),
             #[cfg(not(feature = "redis"))]
-            "redis" | "redis+unix" | "unix" => Err(Error::config(
+            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => Err(Error::config(
                 "url",
                 format!("{scheme}:// needs the feature `redis` of lockattr"),
             )),
-            _ => {
-                let known = "redis://, rediss://, redis+unix:// and memory://";
-                Err(Error::config(
-                    "url",
-                    format!("the scheme `{scheme}` is unknown; there are {known}"),
-                ))
-            }
+            _ => Err(Error::config("url", unknown_scheme(&scheme))),
         }
     }
+}
+
+fn without_scheme(url: &str) -> String {
+    // Nothing but a known scheme is shown: the rest may be a password.
+    let known = ["redis", "rediss", "valkey", "valkeys", "memory"];
+    let scheme = url.split(':').next().unwrap_or_default();
+    let scheme = scheme.to_ascii_lowercase();
+    if known.contains(&scheme.as_str()) {
+        format!("the scheme is followed by two slashes; write {scheme}://…")
+    } else if scheme.ends_with("unix") {
+        "the scheme is followed by two slashes and the path; write redis+unix:///path".to_owned()
+    } else {
+        "it has no scheme; write redis://host:port/ or memory://".to_owned()
+    }
+}
+
+fn unknown_scheme(scheme: &str) -> String {
+    let what = ["sentinel", "cluster"]
+        .into_iter()
+        .find(|what| scheme.contains(what));
+    if let Some(what) = what {
+        return format!(
+            "`{scheme}://` is not supported yet (Redis {what}); name one server: redis://host:port/"
+        );
+    }
+    let hint = if scheme.contains("socket") {
+        "; for a unix socket write redis+unix:///path"
+    } else if scheme.contains("tls") || scheme.contains("ssl") {
+        "; for TLS write rediss://"
+    } else {
+        ""
+    };
+    let known = "redis://, rediss://, redis+unix:// and memory://";
+    format!("the scheme `{scheme}` is unknown; there are {known}{hint}")
 }
 
 impl fmt::Display for ServiceUrl {
@@ -124,10 +155,42 @@ mod tests {
     }
 
     #[test]
+    fn known_services_have_synonyms() {
+        assert!(matches!(
+            ServiceUrl::new("MEMORY://A").service(),
+            Ok(Service::Memory { name: Some("A") })
+        ));
+        #[cfg(feature = "redis")]
+        for url in [
+            "redis://h",
+            " REDIS://h\n",
+            "valkey://h",
+            "valkey+unix:///s",
+            "unix:///s",
+        ] {
+            let url = ServiceUrl::new(url);
+            assert!(matches!(url.service(), Ok(Service::Redis { .. })), "{url}");
+        }
+    }
+
+    #[test]
     fn unknown_services_are_named() {
         let error = |url| ServiceUrl::new(url).service().err().unwrap().to_string();
         assert!(error("localhost:6379").contains("scheme"));
         assert!(error("ftp://x").contains("`ftp` is unknown"));
+        assert!(error("\"redis://h/\"").contains("quotes"));
+        assert!(error("redis:h:1").contains("redis://"));
+        assert!(error("Redis:h:1").contains("redis://"));
+        assert!(error("unix:/run/r.sock").contains("redis+unix:///"));
+        assert!(error("redis+socket:///r.sock").contains("redis+unix:///"));
+        assert!(error("redis+tls://h/").contains("rediss://"));
+        for url in [
+            "redis+sentinel://h/m",
+            "redis-cluster://h",
+            "REDISS+CLUSTER://h",
+        ] {
+            assert!(error(url).contains("not supported yet"), "{url}");
+        }
         #[cfg(not(feature = "tls"))]
         assert!(error("rediss://x").contains("feature `tls`"));
     }

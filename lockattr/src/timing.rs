@@ -44,16 +44,43 @@ pub(crate) fn renewal_retry(ttl: Duration) -> Duration {
     (ttl / 20).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
-/// How long one attempt may take before its outcome counts as unknown.
+/// Up to here one attempt may take half of the ttl.
+const SHORT_PATIENCE: Duration = Duration::from_millis(250);
+
+/// How long one attempt may take before its outcome counts as unknown: a quarter of the ttl, so that
+/// there is time for others; for short leases a half, since the way to the server does not become
+/// shorter with the ttl.
 pub(crate) fn patience(response_timeout: Duration, ttl: Duration) -> Duration {
-    response_timeout.min(ttl / 4)
+    (ttl / 4)
+        .max((ttl / 2).min(SHORT_PATIENCE))
+        .min(response_timeout)
 }
 
 /// How long a lease lasts that was handed to a waiter, unless the waiter renews it.
 ///
 /// Two fifths of the claim window; the rest is for the others to notice, see [`recheck`].
 pub(crate) fn claim_ttl(claim_window: Duration, ttl: Duration) -> Duration {
-    (claim_window * 2 / 5).min(ttl)
+    (claim_window / 5).saturating_mul(2).min(ttl)
+}
+
+/// The shortest claim window: with less, the scheduling of threads alone makes claims come too late.
+pub(crate) const MIN_CLAIM_WINDOW: Duration = Duration::from_millis(50);
+
+/// The shortest claim window for a server so far away.
+///
+/// A lease that is handed over is dated a round trip too early at most, and is taken if half of it is
+/// left after the drift (see [`validity_end`], [`worth_having`]): 49 % of its ttl are more than a round
+/// trip and 2 ms. Its confirmation takes another one, within the [`patience`] for that ttl: half of it
+/// mostly. The ttl is two fifths of the window (see [`claim_ttl`]).
+pub(crate) fn least_claim_window(round_trip: Duration) -> Duration {
+    let to_take =
+        (round_trip.saturating_mul(53) / 10).saturating_add(Duration::from_micros(10_500));
+    let to_confirm = if round_trip > SHORT_PATIENCE {
+        round_trip.saturating_mul(10)
+    } else {
+        Duration::ZERO
+    };
+    to_take.max(to_confirm).max(MIN_CLAIM_WINDOW)
 }
 
 /// How often a queued waiter asks again, when so many of its pool do.
@@ -62,14 +89,15 @@ pub(crate) fn claim_ttl(claim_window: Duration, ttl: Duration) -> Duration {
 /// much it waits for; but well before its place in the queue could be forgotten.
 pub(crate) fn recheck(claim_window: Duration, asking: usize) -> Duration {
     let crowd = u32::try_from(asking / 100).unwrap_or(u32::MAX).max(1);
-    (claim_window * 3 / 5)
+    (claim_window / 5)
+        .saturating_mul(3)
         .saturating_mul(crowd)
         .min(QUEUE_LIFE / 2)
 }
 
 /// How long a tombstone has to stand: longer than an acquire that is still on its way.
 pub(crate) fn tombstone_life(ttl: Duration) -> Duration {
-    ttl + TOMBSTONE_MARGIN
+    ttl.saturating_add(TOMBSTONE_MARGIN)
 }
 
 /// The pause before attempt `round` (from 0) at a service that fails or a lock that is held:
@@ -104,6 +132,34 @@ mod tests {
     #[test]
     fn the_longest_ttl_is_a_day() {
         assert_eq!(MAX_TTL.as_secs(), 86_400);
+    }
+
+    /// Handed over with the least window, a lease is taken and confirmed in time.
+    #[test]
+    fn the_least_claim_window_is_long_enough() {
+        for millis in [0, 1, 2, 5, 10, 50, 100, 249, 250, 251, 500] {
+            let round_trip = Duration::from_millis(millis);
+            let window = least_claim_window(round_trip);
+            let claim = claim_ttl(window, MAX_TTL);
+            let dated = START;
+            let arrives = dated + round_trip;
+            let end = validity_end(dated, claim);
+            assert!(worth_having(end, arrives, claim), "{millis}");
+            assert!(patience(MAX_TTL, claim) >= round_trip, "{millis}");
+        }
+        // The defaults suit half the world.
+        assert!(least_claim_window(Duration::from_millis(180)) < Duration::from_secs(1));
+        assert!(least_claim_window(Duration::MAX) >= Duration::MAX / 10);
+    }
+
+    #[test]
+    fn the_longest_durations_saturate() {
+        let longest = Duration::MAX;
+        assert_eq!(claim_ttl(longest, MAX_TTL), MAX_TTL);
+        assert_eq!(recheck(longest, usize::MAX), QUEUE_LIFE / 2);
+        assert_eq!(patience(longest, MAX_TTL), MAX_TTL / 4);
+        assert_eq!(tombstone_life(longest), longest);
+        assert_eq!(validity_end(START, longest), Time::NEVER);
     }
 
     /// Some 170 requests a second for a pool, until it waits for five thousand keys.

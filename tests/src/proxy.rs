@@ -4,7 +4,7 @@
 
 use std::net::{Ipv4Addr, TcpListener as StdListener};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -55,6 +55,9 @@ struct Controls {
     replies: watch::Sender<Policy>,
     /// Counts the cuts: a connection ends when it changes.
     cuts: watch::Sender<u64>,
+    /// Counts how often the connections were forgotten: an older one swallows everything.
+    forgotten: AtomicU64,
+    target: AtomicU16,
     refuses: watch::Sender<bool>,
     ends: watch::Sender<bool>,
     /// How many bytes pass until the connections are cut, by direction; negative for no bound.
@@ -109,6 +112,8 @@ impl Proxy {
             requests: watch::Sender::new(Policy::Pass),
             replies: watch::Sender::new(Policy::Pass),
             cuts: watch::Sender::new(0),
+            forgotten: AtomicU64::new(0),
+            target: AtomicU16::new(target),
             refuses: watch::Sender::new(false),
             ends: watch::Sender::new(false),
             budgets: [AtomicI64::new(-1), AtomicI64::new(-1)],
@@ -121,7 +126,7 @@ impl Proxy {
                     .enable_all()
                     .build()
                     .expect("a runtime");
-                runtime.block_on(serve(listener, target, shared));
+                runtime.block_on(serve(listener, shared));
             })
             .expect("a thread");
         Self { port, controls }
@@ -149,6 +154,12 @@ impl Proxy {
         self.controls.cut();
     }
 
+    /// Forgets every present connection, as a NAT or firewall does: what comes by it is swallowed,
+    /// nobody is told, and it stays open. Later connections work.
+    pub fn forget(&self) {
+        self.controls.forgotten.fetch_add(1, Ordering::AcqRel);
+    }
+
     /// Closes every connection, once, when so many more bytes have passed in this direction.
     ///
     /// # Panics
@@ -166,6 +177,11 @@ impl Proxy {
         self.controls.budgets.iter().all(spent)
     }
 
+    /// Leads later connections to another port.
+    pub fn lead_to(&self, target: u16) {
+        self.controls.target.store(target, Ordering::Release);
+    }
+
     /// Whether new connections are closed at once.
     pub fn refuse(&self, refuses: bool) {
         self.controls.refuses.send_replace(refuses);
@@ -179,7 +195,7 @@ impl Drop for Proxy {
     }
 }
 
-async fn serve(listener: StdListener, target: u16, controls: Arc<Controls>) {
+async fn serve(listener: StdListener, controls: Arc<Controls>) {
     let listener = TcpListener::from_std(listener).expect("a socket for this runtime");
     let mut ends = controls.ends.subscribe();
     loop {
@@ -191,17 +207,19 @@ async fn serve(listener: StdListener, target: u16, controls: Arc<Controls>) {
         if *controls.refuses.borrow() {
             continue;
         }
+        let target = controls.target.load(Ordering::Acquire);
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
             continue;
         };
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         let mut cuts = controls.cuts.subscribe();
+        let age = controls.forgotten.load(Ordering::Acquire);
         let controls = Arc::clone(&controls);
         tokio::spawn(async move {
             tokio::select! {
-                () = pump(from_client, to_server, Direction::Requests, &controls) => {}
-                () = pump(from_server, to_client, Direction::Replies, &controls) => {}
+                () = pump(from_client, to_server, Direction::Requests, &controls, age) => {}
+                () = pump(from_server, to_client, Direction::Replies, &controls, age) => {}
                 _ = cuts.changed() => {}
             }
         });
@@ -214,7 +232,9 @@ async fn pump(
     mut to: OwnedWriteHalf,
     direction: Direction,
     controls: &Controls,
+    age: u64,
 ) {
+    let is_forgotten = || controls.forgotten.load(Ordering::Acquire) > age;
     let (queue, mut queued) = mpsc::unbounded_channel::<(Instant, Vec<u8>)>();
     let policy = controls.policy(direction);
     let (mut clogged, mut stalled) = (policy.subscribe(), policy.subscribe());
@@ -226,6 +246,9 @@ async fn pump(
             let Ok(count @ 1..) = from.read(&mut buffer).await else {
                 return;
             };
+            if is_forgotten() {
+                continue;
+            }
             let bytes = &mut buffer[..count];
             let delay = match *policy.borrow() {
                 Policy::Delay(delay) => delay,
@@ -251,6 +274,9 @@ async fn pump(
             let Ok(policy) = passing.map(|policy| *policy) else {
                 return;
             };
+            if is_forgotten() {
+                continue;
+            }
             let (count, is_last) = controls.spend(direction, bytes.len());
             let size = if policy == Policy::Drip {
                 1

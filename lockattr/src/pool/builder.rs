@@ -18,8 +18,10 @@ use crate::owner::OwnerIds;
 use crate::protocol::{Batch, Keeper, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::Wait;
+use crate::timing::MIN_CLAIM_WINDOW;
 
-const SHORTEST_CLAIM_WINDOW: Duration = Duration::from_millis(10);
+/// More would never be used: a key belongs to one of so many buckets, and a bucket to a connection.
+const MOST_CONNECTIONS: usize = 1024;
 
 /// The settings of a [`LockPool`], made by [`LockPool::builder`] or [`LockPool::from_env`].
 ///
@@ -82,9 +84,20 @@ impl Default for LockPoolBuilder {
 }
 
 impl LockPoolBuilder {
-    /// Where the lock service is: `redis://[user:password@]host[:port][/db]`, `rediss://…` for TLS
-    /// (feature `tls`), `redis+unix:///path[?db=…]`, or `memory://` for locks inside this process
-    /// (`memory://name` shares them between pools). There is no default.
+    /// Where the lock service is. There is no default.
+    ///
+    /// | URL | service |
+    /// | --- | --- |
+    /// | `redis://[user:password@]host[:port][/db]` | a Redis or Valkey server |
+    /// | `rediss://…` | the same by TLS (feature `tls`) |
+    /// | `redis+unix:///path[?db=…&user=…&pass=…]` | the same by a unix socket; also `unix://` |
+    /// | `memory://`, `memory://name` | this process only; pools share locks by the name |
+    ///
+    /// `valkey://`, `valkeys://` and `valkey+unix://` mean the same as the schemes with `redis`. The
+    /// database is 0 unless the path or `?db=` says otherwise; `?protocol=resp3` is what is spoken
+    /// anyway. Other parameters are refused. In a user name or password, percent-encode `/` as
+    /// `%2F`, `?` as `%3F`, `#` as `%23`, `@` as `%40` and `%` as `%25`. Cluster and Sentinel are not
+    /// supported yet: name one server.
     pub fn url(mut self, url: impl AsRef<str>) -> Self {
         self.url = Some(ServiceUrl::new(url.as_ref()));
         self
@@ -122,7 +135,8 @@ impl LockPoolBuilder {
         self
     }
 
-    /// How long one answer of the server is waited for, at most a quarter of the ttl. Defaults to
+    /// How long one answer of the server is waited for, at most a quarter of the ttl (of a ttl below 1 s:
+    /// a half, or 250 ms). A connection on which nothing comes for so long is replaced. Defaults to
     /// 500 ms.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
@@ -137,8 +151,9 @@ impl LockPoolBuilder {
     }
 
     /// How long a waiter that died or hangs may hold up those behind it when its turn comes.
-    /// Defaults to 1 s; at least 10 ms, and five round trips, since a lease that is handed over has to
-    /// be confirmed within two fifths of it.
+    /// Defaults to 1 s. At least 50 ms, and 5.3 round trips and 10.5 ms (above 250 ms, ten round trips),
+    /// since a lease that is handed over has to arrive and to be confirmed within two fifths of it: [`build`](Self::build) measures the
+    /// round trip, and fails with [`Error::Config`] when the window is too short for it.
     pub fn claim_window(mut self, window: Duration) -> Self {
         self.claim_window = window;
         self
@@ -251,8 +266,12 @@ impl LockPoolBuilder {
                 return Err(Error::config(setting, "it must not be zero"));
             }
         }
-        if self.claim_window < SHORTEST_CLAIM_WINDOW {
-            let (set, least) = (self.claim_window, SHORTEST_CLAIM_WINDOW);
+        if self.connections > MOST_CONNECTIONS {
+            let reason = format!("{} is more than {MOST_CONNECTIONS}", self.connections);
+            return Err(Error::config("connections", reason));
+        }
+        if self.claim_window < MIN_CLAIM_WINDOW {
+            let (set, least) = (self.claim_window, MIN_CLAIM_WINDOW);
             let reason = format!("{set:?} is less than {least:?}: no claim could be in time");
             return Err(Error::config("claim_window", reason));
         }
@@ -291,6 +310,8 @@ impl LockPoolBuilder {
                     prefix: self.prefix,
                     connections: self.connections,
                     connect_timeout: self.connect_timeout,
+                    response_timeout: self.response_timeout,
+                    claim_window: self.claim_window,
                     strict: self.strict,
                     #[cfg(feature = "tls")]
                     tls: self.tls,
@@ -331,6 +352,7 @@ mod tests {
                 "default_ttl",
             ),
             (builder().connections(0), "connections"),
+            (builder().connections(usize::MAX), "connections"),
             (builder().connect_timeout(Duration::ZERO), "connect_timeout"),
             (
                 builder().response_timeout(Duration::ZERO),

@@ -2,47 +2,52 @@
 
 use std::time::Duration;
 
-use redis::{RedisResult, Value};
+use redis::Value;
 use tracing::warn;
 
-use super::reply::{self, Question};
-use super::{RedisBackend, failure};
-use crate::backend::{AttemptId, Event, Outcome};
+use super::{Answer, RedisBackend, failure, reply};
+use crate::backend::{Event, Failure, Outcome};
 use crate::clock::Time;
 
 impl RedisBackend {
     /// Takes the outcomes apart. They are reported one by one, in order.
-    pub(super) fn on_answer(
-        &mut self,
-        link: usize,
-        generation: u64,
-        sent_at: Time,
-        questions: &[(AttemptId, Question)],
-        answer: RedisResult<Value>,
-    ) {
-        let is_current = self.links[link].generation == generation;
-        let outcomes = match answer {
-            Ok(answer) => match reply::read_batch(questions.iter().map(|(_, q)| *q), &answer) {
+    pub(super) fn on_answer(&mut self, answer: Answer) {
+        let Answer {
+            link,
+            generation,
+            number,
+            sent_at,
+            questions,
+            value,
+        } = answer;
+        let current = self.links[link].current(generation);
+        let is_current = current.is_some();
+        if let Some(connection) = current {
+            connection.answered();
+        }
+        let all = |failed: &Failure| questions.iter().map(|_| Err(failed.clone())).collect();
+        let outcomes: Vec<Outcome> = match value {
+            Ok(value) => match reply::read_batch(questions.iter().map(|(_, q)| *q), &value) {
+                _ if reply::read_call(&value).is_some_and(|call| call != number) => {
+                    if is_current {
+                        self.replace(link, failure::confused());
+                    }
+                    all(&failure::lost_on_the_way(failure::confused()))
+                }
                 Some((time, outcomes)) => {
                     if is_current {
-                        self.links[link].last_answer = Time::now();
                         self.links[link].clocks = Some((sent_at, time));
                     }
                     outcomes
                 }
-                None => questions
-                    .iter()
-                    .map(|_| Err(failure::malformed()))
-                    .collect(),
+                None => all(&failure::malformed()),
             },
             Err(error) => {
                 let failed = failure::classify(&error);
                 if is_current && failure::spoils_the_connection(&error) {
                     self.replace(link, failed.error.clone());
-                } else if is_current {
-                    self.links[link].last_answer = Time::now();
                 }
-                questions.iter().map(|_| Err(failed.clone())).collect()
+                all(&failed)
             }
         };
         // A server that has become a replica says so for each attempt.
@@ -75,8 +80,9 @@ impl RedisBackend {
             );
             return None;
         };
-        let from = &self.links[link];
-        let clocks = from.clocks.filter(|_| from.generation == generation)?;
+        let from = &mut self.links[link];
+        from.current(generation)?.hears();
+        let clocks = from.clocks?;
         let since = since(clocks, handoff.at);
         Some(Event::Granted {
             acquisition: handoff.acquisition,

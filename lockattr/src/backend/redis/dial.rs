@@ -1,125 +1,162 @@
 //! Getting a connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
+use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
-    AsyncConnectionConfig, Client, IntoConnectionInfo, ProtocolVersion, PushInfo, PushKind, Value,
+    AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisConnectionInfo, RedisError,
+    ServerErrorKind, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::Instant;
 
-use super::{RedisSettings, Report, failure};
+use super::hello::{self, Refusal};
+use super::link::Connection;
+use super::scripts::Call;
+use super::stream::Way;
+use super::{RedisSettings, Report, failure, url};
 use crate::Error;
-use crate::backend::{BackendError, BackendErrorKind};
+use crate::timing;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long to wait before dialling after so many failures: soon, since leases run out meanwhile.
+/// How long to wait before dialling after so many failures: soon, since leases run out meanwhile,
+/// and jittered, so that a fleet does not come back in step.
 pub(super) fn pause(failures: u32) -> Duration {
-    match failures {
-        0 => Duration::ZERO,
-        failures => (FIRST_PAUSE * (1 << (failures - 1).min(16))).min(LONGEST_PAUSE),
+    match failures.checked_sub(1) {
+        None => Duration::ZERO,
+        Some(round) => {
+            timing::backoff(round, FIRST_PAUSE, LONGEST_PAUSE, &mut fastrand::Rng::new())
+        }
     }
 }
 
 pub(super) struct Dialer {
-    client: Client,
+    way: Way,
+    login: RedisConnectionInfo,
+    /// What the names of the channels begin with.
+    channels: String,
     connect_timeout: Duration,
 }
 
 impl Dialer {
     /// # Errors
     ///
-    /// [`Error::Config`] for a URL that does not parse.
-    pub(super) fn new(settings: &RedisSettings) -> Result<Self, Error> {
-        let wrong = |error: &redis::RedisError| {
-            Error::config("url", format!("{error}; see `LockPoolBuilder::url`"))
-        };
-        let info = settings
-            .url
-            .as_str()
-            .into_connection_info()
-            .map_err(|error| wrong(&error))?;
-        // RESP3 tells of a lost connection without being asked.
-        let redis = info
-            .redis_settings()
-            .clone()
-            .set_protocol(ProtocolVersion::RESP3);
-        let tcp = info.tcp_settings().clone().set_nodelay(true);
-        let info = info.set_redis_settings(redis).set_tcp_settings(tcp);
+    /// [`Error::Config`] for a URL or certificates that do not parse.
+    pub(super) fn new(settings: &RedisSettings, channels: String) -> Result<Self, Error> {
+        let target = url::parse(&settings.url)?;
         #[cfg(feature = "tls")]
-        let client = settings.tls.client(info)?;
-        #[cfg(not(feature = "tls"))]
-        let client = Client::open(info).map_err(|error| wrong(&error))?;
+        let tls = settings.tls.connector(&target.address)?;
         Ok(Self {
-            client,
+            way: Way {
+                address: target.address,
+                #[cfg(feature = "tls")]
+                tls,
+            },
+            login: target.login,
+            channels,
             connect_timeout: settings.connect_timeout,
         })
     }
 
     /// Connects to a server that takes writes. `inbox` hears of the end of the connection.
     pub(super) async fn dial(
+        self: Arc<Self>,
+        link: usize,
+        generation: u64,
+        inbox: UnboundedSender<Report>,
+        channel: String,
+    ) -> Result<Connection, Refusal> {
+        let timeout = self.connect_timeout;
+        tokio::time::timeout(timeout, self.connect(link, generation, inbox, &channel))
+            .await
+            .unwrap_or_else(|_| Err(failure::no_connection(timeout).into()))
+    }
+
+    async fn connect(
         &self,
         link: usize,
         generation: u64,
-        inbox: &UnboundedSender<Report>,
+        inbox: UnboundedSender<Report>,
         channel: &str,
-    ) -> Result<MultiplexedConnection, BackendError> {
-        let inbox = inbox.clone();
+    ) -> Result<Connection, Refusal> {
         let config = AsyncConnectionConfig::new()
-            // Both are kept here: the protocol knows how long to wait, and what an overdue answer
-            // means.
-            .set_connection_timeout(None)
+            // Kept here: the protocol knows how long to wait, and what an overdue answer means.
             .set_response_timeout(None)
             .set_pipeline_buffer_size(1024)
-            .set_push_sender(move |push: PushInfo| match push.kind {
-                PushKind::Disconnection => inbox.send(Report::Disconnected { link, generation }),
-                PushKind::Message => match <[Value; 2]>::try_from(push.data) {
-                    Ok([_, message]) => inbox.send(Report::Message {
-                        link,
-                        generation,
-                        message,
-                    }),
-                    Err(_) => Ok(()),
-                },
-                _ => Ok(()),
+            .set_push_sender(move |push: PushInfo| {
+                let report = match push.kind {
+                    PushKind::Disconnection => Report::Disconnected { link, generation },
+                    PushKind::Message => match <[Value; 2]>::try_from(push.data) {
+                        Ok([_, message]) => Report::Message {
+                            link,
+                            generation,
+                            message,
+                        },
+                        Err(_) => return Ok(()),
+                    },
+                    _ => return Ok(()),
+                };
+                inbox.send(report).map_err(|_| SendError)
             });
-        let connecting = async {
-            let mut connection = self
-                .client
-                .get_multiplexed_async_connection_with_config(&config)
-                .await?;
-            let role = connection.send_packed_command(&redis::cmd("ROLE")).await;
-            // Last, so that a connection that is used hears of its leases.
-            connection.subscribe(channel).await?;
-            Ok::<_, redis::RedisError>((connection, role))
-        };
-        match tokio::time::timeout(self.connect_timeout, connecting).await {
-            Ok(Ok((connection, role))) if !is_replica(role.as_ref().ok()) => Ok(connection),
-            Ok(Ok(_)) => Err(BackendError::new(
-                BackendErrorKind::Unavailable,
-                "this server is a replica",
-            )),
-            Ok(Err(error)) if error.is_connection_dropped() => Err(BackendError::new(
-                BackendErrorKind::Unreachable,
-                format!("{error}; if the server speaks TLS only, begin the URL with rediss://"),
-            )),
-            Ok(Err(error)) => Err(failure::classify(&error).error),
-            Err(_) => Err(failure::no_connection(self.connect_timeout)),
-        }
+        let stream = self.way.open().await?;
+        let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
+            .await
+            .map_err(|error| hello::explain(&error))?;
+        let driver = tokio::spawn(driver);
+        let mut connection = Connection::new(shared, generation, &driver);
+        // Once more, because the client library keeps the answer to the first one to itself.
+        let greeting = redis::cmd("HELLO").arg(3).to_owned();
+        let (greeting, took) = timed(connection.shared.send_packed_command(&greeting)).await;
+        hello::check(&greeting?)?;
+        connection.round_trip = took;
+        let (subscribed, took) =
+            timed(connection.shared.subscribe(self.channels.clone() + channel)).await;
+        subscribed.map_err(|error| explain(&error))?;
+        connection.round_trip = took.min(connection.round_trip);
+        // No attempts: the server learns the script, and what is missing for it is told now.
+        let nothing = Call::new(self.channels.clone(), 0);
+        let (answer, took) = timed(nothing.invoke(&mut connection.shared)).await;
+        answer.map_err(|error| explain(&error))?;
+        connection.round_trip = took.min(connection.round_trip);
+        connection.hears();
+        Ok(connection)
     }
 }
 
-/// A replica answers from what it last heard, and «held» from there proves nothing. Without the
-/// right to ask, the server is taken for a master.
-fn is_replica(role: Option<&Value>) -> bool {
-    match role {
-        Some(Value::Array(parts)) => match parts.first() {
-            Some(Value::BulkString(role)) => role == b"slave",
-            Some(Value::SimpleString(role)) => role == "slave",
-            _ => false,
-        },
-        _ => false,
+async fn timed<T>(asking: impl Future<Output = T>) -> (T, Duration) {
+    let start = Instant::now();
+    let answer = asking.await;
+    (answer, start.elapsed())
+}
+
+/// A command that is renamed, or that a proxy does not pass on.
+fn explain(error: &RedisError) -> Refusal {
+    let text = error.to_string();
+    let is_unknown = text.to_ascii_lowercase().contains("unknown command");
+    if is_unknown && error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
+        return Refusal::Unfit {
+            setting: "server",
+            reason: format!("it lacks a command that locks need: {text}"),
+        };
+    }
+    failure::classify(error).error.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_are_jittered_and_bounded() {
+        assert_eq!(pause(0), Duration::ZERO);
+        for failures in 1..100 {
+            let pause = pause(failures);
+            assert!(pause >= FIRST_PAUSE / 2 && pause <= LONGEST_PAUSE);
+        }
+        let some: std::collections::HashSet<_> = (0..20).map(|_| pause(20)).collect();
+        assert!(some.len() > 1, "a fleet comes back in step");
     }
 }

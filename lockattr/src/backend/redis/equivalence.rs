@@ -177,7 +177,7 @@ impl<'a, 'b> Pair<'a, 'b> {
                 told.extend(is_there.then_some(handoff));
                 is_there
             });
-        let mut call = Call::new(self.names.channels());
+        let mut call = Call::new(self.names.channels(), 0);
         let channel = owner.to_string();
         call.push(&self.names, bucket(&attempt.key), &attempt, &channel);
         let answer = call.invoke(self.connection).await.unwrap();

@@ -104,6 +104,18 @@ pub(super) fn malformed() -> Failure {
     }
 }
 
+pub(super) fn unreachable(error: &std::io::Error) -> BackendError {
+    BackendError::new(BackendErrorKind::Unreachable, error.to_string())
+}
+
+pub(super) fn confused() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Malformed,
+        "an answer was lost on the way, so that the next one is another call's; the connection was \
+         given up",
+    )
+}
+
 pub(super) fn disconnected() -> BackendError {
     BackendError::new(BackendErrorKind::Unreachable, "the connection was lost")
 }

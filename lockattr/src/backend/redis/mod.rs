@@ -5,34 +5,40 @@
 //! dialled anew when it breaks or falls silent; nothing is ever sent twice from here.
 
 mod answers;
+mod connect;
 mod dial;
 #[cfg(test)]
 mod equivalence;
 mod failure;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
+mod hello;
+mod link;
 mod names;
 mod reply;
 mod scripts;
 mod settings_check;
+mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+mod url;
 
 use std::collections::{HashMap, VecDeque};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
 use redis::{RedisResult, Value};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
+use tokio::time::{Instant, Sleep};
 use tracing::{info, warn};
 
 use super::{Attempt, AttemptId, Backend, BackendError, Event};
-use crate::Error;
 use crate::clock::Time;
-use crate::owner::OwnerIds;
 use dial::Dialer;
+use hello::Refusal;
+use link::{Alarm, Connection, Link};
 use names::Names;
 use reply::Question;
 use scripts::Call;
@@ -49,6 +55,9 @@ pub(crate) struct RedisSettings {
     pub(crate) prefix: String,
     pub(crate) connections: usize,
     pub(crate) connect_timeout: Duration,
+    /// How long a connection on which something was asked may be silent.
+    pub(crate) response_timeout: Duration,
+    pub(crate) claim_window: Duration,
     pub(crate) strict: bool,
     #[cfg(feature = "tls")]
     pub(crate) tls: TlsSettings,
@@ -59,44 +68,32 @@ pub(crate) struct RedisBackend {
     names: Names,
     links: Vec<Link>,
     pool: Arc<str>,
-    in_flight: HashMap<AttemptId, InFlight>,
+    response_timeout: Duration,
+    /// For the next link that is silent.
+    alarm: Pin<Box<Sleep>>,
+    /// On which link each attempt is whose outcome is waited for.
+    in_flight: HashMap<AttemptId, usize>,
     done: VecDeque<Event>,
+    /// How many calls were sent.
+    calls: u64,
     inbox: UnboundedSender<Report>,
     reports: UnboundedReceiver<Report>,
 }
 
-/// One connection, or the effort to get one.
-struct Link {
-    connection: Option<MultiplexedConnection>,
-    /// Where those who wait by this connection are told of their leases.
-    channel: String,
-    /// Attempts to be sent with the next batch.
-    outgoing: Vec<Attempt>,
-    /// What our clock said when a batch was sent by this connection, and what the server's said
-    /// when it ran: the second is not before the first.
-    clocks: Option<(Time, u64)>,
-    /// Counts the connections, so that reports about older ones are noticed.
-    generation: u64,
-    /// Dials that failed since the last connection.
-    failures: u32,
-    last_answer: Time,
-    last_error: BackendError,
-}
-
-struct InFlight {
+/// What came back from a call of the script.
+struct Answer {
     link: usize,
+    generation: u64,
+    /// The call's.
+    number: u64,
     sent_at: Time,
+    questions: Vec<(AttemptId, Question)>,
+    value: RedisResult<Value>,
 }
 
 /// What the tasks of this backend report.
 enum Report {
-    Answered {
-        link: usize,
-        generation: u64,
-        sent_at: Time,
-        questions: Vec<(AttemptId, Question)>,
-        answer: RedisResult<Value>,
-    },
+    Answered(Answer),
     /// Something was published for those who wait by this connection.
     Message {
         link: usize,
@@ -106,7 +103,7 @@ enum Report {
     Dialled {
         link: usize,
         generation: u64,
-        result: Result<MultiplexedConnection, BackendError>,
+        result: Result<Connection, Refusal>,
     },
     Disconnected {
         link: usize,
@@ -115,107 +112,44 @@ enum Report {
 }
 
 impl RedisBackend {
-    /// # Errors
-    ///
-    /// [`Error::Config`] for a URL that does not parse or a server that is refused under `strict`,
-    /// [`Error::Connect`] when the server is not there within the connect timeout.
-    pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
-        let dialer = Arc::new(Dialer::new(&settings)?);
-        let failed = |source| Error::Connect {
-            place: settings.place.as_str().into(),
-            source,
-        };
-        tokio::time::timeout(
-            settings.connect_timeout,
-            Self::dial_all(&settings, dialer, owners),
-        )
-        .await
-        .unwrap_or_else(|_| Err(failed(failure::no_connection(settings.connect_timeout))))
-    }
-
-    async fn dial_all(
-        settings: &RedisSettings,
-        dialer: Arc<Dialer>,
-        owners: &OwnerIds,
-    ) -> Result<Self, Error> {
-        let names = Names::new(settings.prefix.clone());
-        let (inbox, reports) = unbounded_channel();
-        let mut links = Vec::with_capacity(settings.connections);
-        for link in 0..settings.connections {
-            let channel = format!("{}{link}", owners.pool());
-            let connection = dialer
-                .dial(link, 0, &inbox, &(names.channels() + &channel))
-                .await
-                .map_err(|source| Error::Connect {
-                    place: settings.place.as_str().into(),
-                    source,
-                })?;
-            if link == 0 {
-                settings_check::check(connection.clone(), settings).await?;
-            }
-            links.push(Link {
-                connection: Some(connection),
-                channel,
-                outgoing: Vec::new(),
-                clocks: None,
-                generation: 0,
-                failures: 0,
-                last_answer: Time::now(),
-                last_error: failure::disconnected(),
-            });
-        }
-        info!(
-            server = settings.place,
-            prefix = settings.prefix,
-            "locks are kept on Redis"
-        );
-        Ok(Self {
-            pool: owners.pool().into(),
-            dialer,
-            names,
-            links,
-            in_flight: HashMap::new(),
-            done: VecDeque::new(),
-            inbox,
-            reports,
-        })
-    }
-
     /// Gives a connection up, and dials another one.
     fn replace(&mut self, link: usize, error: BackendError) {
         let broken = &mut self.links[link];
+        // Its socket is closed with it, and what is still asked by it ends.
         broken.connection = None;
-        // The next one may lead to another server, with another clock.
-        broken.clocks = None;
-        broken.generation += 1;
-        broken.last_error = error;
-        let lost: Vec<AttemptId> = self
-            .in_flight
-            .iter()
-            .filter(|(_, attempt)| attempt.link == link)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            if let Some(attempt) = self.in_flight.remove(&id) {
-                let error = self.links[attempt.link].last_error.clone();
-                let failed = failure::lost_on_the_way(error);
-                self.done.push_back(Event::Done(id, Err(failed)));
-            }
-        }
+        broken.lost_at = Instant::now();
+        self.forget(link, &error);
+        self.links[link].last_error = error;
         self.redial(link);
     }
 
-    fn redial(&self, link: usize) {
-        let Link {
-            generation,
-            failures,
-            ..
-        } = self.links[link];
+    /// What was on its way by the connection of this link has an unknown outcome.
+    fn forget(&mut self, link: usize, error: &BackendError) {
+        // The next one may lead to another server, with another clock.
+        self.links[link].clocks = None;
+        let lost = self.in_flight.extract_if(|_, by| *by == link);
+        self.done.extend(lost.map(|(id, _)| {
+            let failed = failure::lost_on_the_way(error.clone());
+            Event::Done(id, Err(failed))
+        }));
+    }
+
+    /// Dials, unless that is under way.
+    fn redial(&mut self, link: usize) {
+        let lost = &mut self.links[link];
+        if lost.dialling.is_some() {
+            return;
+        }
+        lost.generations += 1;
+        let generation = lost.generations;
+        lost.dialling = Some(generation);
+        let pause = dial::pause(lost.failures);
+        let channel = lost.channel.clone();
         let (dialer, inbox) = (Arc::clone(&self.dialer), self.inbox.clone());
-        let channel = self.names.channels() + &self.links[link].channel;
         tokio::spawn(async move {
-            tokio::time::sleep(dial::pause(failures)).await;
-            let result = dialer.dial(link, generation, &inbox, &channel).await;
+            tokio::time::sleep(pause).await;
+            let dialling = dialer.dial(link, generation, inbox.clone(), channel);
+            let result = dialling.await;
             // Nobody listens when the pool has ended meanwhile.
             drop(inbox.send(Report::Dialled {
                 link,
@@ -227,14 +161,8 @@ impl RedisBackend {
 
     fn on_report(&mut self, report: Report) -> Option<Event> {
         match report {
-            Report::Answered {
-                link,
-                generation,
-                sent_at,
-                questions,
-                answer,
-            } => {
-                self.on_answer(link, generation, sent_at, &questions, answer);
+            Report::Answered(answer) => {
+                self.on_answer(answer);
                 None
             }
             Report::Message {
@@ -243,7 +171,7 @@ impl RedisBackend {
                 message,
             } => self.on_message(link, generation, &message),
             Report::Disconnected { link, generation } => {
-                if self.links[link].generation == generation {
+                if self.links[link].current(generation).is_some() {
                     self.replace(link, failure::disconnected());
                     warn!(link, "connection to Redis lost");
                 }
@@ -257,36 +185,41 @@ impl RedisBackend {
         }
     }
 
+    /// Sends a batch; an empty one asks for the server's time only.
     fn send(&mut self, link: usize, attempts: Vec<Attempt>) {
-        let to = &self.links[link];
-        let Some(mut connection) = to.connection.clone() else {
+        let to = &mut self.links[link];
+        let Some(by) = &mut to.connection else {
             for attempt in attempts {
-                let failed = failure::not_sent(self.links[link].last_error.clone());
+                let failed = failure::not_sent(to.last_error.clone());
                 self.done.push_back(Event::Done(attempt.id, Err(failed)));
             }
             return;
         };
-        let (generation, sent_at) = (to.generation, Time::now());
-        let mut call = Call::new(self.names.channels());
+        by.sent();
+        let (generation, sent_at) = (by.generation, Time::now());
+        let mut connection = by.shared.clone();
+        self.calls += 1;
+        let number = self.calls;
+        let mut call = Call::new(self.names.channels(), number);
         let mut questions = Vec::with_capacity(attempts.len());
         for attempt in attempts {
             let bucket = names::bucket(&attempt.key);
             call.push(&self.names, bucket, &attempt, &to.channel);
             questions.push((attempt.id, Question::of(&attempt.op)));
-            self.in_flight
-                .insert(attempt.id, InFlight { link, sent_at });
+            self.in_flight.insert(attempt.id, link);
         }
         let inbox = self.inbox.clone();
         tokio::spawn(async move {
             let answer = call.invoke(&mut connection).await;
             // Nobody listens when the pool has ended meanwhile.
-            drop(inbox.send(Report::Answered {
+            drop(inbox.send(Report::Answered(Answer {
                 link,
                 generation,
+                number,
                 sent_at,
                 questions,
-                answer,
-            }));
+                value: answer,
+            })));
         });
     }
 
@@ -294,28 +227,73 @@ impl RedisBackend {
         &mut self,
         link: usize,
         generation: u64,
-        result: Result<MultiplexedConnection, BackendError>,
+        result: Result<Connection, Refusal>,
     ) -> Option<Event> {
         let current = &mut self.links[link];
-        if current.generation != generation {
+        if current.dialling != Some(generation) {
             return None;
         }
-        match result {
-            Ok(connection) => {
+        current.dialling = None;
+        match (result, &current.connection) {
+            // The old one was only slow.
+            (Ok(_), Some(old)) if !old.is_late(self.response_timeout) => None,
+            (Ok(connection), old) => {
+                let was_silent = old.is_some();
+                if was_silent {
+                    warn!(
+                        link,
+                        "Redis does not answer; another connection took its place"
+                    );
+                    self.forget(link, &failure::silent());
+                }
+                let current = &mut self.links[link];
                 current.connection = Some(connection);
                 current.failures = 0;
-                current.last_answer = Time::now();
                 info!(link, "connected to Redis again");
                 Some(Event::Reconnected)
             }
-            Err(error) => {
-                current.failures += 1;
+            // The old one may answer yet; otherwise its patience ends soon.
+            (Err(_), Some(_)) => None,
+            (Err(refusal), None) => {
+                let error = BackendError::from(refusal);
+                current.failures = current.failures.saturating_add(1);
                 current.last_error = error.clone();
                 self.redial(link);
                 warn!(link, %error, "no connection to Redis; trying again");
                 None
             }
         }
+    }
+
+    /// Waits until a link has been silent for too long, and does something about it.
+    fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let patience = self.response_timeout;
+        let wakeups = self.links.iter().filter_map(|link| link.wakeup(patience));
+        let Some(next) = wakeups.min() else {
+            return Poll::Pending;
+        };
+        // Too early costs a look, and too late is never.
+        if next < self.alarm.deadline() || self.alarm.is_elapsed() {
+            self.alarm.as_mut().reset(next);
+        }
+        ready!(self.alarm.as_mut().poll(cx));
+        let now = Instant::now();
+        for link in 0..self.links.len() {
+            match self.links[link].take_alarm(now, patience) {
+                Some(Alarm::Ask) => self.send(link, Vec::new()),
+                Some(Alarm::Doubt) => self.redial(link),
+                Some(Alarm::GiveUp) => {
+                    self.replace(link, failure::silent());
+                    warn!(link, "Redis does not answer; dialling anew");
+                }
+                Some(Alarm::FailHeld) => {
+                    let held = std::mem::take(&mut self.links[link].outgoing);
+                    self.send(link, held);
+                }
+                None => {}
+            }
+        }
+        Poll::Ready(())
     }
 }
 
@@ -324,16 +302,20 @@ impl Backend for RedisBackend {
         // One key always takes the same connection: its attempts stay in order.
         let link = usize::from(names::bucket(&attempt.key)) % self.links.len();
         self.links[link].outgoing.push(attempt);
-        if self.links[link].outgoing.len() == LARGEST_BATCH {
+        if self.links[link].outgoing.len() >= LARGEST_BATCH {
             self.flush();
         }
     }
 
     fn flush(&mut self) {
         for link in 0..self.links.len() {
-            let attempts = std::mem::take(&mut self.links[link].outgoing);
-            if !attempts.is_empty() {
-                self.send(link, attempts);
+            while !self.links[link].outgoing.is_empty()
+                && !self.links[link].holds(self.response_timeout)
+            {
+                let outgoing = &mut self.links[link].outgoing;
+                let size = outgoing.len().min(LARGEST_BATCH);
+                let batch = outgoing.drain(..size).collect();
+                self.send(link, batch);
             }
         }
     }
@@ -343,23 +325,26 @@ impl Backend for RedisBackend {
             if let Some(event) = self.done.pop_front() {
                 return Poll::Ready(event);
             }
-            let report = ready!(self.reports.poll_recv(cx)).expect("a sender is in this struct");
-            if let Some(event) = self.on_report(report) {
-                return Poll::Ready(event);
+            match self.reports.poll_recv(cx) {
+                Poll::Ready(report) => {
+                    let report = report.expect("a sender is in this struct");
+                    if let Some(event) = self.on_report(report) {
+                        return Poll::Ready(event);
+                    }
+                }
+                Poll::Pending => ready!(self.poll_silence(cx)),
             }
         }
     }
 
-    /// A connection on which nothing came back since the attempt was sent is given up: one that is
-    /// half open would never report an error.
+    /// The connection is judged by its own silence: who asked for a shorter ttl has less patience
+    /// than the others have.
     fn overdue(&mut self, id: AttemptId) {
-        let Some(attempt) = self.in_flight.remove(&id) else {
-            return;
-        };
-        let link = &self.links[attempt.link];
-        if link.connection.is_some() && link.last_answer < attempt.sent_at {
-            self.replace(attempt.link, failure::silent());
-            warn!(link = attempt.link, "Redis does not answer; dialling anew");
+        if self.in_flight.remove(&id).is_none() {
+            // Still held back, and never sent then.
+            for link in &mut self.links {
+                link.outgoing.retain(|attempt| attempt.id != id);
+            }
         }
     }
 }

@@ -51,7 +51,18 @@ pub(super) fn read_batch(
     let outcomes = questions
         .zip(answers)
         .map(|(question, answer)| read(question, answer));
-    Some((number(text(time)?)?, outcomes.collect()))
+    let (time, _) = text(time)?.split_once(':')?;
+    Some((number(time)?, outcomes.collect()))
+}
+
+/// The number of the call that this is the answer to. Another one shows that an answer got lost on the
+/// way, so that all that follow are taken for each other's.
+pub(super) fn read_call(answer: &Value) -> Option<u64> {
+    let Value::Array(parts) = answer else {
+        return None;
+    };
+    let (_, call) = text(parts.first()?)?.split_once(':')?;
+    number(call)
 }
 
 fn read(question: Question, answer: &Value) -> Outcome {
@@ -105,8 +116,8 @@ pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
     let (rest, at) = rest.rsplit_once(':')?;
     let (granted, ttl) = rest.rsplit_once(':')?;
     Some(Handoff {
-        acquisition: u64::from_str_radix(acquisition, 16).ok()?,
-        generation: u32::from_str_radix(generation, 16).ok()?,
+        acquisition: hex(acquisition)?,
+        generation: hex(generation)?.try_into().ok()?,
         granted: read_granted(granted, 1)?,
         ttl: Duration::from_millis(number(ttl)?),
         at: number(at)?,
@@ -117,6 +128,16 @@ pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
 fn number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     is_plain.then(|| text.parse().ok()).flatten()
+}
+
+/// The same of sixteen digits, as our owner ids are written.
+fn hex(text: &str) -> Option<u64> {
+    let is_plain = text
+        .bytes()
+        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+    is_plain
+        .then(|| u64::from_str_radix(text, 16).ok())
+        .flatten()
 }
 
 fn text(value: &Value) -> Option<&str> {
@@ -169,6 +190,20 @@ mod tests {
         assert_eq!(read_handoff(&message, "ab1"), None);
         assert_eq!(read_handoff(&bulk("ab12-1f-0:70:0:1:400:1"), "ab12"), None);
         assert_eq!(read_handoff(&bulk("ab12-1f-0"), "ab12"), None);
+        for owner in ["+1f-0", "1f-+0", "1F-0", "-0", "1f-", "1f-100000000"] {
+            let message = format!("ab12-{owner}:70:2:1:400:1");
+            assert_eq!(read_handoff(&bulk(&message), "ab12"), None, "{owner}");
+        }
+    }
+
+    #[test]
+    fn an_answer_tells_which_call_it_is_for() {
+        let answer = |text: &str| Value::Array(vec![bulk(text), bulk("d")]);
+        assert_eq!(read_call(&answer("1764000000000000:7")), Some(7));
+        for text in ["1764000000000000", "1:", "1:+7", "1:7:7"] {
+            assert_eq!(read_call(&answer(text)), None, "{text}");
+        }
+        assert_eq!(read_call(&Value::Nil), None);
     }
 
     #[test]
@@ -193,7 +228,7 @@ mod tests {
             assert_eq!(failure.error.kind(), BackendErrorKind::Malformed, "{text}");
             assert!(failure.maybe_executed);
         }
-        for time in ["+5", "-5", "", "5.0"] {
+        for time in ["5", "+5:1", "-5:1", ":1", "5.0:1"] {
             let batch = Value::Array(vec![bulk(time)]);
             assert_eq!(
                 read_batch([].into_iter(), &batch).map(|_| ()),

@@ -43,11 +43,11 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// `channels` is what the names of the channels begin with.
-    pub(super) fn new(channels: String) -> Self {
+    /// `channels` is what the names of the channels begin with; `number` comes back with the answer.
+    pub(super) fn new(channels: String, number: u64) -> Self {
         Self {
             keys: Vec::new(),
-            args: vec![channels],
+            args: vec![channels, number.to_string()],
         }
     }
 

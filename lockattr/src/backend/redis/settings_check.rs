@@ -16,7 +16,12 @@ pub(super) async fn check(
     mut connection: MultiplexedConnection,
     settings: &RedisSettings,
 ) -> Result<(), Error> {
-    let doubts = match connection.send_packed_command(&redis::cmd("INFO")).await {
+    let answer = if may_ask(&mut connection).await {
+        connection.send_packed_command(&redis::cmd("INFO")).await
+    } else {
+        Ok(Value::Nil)
+    };
+    let doubts = match answer {
         Ok(Value::BulkString(text)) => doubts(&String::from_utf8_lossy(&text)),
         Ok(Value::VerbatimString { text, .. }) => doubts(&text),
         _ => vec!["its settings cannot be checked; allow INFO to this user".to_owned()],
@@ -31,6 +36,15 @@ pub(super) async fn check(
         );
     }
     Ok(())
+}
+
+/// Whether INFO is among the user's rights. Asked first, because the server writes down what it
+/// refuses. Before Redis 7 there is no way to ask, so INFO itself has to tell.
+async fn may_ask(connection: &mut MultiplexedConnection) -> bool {
+    const SCRIPT: &str = "return redis.acl_check_cmd and tostring(redis.acl_check_cmd('INFO'))";
+    let question = redis::cmd("EVAL").arg(SCRIPT).arg(0).to_owned();
+    let answer = connection.send_packed_command(&question).await;
+    !matches!(answer, Ok(Value::BulkString(text)) if text == b"false")
 }
 
 /// What is wrong, by the text of INFO.

@@ -4,11 +4,16 @@ use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
-use redis::{Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, RedisError, TlsCertificates};
+use redis::RedisError;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{AlertDescription, CertificateError};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{AlertDescription, CertificateError, ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
+use super::failure;
+use super::stream::Address;
 use crate::Error;
 use crate::backend::{BackendError, BackendErrorKind};
 
@@ -27,29 +32,88 @@ pub(crate) struct ClientIdentity {
     pub(crate) key: Arc<[u8]>,
 }
 
+/// Ends TLS for one server, with settings of its own: what the rest of the process chose for rustls
+/// is left alone.
+pub(super) struct Connector {
+    config: Arc<ClientConfig>,
+    server: ServerName<'static>,
+}
+
+impl Connector {
+    pub(super) async fn handshake(
+        &self,
+        stream: TcpStream,
+    ) -> Result<TlsStream<TcpStream>, BackendError> {
+        TlsConnector::from(Arc::clone(&self.config))
+            .connect(self.server.clone(), stream)
+            .await
+            .map_err(|error| {
+                let explained = error.get_ref().and_then(|cause| cause.downcast_ref());
+                explained
+                    .and_then(explain_tls)
+                    .unwrap_or_else(|| failure::unreachable(&error))
+            })
+    }
+}
+
 impl TlsSettings {
+    /// None for a server without TLS.
+    ///
     /// # Errors
     ///
     /// [`Error::Config`] naming the setting that is wrong.
-    pub(super) fn client(&self, info: ConnectionInfo) -> Result<Client, Error> {
-        // An error means that the program has chosen a provider, which is fine.
-        drop(rustls::crypto::ring::default_provider().install_default());
-        let is_tls = match info.addr() {
-            // Another crate of the program may switch this on in the client library.
-            ConnectionAddr::TcpTls { insecure: true, .. } => {
-                let reason = "`#insecure` would trust every server; name the CA with \
-                              `tls_root_certificates` instead";
-                return Err(Error::config("url", reason));
+    pub(super) fn connector(&self, address: &Address) -> Result<Option<Connector>, Error> {
+        self.check(matches!(address, Address::Tls { .. }))?;
+        let Address::Tls { host, .. } = address else {
+            return Ok(None);
+        };
+        let server = ServerName::try_from(host.clone())
+            .map_err(|_| Error::config("url", "no certificate can be for this host"))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Error::config("url", error.to_string()))?
+            .with_root_certificates(self.roots()?);
+        let config = match &self.client_identity {
+            None => config.with_no_client_auth(),
+            Some(ours) => {
+                let identity = |error: &dyn std::fmt::Display| {
+                    Error::config("tls_client_identity", error.to_string())
+                };
+                let chain = CertificateDer::pem_slice_iter(&ours.certificates)
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(|error| identity(&error))?;
+                let key = PrivateKeyDer::from_pem_slice(&ours.key).map_err(|e| identity(&e))?;
+                config
+                    .with_client_auth_cert(chain, key)
+                    .map_err(|error| identity(&error))?
             }
-            address => matches!(address, ConnectionAddr::TcpTls { .. }),
         };
-        self.check(is_tls)?;
-        let opened = if is_tls {
-            Client::build_with_tls(info, self.certificates())
-        } else {
-            Client::open(info)
-        };
-        opened.map_err(|error| Error::config("url", error.to_string()))
+        Ok(Some(Connector {
+            config: Arc::new(config),
+            server,
+        }))
+    }
+
+    /// Those of the program, or the platform's.
+    fn roots(&self) -> Result<RootCertStore, Error> {
+        let mut store = RootCertStore::empty();
+        if let Some(pem) = &self.root_certificates {
+            let sound = CertificateDer::pem_slice_iter(pem).flatten();
+            store.add_parsable_certificates(sound);
+            return Ok(store);
+        }
+        let found = rustls_native_certs::load_native_certs();
+        store.add_parsable_certificates(found.certs);
+        match found.errors.first() {
+            Some(error) if store.is_empty() => {
+                let reason = format!(
+                    "the platform's certificates cannot be read: {error}; name the server's CA"
+                );
+                Err(Error::config("tls_root_certificates", reason))
+            }
+            _ => Ok(store),
+        }
     }
 
     fn check(&self, is_tls: bool) -> Result<(), Error> {
@@ -76,16 +140,6 @@ impl TlsSettings {
         }
         Ok(())
     }
-
-    fn certificates(&self) -> TlsCertificates {
-        TlsCertificates {
-            client_tls: self.client_identity.as_ref().map(|ours| ClientTlsConfig {
-                client_cert: ours.certificates.to_vec(),
-                client_key: ours.key.to_vec(),
-            }),
-            root_cert: self.root_certificates.as_deref().map(<[u8]>::to_vec),
-        }
-    }
 }
 
 fn check_certificates(setting: &'static str, pem: &[u8]) -> Result<(), Error> {
@@ -107,6 +161,10 @@ pub(super) fn explain(error: &RedisError) -> Option<BackendError> {
         Some(error) => error.get_ref()?.downcast_ref()?,
         None => cause.downcast_ref()?,
     };
+    explain_tls(error)
+}
+
+fn explain_tls(error: &rustls::Error) -> Option<BackendError> {
     let (kind, message) = match error {
         rustls::Error::InvalidCertificate(error) => (
             BackendErrorKind::Untrusted,

@@ -7,11 +7,13 @@
 --   fence      last fencing token of the bucket
 --   queue      list "owner:claim ttl:tokens:channel:who", first come first
 --   tombstone  of this owner
--- ARGV[1] what every channel's name begins with; then for each attempt its code and
+-- ARGV[1] what every channel's name begins with, ARGV[2] the number of the call; then for each attempt
+-- its code and
 --   a  acquire  owner, entry of the queue, ttl, tokens, life of the queue, who
 --   n  renew    owner, ttl, tokens
 --   r  release  owner, entry of the queue or '', life of the tombstone or 0
--- Times are in milliseconds. Returns the server's time in microseconds, and for each attempt
+-- Times are in milliseconds. Returns the server's time in microseconds with the number of the call
+-- behind a colon, and for each attempt
 --   g<token>:<tokens>:<1 if others wait>   granted, or renewed
 --   h<ms left>                             held by another; this owner has its place in the queue
 --   t                                      this owner has a tombstone
@@ -29,8 +31,16 @@ local since = string.format('%.0f', math.floor(now / 1000))
 -- or the clock does not run back. A counter that is ahead of the clock gets on by one only, so that
 -- it never is by more than one reservation, and what a lost counter could repeat is long over.
 -- Printed by format: Lua's own conversion gives 1.764e+15.
+-- What somebody else wrote there is put back, since one call for both costs less than to look first;
+-- KEEPTTL, because theirs may have one.
 local function reserve(fence, count)
-  local last = tonumber(call('SET', fence, string.format('%.0f', now + count - 1), 'GET') or 0)
+  local found = call('SET', fence, string.format('%.0f', now + count - 1), 'KEEPTTL', 'GET')
+  if found and (#found > 16 or string.find(found, '%D') or found == '') then
+    call('SET', fence, found, 'KEEPTTL')
+    error({ err = 'ERR a foreign value stands at #fence, where the last fencing token should; '
+      .. 'delete it, or use another prefix' })
+  end
+  local last = tonumber(found or 0)
   if last < now then
     return string.format('%.0f', now), count
   end
@@ -93,6 +103,7 @@ end
 
 local function attempt(k, a)
   local code, owner, lock, fence, queue = ARGV[a], ARGV[a + 1], KEYS[k], KEYS[k + 1], KEYS[k + 2]
+  local left
   if code == 'a' then
     if call('EXISTS', lock, queue, KEYS[k + 3]) == 0 then
       local token, count =
@@ -108,7 +119,8 @@ local function attempt(k, a)
       redis.pcall('SET', KEYS[k + 3], '1', 'PX', ARGV[a + 3])
     end
     if ARGV[a + 2] ~= '' then
-      call('LREM', queue, 0, ARGV[a + 2])
+      -- By pcall: a foreign value at the queue must not keep the lock.
+      left = redis.pcall('LREM', queue, 0, ARGV[a + 2])
     end
   end
   local value = call('GET', lock)
@@ -119,6 +131,9 @@ local function attempt(k, a)
       if not done or not to then
         call('DEL', lock)
       end
+    end
+    if type(left) == 'table' then
+      error(left)
     end
     return 'd'
   end
@@ -136,8 +151,8 @@ local function attempt(k, a)
 end
 
 local keys, args = { a = 4, n = 3, r = 4 }, { a = 7, n = 4, r = 4 }
-local replies = { string.format('%.0f', now) }
-local k, a = 1, 2
+local replies = { string.format('%.0f', now) .. ':' .. ARGV[2] }
+local k, a = 1, 3
 while ARGV[a] do
   local code = ARGV[a]
   local ok, reply = pcall(attempt, k, a)

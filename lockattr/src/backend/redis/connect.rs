@@ -1,0 +1,123 @@
+//! Connecting at start-up: all connections at once, and what is checked by then.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::task::JoinSet;
+use tracing::info;
+
+use super::dial::Dialer;
+use super::link::{Connection, Link};
+use super::names::Names;
+use super::{RedisBackend, RedisSettings, failure, settings_check};
+use crate::owner::OwnerIds;
+use crate::{Error, timing};
+
+impl RedisBackend {
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a URL that does not parse, a server that cannot keep locks or is refused
+    /// under `strict`, and a claim window that is too short for the way there; [`Error::Connect`]
+    /// when the server is not there within the connect timeout.
+    pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
+        let names = Names::new(settings.prefix.clone());
+        let dialer = Arc::new(Dialer::new(&settings, names.channels())?);
+        let connecting = Self::dial_all(&settings, names, dialer, owners);
+        tokio::time::timeout(settings.connect_timeout, connecting)
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::Connect {
+                    place: settings.place.as_str().into(),
+                    source: failure::no_connection(settings.connect_timeout),
+                })
+            })
+    }
+
+    async fn dial_all(
+        settings: &RedisSettings,
+        names: Names,
+        dialer: Arc<Dialer>,
+        owners: &OwnerIds,
+    ) -> Result<Self, Error> {
+        let (inbox, reports) = unbounded_channel();
+        let channel = |link: usize| format!("{}{link}", owners.pool());
+        let mut dials = JoinSet::new();
+        for link in 0..settings.connections {
+            let dialling = Arc::clone(&dialer).dial(link, 0, inbox.clone(), channel(link));
+            dials.spawn(async move { (link, dialling.await) });
+        }
+        let mut connections: Vec<(usize, Connection)> = Vec::with_capacity(settings.connections);
+        while let Some(dialled) = dials.join_next().await {
+            let (link, dialled) = dialled.expect("a dial neither panics nor is aborted");
+            let connection = dialled.map_err(|refusal| refusal.at_startup(&settings.place))?;
+            connections.push((link, connection));
+        }
+        connections.sort_unstable_by_key(|(link, _)| *link);
+        let fastest = connections
+            .iter()
+            .map(|(_, connection)| connection.round_trip);
+        check_claim_window(settings.claim_window, fastest.min().unwrap_or_default())?;
+        if let Some((_, first)) = connections.first() {
+            settings_check::check(first.shared.clone(), settings).await?;
+        }
+        info!(
+            server = settings.place,
+            prefix = settings.prefix,
+            "locks are kept on Redis"
+        );
+        let links = connections.into_iter().map(|(link, connection)| {
+            Link::new(connection, channel(link), failure::disconnected())
+        });
+        Ok(Self {
+            pool: owners.pool().into(),
+            dialer,
+            names,
+            links: links.collect(),
+            // Longer would be for ever, and overflow.
+            response_timeout: settings.response_timeout.min(timing::MAX_TTL),
+            alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
+            in_flight: HashMap::new(),
+            done: VecDeque::new(),
+            calls: 0,
+            inbox,
+            reports,
+        })
+    }
+}
+
+fn check_claim_window(set: Duration, round_trip: Duration) -> Result<(), Error> {
+    let least = timing::least_claim_window(round_trip);
+    if set >= least {
+        return Ok(());
+    }
+    let reason = format!(
+        "{set:?} is too short for a round trip of {round_trip:?} to this server: no claim could be \
+         in time; set at least {least:?}"
+    );
+    Err(Error::config("claim_window", reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_window_has_to_suit_the_way_to_the_server() {
+        let millis = Duration::from_millis;
+        check_claim_window(millis(50), Duration::from_micros(70)).unwrap();
+        check_claim_window(millis(1000), millis(180)).unwrap();
+        check_claim_window(Duration::MAX, Duration::MAX).unwrap();
+        let refused = check_claim_window(millis(60), millis(10)).unwrap_err();
+        let text = refused.to_string();
+        assert!(matches!(
+            refused,
+            Error::Config {
+                setting: "claim_window",
+                ..
+            }
+        ));
+        assert!(text.contains("60ms") && text.contains("10ms"), "{text}");
+    }
+}

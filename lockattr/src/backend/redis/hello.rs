@@ -1,0 +1,173 @@
+//! What the server says of itself in its answer to HELLO, for which no right is needed.
+
+use redis::{ErrorKind, RedisError, Value};
+
+use super::failure;
+use crate::Error;
+use crate::backend::{BackendError, BackendErrorKind};
+
+/// Why there is no connection.
+#[derive(Debug, Clone)]
+pub(super) enum Refusal {
+    /// The server cannot do what locks need, however often it is asked.
+    Unfit {
+        setting: &'static str,
+        reason: String,
+    },
+    Failed(BackendError),
+}
+
+impl Refusal {
+    fn server(reason: impl Into<String>) -> Self {
+        Self::Unfit {
+            setting: "server",
+            reason: reason.into(),
+        }
+    }
+
+    /// What is said at start-up.
+    pub(super) fn at_startup(self, place: &str) -> Error {
+        match self {
+            Self::Unfit { setting, reason } => Error::config(setting, reason),
+            Self::Failed(source) => Error::Connect {
+                place: place.into(),
+                source,
+            },
+        }
+    }
+}
+
+impl From<BackendError> for Refusal {
+    fn from(error: BackendError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl From<RedisError> for Refusal {
+    fn from(error: RedisError) -> Self {
+        Self::Failed(failure::classify(&error).error)
+    }
+}
+
+impl From<Refusal> for BackendError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Unfit { reason, .. } => Self::new(BackendErrorKind::Refused, reason),
+            Refusal::Failed(error) => error,
+        }
+    }
+}
+
+/// What is needed, in the words of all errors.
+const NEEDS: &str = "locks need RESP3, that is Redis 6.2 or later (or Valkey), and no proxy in \
+                     between that does not pass HELLO on";
+
+/// What became of the first HELLO, by which the client logs in.
+pub(super) fn explain(error: &RedisError) -> Refusal {
+    // The server says so in words of its own, or its name for the protocol's version.
+    let text = error.to_string();
+    let is_unknown = error.kind() == ErrorKind::RESP3NotSupported
+        || error.code() == Some("NOPROTO")
+        || text.to_ascii_lowercase().contains("unknown command")
+        || text.to_ascii_lowercase().contains("unsupported");
+    if is_unknown {
+        return Refusal::server(format!("{NEEDS}; HELLO was answered with: {text}"));
+    }
+    if error.is_connection_dropped() {
+        let said = format!(
+            "{text}, in answer to HELLO: {NEEDS}; if the server speaks TLS only, begin the URL with \
+             rediss://"
+        );
+        let kind = failure::classify(error).error.kind();
+        return BackendError::new(kind, said).into();
+    }
+    let failed = failure::classify(error).error;
+    if failed.kind() == BackendErrorKind::Malformed {
+        let said = format!("what answers there does not speak Redis' protocol: {text}; {NEEDS}");
+        return BackendError::new(BackendErrorKind::Malformed, said).into();
+    }
+    failed.into()
+}
+
+/// Whether locks can be kept on a server that answers so.
+///
+/// # Errors
+///
+/// For a replica, which answers from what it last heard, so that «held» from there proves nothing,
+/// and for servers of other kinds.
+pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
+    match field(answer, "mode") {
+        Some("cluster") => {
+            return Err(Refusal::Unfit {
+                setting: "url",
+                reason:
+                    "the server there is a node of a Redis Cluster, which is not supported yet; \
+                         name a server with cluster-enabled no"
+                        .to_owned(),
+            });
+        }
+        Some("sentinel") => {
+            return Err(Refusal::Unfit {
+                setting: "url",
+                reason: "the server there is a Sentinel, which keeps no locks; Sentinel is not \
+                         supported yet: name the master"
+                    .to_owned(),
+            });
+        }
+        _ => {}
+    }
+    match field(answer, "role") {
+        Some("replica" | "slave") => {
+            let said = "this server is a replica";
+            Err(BackendError::new(BackendErrorKind::Unavailable, said).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
+    let Value::Map(fields) = answer else {
+        return None;
+    };
+    let (_, value) = fields.iter().find(|(key, _)| text(key) == Some(name))?;
+    text(value)
+}
+
+fn text(value: &Value) -> Option<&str> {
+    match value {
+        Value::BulkString(text) => std::str::from_utf8(text).ok(),
+        Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(fields: &[(&str, &str)]) -> Value {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let pairs = fields.iter().map(|(name, value)| (bulk(name), bulk(value)));
+        Value::Map(pairs.collect())
+    }
+
+    #[test]
+    fn only_a_master_that_stands_alone_will_do() {
+        let standalone = |role| answer(&[("mode", "standalone"), ("role", role)]);
+        check(&standalone("master")).unwrap();
+        let Err(Refusal::Failed(error)) = check(&standalone("replica")) else {
+            panic!("a replica is refused");
+        };
+        assert!(error.to_string().contains("replica"));
+        for mode in ["cluster", "sentinel"] {
+            let refused = check(&answer(&[("mode", mode), ("role", "master")]));
+            let Err(Refusal::Unfit { setting, reason }) = refused else {
+                panic!("{mode} is refused");
+            };
+            assert_eq!(setting, "url");
+            assert!(reason.contains("not supported yet"), "{reason}");
+        }
+        // A server that does not say is taken for a master.
+        check(&Value::Okay).unwrap();
+    }
+}

@@ -1,0 +1,199 @@
+//! One connection, or the effort to get one, and how long it may be silent.
+
+use std::time::Duration;
+
+use redis::aio::MultiplexedConnection;
+use tokio::task::{AbortHandle, JoinHandle};
+use tokio::time::Instant;
+
+use crate::backend::{Attempt, BackendError};
+use crate::clock::Time;
+
+/// After so long a silence the server is asked for its time: a way that is closed without a word is
+/// noticed before a caller meets it, and one that is not used is not forgotten.
+const IDLE: Duration = Duration::from_secs(10);
+/// For what has come to be read: after a stall of this thread the answers are in the socket.
+const GRACE: Duration = Duration::from_millis(10);
+/// So far ahead that it is never.
+const FAR: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// A connection; its socket is closed with this value, whatever is still asked by it.
+pub(super) struct Connection {
+    pub(super) shared: MultiplexedConnection,
+    pub(super) generation: u64,
+    /// How long the server takes for an answer, at best.
+    pub(super) round_trip: Duration,
+    driver: AbortHandle,
+    unanswered: usize,
+    /// Since when nothing has come, or nothing was asked before.
+    silent_since: Instant,
+    /// When silence was noticed; what was to be read by then has a moment to be read.
+    noticed: Option<Instant>,
+}
+
+impl Connection {
+    pub(super) fn new(
+        shared: MultiplexedConnection,
+        generation: u64,
+        driver: &JoinHandle<()>,
+    ) -> Self {
+        Self {
+            shared,
+            generation,
+            round_trip: FAR,
+            driver: driver.abort_handle(),
+            unanswered: 0,
+            silent_since: Instant::now(),
+            noticed: None,
+        }
+    }
+
+    pub(super) fn sent(&mut self) {
+        if self.unanswered == 0 {
+            self.hears();
+        }
+        self.unanswered += 1;
+    }
+
+    pub(super) fn answered(&mut self) {
+        self.unanswered = self.unanswered.saturating_sub(1);
+        self.hears();
+    }
+
+    /// Something has come.
+    pub(super) fn hears(&mut self) {
+        self.silent_since = Instant::now();
+        self.noticed = None;
+    }
+
+    /// Whether an answer is late already, so that the next connection is worth having.
+    pub(super) fn is_late(&self, patience: Duration) -> bool {
+        self.unanswered > 0 && self.silent_since.elapsed() >= self.suspicious_after(patience)
+    }
+
+    /// A quarter of the patience, and longer than an answer takes anyway.
+    fn suspicious_after(&self, patience: Duration) -> Duration {
+        (patience / 4).max(self.round_trip.saturating_mul(2))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+pub(super) struct Link {
+    pub(super) connection: Option<Connection>,
+    /// The generation of the connection that is being dialled: it may come before this one is
+    /// given up.
+    pub(super) dialling: Option<u64>,
+    /// Counts the connections, so that reports about older ones are noticed.
+    pub(super) generations: u64,
+    /// Where those who wait by this connection are told of their leases.
+    pub(super) channel: String,
+    /// Attempts to be sent with the next batch.
+    pub(super) outgoing: Vec<Attempt>,
+    /// What our clock said when a batch was sent by this connection, and what the server's said
+    /// when it ran: the second is not before the first.
+    pub(super) clocks: Option<(Time, u64)>,
+    /// Dials that failed since the last connection.
+    pub(super) failures: u32,
+    pub(super) last_error: BackendError,
+    /// When the connection was lost.
+    pub(super) lost_at: Instant,
+}
+
+/// What is to be done about a link that is silent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Alarm {
+    /// Nothing was asked for a while: ask something.
+    Ask,
+    /// An answer is late: dial another connection, and take the one that answers first.
+    Doubt,
+    /// Nothing came for the whole of the patience.
+    GiveUp,
+    /// The attempts that wait for the first dial after a loss have waited enough.
+    FailHeld,
+}
+
+impl Link {
+    pub(super) fn new(connection: Connection, channel: String, last_error: BackendError) -> Self {
+        Self {
+            generations: connection.generation,
+            connection: Some(connection),
+            dialling: None,
+            channel,
+            outgoing: Vec::new(),
+            clocks: None,
+            failures: 0,
+            last_error,
+            lost_at: Instant::now(),
+        }
+    }
+
+    /// The connection of this generation, if it is the present one.
+    pub(super) fn current(&mut self, generation: u64) -> Option<&mut Connection> {
+        self.connection
+            .as_mut()
+            .filter(|connection| connection.generation == generation)
+    }
+
+    /// Whether attempts wait for the connection that is being dialled: the first dial after a loss
+    /// mostly succeeds, and a caller who tries once only has lost nothing by it.
+    pub(super) fn holds(&self, patience: Duration) -> bool {
+        self.connection.is_none() && self.failures == 0 && self.lost_at.elapsed() < patience
+    }
+
+    /// What is to be done next, and when.
+    pub(super) fn alarm(&self, patience: Duration) -> Option<(Instant, Alarm)> {
+        let patience = patience.min(FAR);
+        let Some(connection) = &self.connection else {
+            let is_held = self.failures == 0 && !self.outgoing.is_empty();
+            return is_held.then(|| (self.lost_at + patience, Alarm::FailHeld));
+        };
+        let since = connection.silent_since;
+        if connection.unanswered == 0 {
+            return Some((since + IDLE, Alarm::Ask));
+        }
+        let doubtful_after = connection.suspicious_after(patience);
+        let (after, alarm) = if self.dialling.is_none() && doubtful_after < patience {
+            (doubtful_after, Alarm::Doubt)
+        } else {
+            (patience, Alarm::GiveUp)
+        };
+        Some((since + after, alarm))
+    }
+
+    /// What is to be done now. What was noticed just now is looked at once more after a moment, in
+    /// which the answers that are there are read.
+    pub(super) fn take_alarm(&mut self, now: Instant, patience: Duration) -> Option<Alarm> {
+        let (_, alarm) = self.alarm(patience).filter(|(at, _)| *at <= now)?;
+        let is_silence = matches!(alarm, Alarm::Doubt | Alarm::GiveUp);
+        match self.connection.as_mut().filter(|_| is_silence) {
+            Some(connection) => match connection.noticed {
+                Some(noticed) if now >= noticed + GRACE => {
+                    connection.noticed = None;
+                    Some(alarm)
+                }
+                Some(_) => None,
+                None => {
+                    connection.noticed = Some(now);
+                    None
+                }
+            },
+            None => Some(alarm),
+        }
+    }
+
+    /// When to look at this link again.
+    pub(super) fn wakeup(&self, patience: Duration) -> Option<Instant> {
+        let (at, alarm) = self.alarm(patience)?;
+        let is_silence = matches!(alarm, Alarm::Doubt | Alarm::GiveUp);
+        let noticed = self.connection.as_ref().and_then(|c| c.noticed);
+        match noticed.filter(|_| is_silence) {
+            Some(noticed) => Some(at.max(noticed + GRACE)),
+            None => Some(at),
+        }
+    }
+}

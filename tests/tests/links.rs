@@ -1,0 +1,212 @@
+//! The connections of a pool: how long they may be silent, and what becomes of the old ones.
+
+use std::time::{Duration, Instant};
+
+use lockattr::LockPool;
+use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually, eventually_async};
+use redis::Connection;
+
+/// How many connections the server has taken so far.
+fn dials(looking: &mut Connection) -> u64 {
+    let info: String = redis::cmd("INFO").arg("stats").query(looking).unwrap();
+    let count = info
+        .lines()
+        .find_map(|line| line.strip_prefix("total_connections_received:"));
+    count.unwrap().trim().parse().unwrap()
+}
+
+/// The connections of pools that the server has.
+fn clients(server: &RedisServer) -> Vec<String> {
+    let list: String = redis::cmd("CLIENT")
+        .arg("LIST")
+        .query(&mut server.connection())
+        .unwrap();
+    list.lines()
+        .filter(|line| line.contains("user=locker"))
+        .map(|line| line.split(' ').next().unwrap().to_owned())
+        .collect()
+}
+
+/// One task asks for a lease that is too short for the way to the server, again and again; the
+/// others do not notice.
+async fn one_short_ttl_harms_nobody(round_trip: Duration, short: Duration) {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    proxy.set_both(Policy::Delay(round_trip / 2));
+    let pool = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .build()
+        .await
+        .unwrap();
+    let mut held = Vec::new();
+    for (key, ttl) in [("two", 2), ("five", 5)] {
+        let ttl = Duration::from_secs(ttl);
+        held.push(pool.lock(key).ttl(ttl).acquire().await.unwrap());
+    }
+    let mut looking = server.connection();
+    let before = dials(&mut looking);
+    let hurried = {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            loop {
+                // Mostly its answer comes too late for such a ttl, which is its failure alone.
+                let once = pool.lock("short").ttl(short).wait(Duration::ZERO);
+                if let Ok(guard) = once.acquire().await {
+                    guard.release().await;
+                }
+            }
+        })
+    };
+    let patient = (0..8).map(|task| {
+        let pool = pool.clone();
+        tokio::spawn(async move {
+            for round in 0..10 {
+                let request = pool.lock(format!("patient:{task}"));
+                let request = request
+                    .ttl(Duration::from_secs(30))
+                    .wait(Duration::from_secs(2));
+                let guard = request.acquire().await;
+                let guard = guard.unwrap_or_else(|error| panic!("{task}, round {round}: {error}"));
+                guard.release().await;
+            }
+        })
+    });
+    for task in patient.collect::<Vec<_>>() {
+        task.await.unwrap();
+    }
+    let renewed = pool.stats().renewed;
+    eventually_async("the leases are renewed meanwhile", || async {
+        pool.stats().renewed > renewed + 1
+    })
+    .await;
+    hurried.abort();
+    for guard in held {
+        assert!(guard.lease().is_valid(), "{guard:?}");
+        guard.release().await;
+    }
+    assert_eq!(pool.stats().lost, 0);
+    assert_eq!(dials(&mut looking), before, "a connection was replaced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_short_ttl_harms_nobody_at_100_ms() {
+    one_short_ttl_harms_nobody(Duration::from_millis(100), Duration::from_millis(200)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_short_ttl_harms_nobody_at_40_ms() {
+    one_short_ttl_harms_nobody(Duration::from_millis(40), Duration::from_millis(100)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_short_ttl_harms_nobody_at_20_ms() {
+    one_short_ttl_harms_nobody(Duration::from_millis(20), Duration::from_millis(50)).await;
+}
+
+/// A firewall has forgotten the connection. A call that waits has its lock within its wait and one
+/// response timeout, and nothing is left behind.
+#[tokio::test]
+async fn a_connection_that_was_forgotten_is_found_out_by_the_first_call() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let pool = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .build()
+        .await
+        .unwrap();
+    for round in 0..5 {
+        proxy.forget();
+        let start = Instant::now();
+        let request = pool.lock(format!("k:{round}")).wait(Duration::from_secs(1));
+        let guard = request.acquire().await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(1500), "{round}");
+        guard.release().await;
+    }
+    eventually("nothing is left", || server.locks().is_empty());
+    assert!(server.keys("*#queue:*").is_empty());
+    eventually("the forgotten ones are closed", || {
+        clients(&server).len() == 1
+    });
+}
+
+/// Nobody calls: the ping finds out, and the next call finds a connection that works.
+#[tokio::test]
+async fn an_idle_connection_that_was_forgotten_is_found_out_by_nobody() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let pool = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .build()
+        .await
+        .unwrap();
+    let forgotten = clients(&server);
+    proxy.forget();
+    eventually("another one took its place", || {
+        let present = clients(&server);
+        present.len() == 1 && present != forgotten
+    });
+    let once = pool.lock("k").try_acquire().await.unwrap();
+    once.expect("nobody has it").release().await;
+}
+
+/// Whoever holds a lock while the connection is forgotten keeps it.
+#[tokio::test]
+async fn a_lease_outlives_connections_that_are_forgotten() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let pool = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .response_timeout(Duration::from_millis(100))
+        .build()
+        .await
+        .unwrap();
+    let ttl = Duration::from_secs(3);
+    let guard = pool.lock("k").ttl(ttl).acquire().await.unwrap();
+    for _ in 0..3 {
+        let renewed = pool.stats().renewed;
+        proxy.forget();
+        eventually_async("it is renewed by another connection", || async {
+            pool.stats().renewed > renewed
+        })
+        .await;
+    }
+    assert!(guard.lease().is_valid());
+    guard.release().await;
+}
+
+/// The sockets of connections that nobody closed are closed here.
+#[tokio::test]
+async fn many_half_open_connections_leave_no_socket_behind() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let pool = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .response_timeout(Duration::from_millis(20))
+        .build()
+        .await
+        .unwrap();
+    for round in 0..100 {
+        proxy.forget();
+        let request = pool.lock(format!("k:{round}")).wait(Service::LONG);
+        request.acquire().await.unwrap().release().await;
+    }
+    eventually("the old connections are closed", || {
+        clients(&server).len() == 1
+    });
+}
+
+/// All connections are dialled at once: many of them take no longer than one.
+#[tokio::test]
+async fn many_connections_far_away_are_dialled_in_time() {
+    for (connections, round_trip) in [(64, 20), (16, 100)] {
+        let server = RedisServer::start();
+        let proxy = Proxy::start(server.port());
+        proxy.set_both(Policy::Delay(Duration::from_millis(round_trip) / 2));
+        let builder = LockPool::builder()
+            .url(server.url_at(proxy.port()))
+            .connections(connections);
+        let pool = builder.build().await.unwrap();
+        assert_eq!(clients(&server).len(), connections);
+        pool.lock("k").acquire().await.unwrap().release().await;
+    }
+}
