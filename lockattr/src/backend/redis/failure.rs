@@ -51,7 +51,7 @@ pub(super) fn classify(error: &RedisError) -> Failure {
 }
 
 /// The server's words, with the remedy where the user has too few rights.
-pub(super) fn explained(error: &str) -> String {
+fn explained(error: &str) -> String {
     // The second is what a script gets to hear.
     let is_about_rights = error.contains("no permissions") || error.contains("can't run this");
     if is_about_rights {

@@ -80,12 +80,13 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
         let kind = failure::classify(error).error.kind();
         return BackendError::new(kind, said).into();
     }
-    let kind = failure::classify(error).error.kind();
+    let failed = failure::classify(error).error;
+    let kind = failed.kind();
     if kind == BackendErrorKind::Malformed {
         let said = format!("what answers there does not speak Redis' protocol: {text}; {NEEDS}");
         return BackendError::new(kind, said).into();
     }
-    BackendError::new(kind, failure::explained(&text)).into()
+    BackendError::new(kind, without_secrets(&failed.to_string(), login)).into()
 }
 
 /// A server that does not know a command repeats what came with it, which are user and password here.
