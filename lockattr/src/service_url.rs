@@ -66,9 +66,9 @@ fn without_scheme(url: &str) -> String {
     let scheme = url.split(':').next().unwrap_or_default();
     let scheme = scheme.to_ascii_lowercase();
     if known.contains(&scheme.as_str()) {
-        format!("the scheme is followed by two slashes; write {scheme}://…")
+        format!("`{scheme}` is not followed by `://`; write redis://host:port/ or memory://")
     } else if scheme.ends_with("unix") {
-        "the scheme is followed by two slashes and the path; write redis+unix:///path".to_owned()
+        "the scheme is not followed by `://`; write redis+unix:///path".to_owned()
     } else {
         "it has no scheme; write redis://host:port/ or memory://".to_owned()
     }

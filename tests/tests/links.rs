@@ -129,6 +129,31 @@ async fn a_connection_that_was_forgotten_is_found_out_by_the_first_call() {
     });
 }
 
+/// Who tries once only while the first dial after a loss is under way waits for that.
+#[tokio::test]
+async fn a_call_waits_for_the_dial_that_is_under_way() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let pool = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .response_timeout(Duration::from_secs(20))
+        .connect_timeout(Duration::from_secs(20))
+        .build()
+        .await
+        .unwrap();
+    let mut looking = server.connection();
+    let before = dials(&mut looking);
+    proxy.set_both(Policy::Stall);
+    proxy.cut();
+    eventually("it dials anew", || dials(&mut looking) > before);
+    let once = pool.lock("k").ttl(Service::LONG).wait(Duration::ZERO);
+    let mut once = std::pin::pin!(once.acquire());
+    let early = tokio::time::timeout(Duration::from_millis(100), once.as_mut()).await;
+    assert!(early.is_err(), "it does not wait: {early:?}");
+    proxy.set_both(Policy::Pass);
+    once.await.unwrap().release().await;
+}
+
 /// Nobody calls: the ping finds out, and the next call finds a connection that works.
 #[tokio::test]
 async fn an_idle_connection_that_was_forgotten_is_found_out_by_nobody() {

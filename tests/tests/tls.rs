@@ -136,6 +136,18 @@ async fn the_right_authority_is_enough() {
     expect_locks(&builder, &tls.server).await;
 }
 
+/// Which provider of cryptography a process uses is for its `main` to say, before or after.
+#[tokio::test]
+async fn a_pool_chooses_no_provider_for_the_process() {
+    let authority = Authority::new();
+    let tls = TlsServer::start(&authority, false);
+    let builder = tls.builder().tls_root_certificates(&authority.pem);
+    expect_locks(&builder, &tls.server).await;
+    let plain = RedisServer::start();
+    LockPool::builder().url(plain.url()).build().await.unwrap();
+    assert!(rustls::crypto::CryptoProvider::get_default().is_none());
+}
+
 #[tokio::test]
 async fn a_connection_that_is_cut_is_dialled_anew() {
     let authority = Authority::new();

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use lockattr::{BackendErrorKind, Lease, LockPool};
-use lockattr_tests::{FencedStore, RedisServer, Service};
+use lockattr_tests::{
+    Direction, FencedStore, Policy, Proxy, RedisServer, Service, eventually_async,
+};
+use redis::Value;
 
 use super::{kind, pool};
 
@@ -181,4 +184,56 @@ async fn foreign_values_at_the_other_names() {
     let refused = other.lock("k").acquire().await.unwrap_err();
     assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
     assert!(server.locks().is_empty(), "no lock without a token");
+
+    // Looks like a number to some, but is none of ours.
+    for theirs in [
+        "somebody's",
+        "",
+        " 12",
+        "-1",
+        "1e3",
+        "0x10",
+        "nan",
+        "99999999999999999999",
+    ] {
+        server.raw(&["SET", &fence, theirs, "EX", "500"]).unwrap();
+        let refused = other.lock("k").acquire().await.unwrap_err();
+        assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
+        assert!(refused.to_string().contains("#fence"), "{refused}");
+        let left = server.raw(&["GET", &fence]).unwrap();
+        assert_eq!(left, Value::BulkString(theirs.into()), "it was overwritten");
+        let Value::Int(ttl) = server.raw(&["TTL", &fence]).unwrap() else {
+            panic!("a ttl is a number");
+        };
+        assert!(ttl > 0, "it lost its ttl");
+        assert!(server.locks().is_empty(), "no lock without a token");
+    }
+    server.raw(&["DEL", &fence]).unwrap();
+    hold(&other).await.release().await;
+}
+
+/// A waiter gives its place up, and the lock that it was handed meanwhile, although something else
+/// stands where the queue was.
+#[tokio::test]
+async fn a_foreign_value_at_the_queue_keeps_no_lock() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let pool = pool(server.url_at(proxy.port())).await;
+    hold(&pool).await.release().await;
+    proxy.set(Direction::Replies, Policy::Stall);
+    let request = pool.lock("k").ttl(Service::LONG).wait(Duration::ZERO);
+    let acquiring = tokio::spawn(request.acquire());
+    eventually_async("the server has granted it", || async {
+        !server.locks().is_empty()
+    })
+    .await;
+    let lock = server.locks().remove(0);
+    let queue = lock.replace("}:k", "}#queue:k");
+    server.raw(&["SET", &queue, "somebody's"]).unwrap();
+    // Its outcome is unknown, so it may have a place too.
+    acquiring.abort();
+    proxy.set(Direction::Replies, Policy::Pass);
+    eventually_async("it is released", || async { server.locks().is_empty() }).await;
+    let left = server.raw(&["GET", &queue]).unwrap();
+    assert_eq!(left, Value::BulkString("somebody's".into()));
 }

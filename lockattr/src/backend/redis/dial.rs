@@ -104,7 +104,7 @@ impl Dialer {
         let stream = self.way.open().await?;
         let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
             .await
-            .map_err(|error| hello::explain(&error))?;
+            .map_err(|error| hello::explain(&error, &self.login))?;
         let driver = tokio::spawn(driver);
         let mut connection = Connection::new(shared, generation, &driver);
         // Once more, because the client library keeps the answer to the first one to itself.

@@ -100,7 +100,7 @@ pub fn life(answers: &[Value]) {
             keeper.on_event(now, event);
         } else if let Some(attempt) = keeper.next_attempt(now) {
             let is_release = matches!(attempt.op, Op::Release { .. });
-            let reply = Value::Array(vec![Value::BulkString(b"1:1".to_vec()), answer.clone()]);
+            let reply = Value::Array(vec![Value::BulkString(b"1".to_vec()), answer.clone()]);
             let outcomes = read_batch([Question::of(&attempt.op)].into_iter(), &reply);
             let outcome = outcomes.and_then(|(_, mut outcomes)| outcomes.pop());
             if let Some(outcome) = outcome {

@@ -1,6 +1,6 @@
 //! What the server says of itself in its answer to HELLO, for which no right is needed.
 
-use redis::{ErrorKind, RedisError, Value};
+use redis::{ErrorKind, RedisConnectionInfo, RedisError, Value};
 
 use super::failure;
 use crate::Error;
@@ -63,9 +63,8 @@ const NEEDS: &str = "locks need RESP3, that is Redis 6.2 or later (or Valkey), a
                      between that does not pass HELLO on";
 
 /// What became of the first HELLO, by which the client logs in.
-pub(super) fn explain(error: &RedisError) -> Refusal {
-    // The server says so in words of its own, or its name for the protocol's version.
-    let text = error.to_string();
+pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusal {
+    let text = without_secrets(&error.to_string(), login);
     let is_unknown = error.kind() == ErrorKind::RESP3NotSupported
         || error.code() == Some("NOPROTO")
         || text.to_ascii_lowercase().contains("unknown command")
@@ -82,11 +81,22 @@ pub(super) fn explain(error: &RedisError) -> Refusal {
         return BackendError::new(kind, said).into();
     }
     let failed = failure::classify(error).error;
-    if failed.kind() == BackendErrorKind::Malformed {
+    let kind = failed.kind();
+    if kind == BackendErrorKind::Malformed {
         let said = format!("what answers there does not speak Redis' protocol: {text}; {NEEDS}");
-        return BackendError::new(BackendErrorKind::Malformed, said).into();
+        return BackendError::new(kind, said).into();
     }
-    failed.into()
+    BackendError::new(kind, without_secrets(&failed.to_string(), login)).into()
+}
+
+/// A server that does not know a command repeats what came with it, which are user and password here.
+fn without_secrets(text: &str, login: &RedisConnectionInfo) -> String {
+    let end = text.find("with args").unwrap_or(text.len());
+    let said = text[..end].trim_end_matches([' ', ',', '.']);
+    match login.password().filter(|password| !password.is_empty()) {
+        Some(password) => said.replace(password, "…"),
+        None => said.to_owned(),
+    }
 }
 
 /// Whether locks can be kept on a server that answers so.
@@ -149,6 +159,23 @@ mod tests {
         let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
         let pairs = fields.iter().map(|(name, value)| (bulk(name), bulk(value)));
         Value::Map(pairs.collect())
+    }
+
+    #[test]
+    fn what_a_server_repeats_of_the_password_is_not_shown() {
+        let login = RedisConnectionInfo::default()
+            .set_username("u")
+            .set_password("s3cret");
+        for text in [
+            "ResponseError: unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 's3cret'",
+            "unsupported: HELLO 3 AUTH u s3cret",
+        ] {
+            let shown = without_secrets(text, &login);
+            assert!(
+                shown.contains("HELLO") && !shown.contains("s3cret"),
+                "{shown}"
+            );
+        }
     }
 
     #[test]

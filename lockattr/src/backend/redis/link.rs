@@ -197,3 +197,93 @@ impl Link {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use redis::RedisConnectionInfo;
+
+    use super::*;
+    use crate::backend::redis::failure;
+
+    const PATIENCE: Duration = Duration::from_millis(500);
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    /// A link to nowhere, with such a round trip.
+    async fn link(round_trip: Duration) -> Link {
+        let (ours, _theirs) = tokio::net::UnixStream::pair().unwrap();
+        // Nothing has to be said to set up such a connection.
+        let login = RedisConnectionInfo::default().set_skip_set_lib_name();
+        let config = redis::AsyncConnectionConfig::new();
+        let connecting = MultiplexedConnection::new_with_config(&login, ours, config);
+        let (shared, driver) = connecting.await.unwrap();
+        let mut connection = Connection::new(shared, 0, &tokio::spawn(driver));
+        connection.round_trip = round_trip;
+        Link::new(connection, "channel".to_owned(), failure::disconnected())
+    }
+
+    impl Link {
+        fn present(&mut self) -> &mut Connection {
+            self.connection.as_mut().unwrap()
+        }
+
+        /// What is to be done after so long a silence.
+        fn after(&mut self, silence: Duration) -> Option<Alarm> {
+            let now = self.present().silent_since + silence;
+            self.take_alarm(now, PATIENCE)
+        }
+    }
+
+    /// After a stall of the thread the answers are in the socket, and nobody has read them yet.
+    #[tokio::test]
+    async fn silence_is_looked_at_twice_so_that_a_stall_is_none() {
+        let mut link = link(millis(1)).await;
+        link.present().sent();
+        assert_eq!(link.after(millis(3000)), None);
+        assert_eq!(link.after(millis(3009)), None);
+        link.present().answered();
+        assert_eq!(link.after(millis(9000)), None, "it was read meanwhile");
+        link.present().sent();
+        assert_eq!(link.after(millis(3000)), None);
+        assert_eq!(link.after(millis(3010)), Some(Alarm::Doubt));
+        link.dialling = Some(1);
+        assert_eq!(link.after(millis(3011)), None);
+        assert_eq!(link.after(millis(3021)), Some(Alarm::GiveUp));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_late_after_a_quarter_of_the_patience_or_two_round_trips() {
+        for (round_trip, late) in [(1, 125), (50, 125), (100, 200), (249, 498)] {
+            let mut link = link(millis(round_trip)).await;
+            link.present().sent();
+            let since = link.present().silent_since;
+            let expected = Some((since + millis(late), Alarm::Doubt));
+            assert_eq!(link.alarm(PATIENCE), expected, "{round_trip}");
+            link.dialling = Some(1);
+            let expected = Some((since + PATIENCE, Alarm::GiveUp));
+            assert_eq!(link.alarm(PATIENCE), expected, "{round_trip}");
+        }
+        let mut far = link(millis(300)).await;
+        far.present().sent();
+        let since = far.present().silent_since;
+        assert_eq!(far.alarm(PATIENCE), Some((since + PATIENCE, Alarm::GiveUp)));
+    }
+
+    #[tokio::test]
+    async fn whoever_is_silent_because_nobody_asks_is_asked() {
+        let mut link = link(millis(1)).await;
+        assert_eq!(link.after(millis(9_999)), None);
+        assert_eq!(link.after(IDLE), Some(Alarm::Ask));
+        link.present().sent();
+        link.present().sent();
+        link.present().answered();
+        assert_eq!(link.after(millis(124)), None);
+        // One more answer is owed.
+        link.after(millis(125));
+        assert_eq!(link.after(millis(135)), Some(Alarm::Doubt));
+        // The longest patience there is does not overflow.
+        assert!(link.wakeup(Duration::MAX).is_some());
+    }
+}

@@ -51,7 +51,8 @@ pub(super) fn read_batch(
     let outcomes = questions
         .zip(answers)
         .map(|(question, answer)| read(question, answer));
-    let (time, _) = text(time)?.split_once(':')?;
+    let time = text(time)?;
+    let time = time.split_once(':').map_or(time, |(time, _)| time);
     Some((number(time)?, outcomes.collect()))
 }
 
@@ -228,7 +229,7 @@ mod tests {
             assert_eq!(failure.error.kind(), BackendErrorKind::Malformed, "{text}");
             assert!(failure.maybe_executed);
         }
-        for time in ["5", "+5:1", "-5:1", ":1", "5.0:1"] {
+        for time in ["+5", "-5:1", "", ":1", "5.0:1"] {
             let batch = Value::Array(vec![bulk(time)]);
             assert_eq!(
                 read_batch([].into_iter(), &batch).map(|_| ()),

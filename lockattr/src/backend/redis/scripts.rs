@@ -40,6 +40,7 @@ static PLACE: LazyLock<String> = LazyLock::new(|| {
 pub(super) struct Call {
     keys: Vec<String>,
     args: Vec<String>,
+    number: u64,
 }
 
 impl Call {
@@ -47,7 +48,8 @@ impl Call {
     pub(super) fn new(channels: String, number: u64) -> Self {
         Self {
             keys: Vec::new(),
-            args: vec![channels, number.to_string()],
+            args: vec![channels],
+            number,
         }
     }
 
@@ -119,7 +121,8 @@ impl Call {
             .arg(script)
             .arg(self.keys.len())
             .arg(&self.keys)
-            .arg(&self.args);
+            .arg(&self.args)
+            .arg(self.number);
         connection
             .send_packed_command(&command)
             .await?

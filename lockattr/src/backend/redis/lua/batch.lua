@@ -7,13 +7,13 @@
 --   fence      last fencing token of the bucket
 --   queue      list "owner:claim ttl:tokens:channel:who", first come first
 --   tombstone  of this owner
--- ARGV[1] what every channel's name begins with, ARGV[2] the number of the call; then for each attempt
--- its code and
+-- ARGV[1] what every channel's name begins with; then for each attempt its code and
 --   a  acquire  owner, entry of the queue, ttl, tokens, life of the queue, who
 --   n  renew    owner, ttl, tokens
 --   r  release  owner, entry of the queue or '', life of the tombstone or 0
--- Times are in milliseconds. Returns the server's time in microseconds with the number of the call
--- behind a colon, and for each attempt
+-- and at the end the number of the call, which comes back with the answer.
+-- Times are in milliseconds. Returns the server's time in microseconds and the number of the call as
+-- <time>:<number>, and for each attempt
 --   g<token>:<tokens>:<1 if others wait>   granted, or renewed
 --   h<ms left>                             held by another; this owner has its place in the queue
 --   t                                      this owner has a tombstone
@@ -151,9 +151,9 @@ local function attempt(k, a)
 end
 
 local keys, args = { a = 4, n = 3, r = 4 }, { a = 7, n = 4, r = 4 }
-local replies = { string.format('%.0f', now) .. ':' .. ARGV[2] }
-local k, a = 1, 3
-while ARGV[a] do
+local replies = { string.format('%.0f', now) }
+local k, a = 1, 2
+while keys[ARGV[a]] do
   local code = ARGV[a]
   local ok, reply = pcall(attempt, k, a)
   if not ok then
@@ -161,5 +161,8 @@ while ARGV[a] do
   end
   replies[#replies + 1] = reply
   k, a = k + keys[code], a + args[code]
+end
+if ARGV[a] then
+  replies[1] = replies[1] .. ':' .. ARGV[a]
 end
 return replies
