@@ -92,6 +92,9 @@ pub(crate) struct Commands {
 struct Shared {
     queues: Mutex<LocalQueues<Caller>>,
     counters: Counters,
+    response_timeout: Duration,
+    /// Disconnected when the I/O thread is gone.
+    io_thread: Mutex<mpsc::Receiver<()>>,
     /// The process that has the I/O thread.
     process: u32,
     /// Whether a shutdown was asked for.
@@ -142,16 +145,18 @@ where
     F: Future<Output = Result<B, Error>>,
 {
     let (sender, inbox) = unbounded_channel();
+    let (is_over, io_thread) = mpsc::channel::<()>();
     let shared = Arc::new(Shared {
         queues: Mutex::new(LocalQueues::new(limits)),
         counters: Counters::default(),
+        response_timeout: limits.response_timeout,
+        io_thread: Mutex::new(io_thread),
         process: process::id(),
         is_closed: AtomicBool::new(false),
     });
     let commands = Commands { sender, shared };
     let weak = commands.downgrade();
     let (ready, connected) = oneshot::channel();
-    let (is_over, io_thread) = mpsc::channel::<()>();
     let dispatch = trace_context::present_dispatcher();
 
     let body = move || {
@@ -163,7 +168,7 @@ where
             .build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
-            Err(error) => return drop(ready.send(Err(Error::system("a runtime", error)))),
+            Err(error) => return drop(ready.send(Err(Error::system("a runtime", &error)))),
         };
         match runtime.block_on(connect()) {
             Ok(backend) => {
@@ -178,9 +183,9 @@ where
     thread
         .name("lockattr-io".to_owned())
         .spawn(body)
-        .map_err(|error| Error::system("its I/O thread", error))?;
+        .map_err(|error| Error::system("its I/O thread", &error))?;
     connected.await.map_err(|_| Error::Closed)??;
-    thread_end::await_releases(commands.downgrade(), io_thread, limits.response_timeout);
+    thread_end::await_releases(&commands);
     Ok(commands)
 }
 
@@ -253,6 +258,7 @@ impl Commands {
         }
         let order = self.shared.queues().leave(key, waiter);
         if let Some(order) = order {
+            thread_end::await_releases(self);
             self.send(Command::Order(order));
         }
     }
@@ -261,6 +267,7 @@ impl Commands {
     fn give_back(&self, tenure: &Arc<Tenure>, done: Option<oneshot::Sender<()>>) {
         let id = tenure.id();
         if let Some(over) = self.pass_on(tenure) {
+            thread_end::await_releases(self);
             self.send(Command::Release { id, done });
             if let Some(order) = over.next {
                 self.send(Command::Order(order));
