@@ -8,18 +8,24 @@ use std::process::{self, Command};
 use std::time::Duration;
 
 use axum::extract::Path;
+use axum::http::StatusCode;
 use axum::routing::post;
 use lockattr::distributed_lock;
 use tokio::signal::unix::{SignalKind, signal};
 
-#[distributed_lock(key = "report:{name}", ttl = "10s")]
-async fn report(Path(name): Path<String>) -> Result<String, String> {
+#[distributed_lock(key = "report:{name}", ttl = "10s", or_else = |error| unavailable(&error))]
+async fn report(Path(name): Path<String>) -> (StatusCode, String) {
     println!("the report runs; now comes SIGTERM");
     let pid = process::id().to_string();
-    let sent = Command::new("kill").args(["-TERM", &pid]).status();
-    sent.map_err(|error| error.to_string())?;
+    if let Err(error) = Command::new("kill").args(["-TERM", &pid]).status() {
+        return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    }
     tokio::time::sleep(Duration::from_millis(200)).await;
-    Ok(format!("the report {name} is written"))
+    (StatusCode::OK, format!("the report {name} is written"))
+}
+
+fn unavailable(error: &lockattr::Error) -> (StatusCode, String) {
+    (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
 }
 
 #[distributed_lock(key = "leader", ttl = "10s")]
@@ -45,7 +51,9 @@ async fn main() -> anyhow::Result<()> {
     let client = tokio::spawn(request(url));
 
     // What a service needs: it serves until the signal, and then gives its locks back.
-    let terminated = async move { drop(terminate.recv().await) };
+    let terminated = async move {
+        terminate.recv().await;
+    };
     axum::serve(listener, routes)
         .with_graceful_shutdown(terminated)
         .await?;
