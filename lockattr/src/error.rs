@@ -214,7 +214,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn system(what: &'static str, error: impl ToString) -> Self {
+    pub(crate) fn system(what: &'static str, error: &impl ToString) -> Self {
         Self::System {
             what,
             reason: error.to_string().into(),
@@ -310,7 +310,7 @@ mod tests {
                 &["`ttl`", "1ms is too short"],
             ),
             (
-                Error::system("a thread", "Resource temporarily unavailable"),
+                Error::system("a thread", &"Resource temporarily unavailable"),
                 &["a thread", "Resource temporarily", "raise the limits"],
             ),
             (

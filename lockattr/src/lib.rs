@@ -40,3 +40,10 @@ pub mod fuzzing;
 
 #[doc(hidden)]
 pub mod __private;
+
+/// Users keep these in state that threads share, and send them between tasks.
+const _: () = {
+    const fn is_shared<T: Send + Sync + 'static>() {}
+    is_shared::<(LockPool, LockPoolBuilder, LockRequest, Guard, Lease)>();
+    is_shared::<(Error, LossReason, BackendError, PoolStats)>();
+};

@@ -6,6 +6,7 @@ pub mod campaign;
 mod eventually;
 mod fenced_store;
 pub mod history;
+mod preload;
 mod proxy;
 mod redis_server;
 mod secrets;
@@ -15,6 +16,7 @@ mod traces;
 
 pub use eventually::{eventually, eventually_async};
 pub use fenced_store::FencedStore;
+pub use preload::Preload;
 pub use proxy::{Direction, Policy, Proxy};
 pub use redis_server::{RIGHTS, RedisServer};
 pub use secrets::{CANARY, find_secret};

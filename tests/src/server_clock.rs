@@ -3,12 +3,9 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::{env, fs, process};
 
-const SHIM: &str = include_str!("server_clock.c");
+use crate::preload::Preload;
 
 /// A clock that is so much ahead of the machine's. Made before its server, with a C compiler.
 #[derive(Debug, Clone)]
@@ -16,7 +13,7 @@ pub struct ServerClock(Arc<Files>);
 
 #[derive(Debug)]
 struct Files {
-    dir: PathBuf,
+    shim: Preload,
     offset: File,
 }
 
@@ -32,21 +29,9 @@ impl ServerClock {
         reason = "it makes files and runs a compiler"
     )]
     pub fn new() -> Self {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let dir = env::temp_dir().join(format!("lockattr-clock-{}-{number}", process::id()));
-        fs::create_dir_all(&dir).expect("a folder");
-        fs::write(dir.join("shim.c"), SHIM).expect("a file");
-        let compiled = Command::new("cc")
-            .current_dir(&dir)
-            .args(["-shared", "-fPIC", "-O2", "-o", "shim.so", "shim.c"])
-            .status();
-        assert!(
-            compiled.is_ok_and(|status| status.success()),
-            "the C compiler `cc` is needed"
-        );
-        let offset = File::create(dir.join("offset")).expect("a file");
-        let clock = Self(Arc::new(Files { dir, offset }));
+        let shim = Preload::compile(include_str!("server_clock.c"));
+        let offset = File::create(shim.dir.join("offset")).expect("a file");
+        let clock = Self(Arc::new(Files { shim, offset }));
         clock.set(0);
         clock
     }
@@ -75,14 +60,8 @@ impl ServerClock {
 
     pub(crate) fn environment(&self) -> [(&'static str, PathBuf); 2] {
         [
-            ("LD_PRELOAD", self.0.dir.join("shim.so")),
-            ("SERVER_CLOCK", self.0.dir.join("offset")),
+            self.0.shim.variable(),
+            ("SERVER_CLOCK", self.0.shim.dir.join("offset")),
         ]
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.dir);
     }
 }

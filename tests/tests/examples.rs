@@ -59,3 +59,8 @@ fn flash_sale() {
 fn fair_allocation() {
     run("fair_allocation");
 }
+
+#[test]
+fn graceful_shutdown() {
+    run("graceful_shutdown");
+}

@@ -107,6 +107,9 @@ pub(crate) struct Commands {
 struct Shared {
     queues: Mutex<LocalQueues<Caller>>,
     counters: Counters,
+    response_timeout: Duration,
+    /// Disconnected when the I/O thread is gone.
+    io_thread: Mutex<mpsc::Receiver<()>>,
     /// The process that has the I/O thread.
     process: u32,
     /// Whether a shutdown was asked for.
@@ -167,16 +170,18 @@ where
     F: Future<Output = Result<B, Error>>,
 {
     let (sender, inbox) = unbounded_channel();
+    let (is_over, io_thread) = mpsc::channel::<()>();
     let shared = Arc::new(Shared {
         queues: Mutex::new(LocalQueues::new(limits)),
         counters: Counters::default(),
+        response_timeout: limits.response_timeout,
+        io_thread: Mutex::new(io_thread),
         process: process::id(),
         is_closed: AtomicBool::new(false),
     });
     let commands = Commands { sender, shared };
     let weak = commands.downgrade();
     let (ready, connected) = oneshot::channel();
-    let (is_over, io_thread) = mpsc::channel::<()>();
     let dispatch = trace_context::present_dispatcher();
 
     let body = move || {
@@ -188,7 +193,7 @@ where
             .build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
-            Err(error) => return drop(ready.send(Err(Error::system("a runtime", error)))),
+            Err(error) => return drop(ready.send(Err(Error::system("a runtime", &error)))),
         };
         match runtime.block_on(connect()) {
             Ok(backend) => {
@@ -203,9 +208,9 @@ where
     thread
         .name("lockattr-io".to_owned())
         .spawn(body)
-        .map_err(|error| Error::system("its I/O thread", error))?;
+        .map_err(|error| Error::system("its I/O thread", &error))?;
     connected.await.map_err(|_| Error::Closed)??;
-    thread_end::await_releases(commands.downgrade(), io_thread, limits.response_timeout);
+    thread_end::await_releases(&commands);
     Ok(commands)
 }
 
@@ -278,6 +283,9 @@ impl Commands {
         let (waiter, order) = self.shared.queues().leave(key, waiter);
         // Runs the caller's waker and the end of its span, which the mutex must not wait for.
         drop(waiter);
+        if order.is_some() {
+            thread_end::await_releases(self);
+        }
         self.send_order(order, false);
     }
 
@@ -285,6 +293,7 @@ impl Commands {
     fn give_back(&self, tenure: &Arc<Tenure>, done: Option<oneshot::Sender<()>>) {
         let id = tenure.id();
         if let Some(over) = self.pass_on(tenure) {
+            thread_end::await_releases(self);
             self.send(Command::Release { id, done });
             self.send_order(over.next, false);
         }

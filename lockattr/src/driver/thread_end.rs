@@ -1,89 +1,76 @@
 //! What a thread waits for when it ends: the releases that are under way.
 //!
 //! A process that returns from `main` takes its I/O threads with it, and a runtime drops its last
-//! tasks, with the locks that they hold, right before that. So the thread that built a pool (most
-//! often the main thread, whose destructors run after `main` has dropped its runtime) gives the
-//! I/O thread a moment to hear of the server's answers.
+//! tasks, with the locks that they hold, right before that. So every thread that built a pool or gave
+//! a lease back (the main thread, whose destructors run after `main` has dropped its runtime, and the
+//! runtime's workers, for whose ends the runtime waits) lets the I/O thread hear of the server's
+//! answers before it ends.
 
 use std::cell::RefCell;
 use std::mem;
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
+use std::sync::mpsc::{Sender, TryRecvError, channel};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Command, WeakCommands};
+use super::{Command, Commands, Shared, WeakCommands};
 
 /// The longest that the end of a thread is held up.
 const LONGEST: Duration = Duration::from_millis(500);
 
 thread_local! {
-    static BUILT_HERE: BuiltHere = const { BuiltHere(RefCell::new(Vec::new())) };
+    static POOLS: Pools = const { Pools(RefCell::new(Vec::new())) };
 }
 
-struct BuiltHere(RefCell<Vec<Pool>>);
+/// The pools whose releases the end of this thread waits for.
+struct Pools(RefCell<Vec<WeakCommands>>);
 
-struct Pool {
-    commands: WeakCommands,
-    /// Disconnected when the I/O thread is gone.
-    io_thread: Receiver<()>,
-    patience: Duration,
-}
+/// What waits until nothing is being released: dropping it says so.
+pub(super) type Waits = Vec<Sender<()>>;
 
-/// Lets the end of this thread wait for the releases of a pool, no longer than one answer takes.
-pub(super) fn await_releases(
-    commands: WeakCommands,
-    io_thread: Receiver<()>,
-    response_timeout: Duration,
-) {
-    let pool = Pool {
-        commands,
-        io_thread,
-        patience: response_timeout.min(LONGEST),
-    };
-    // A thread that ends already has nothing to wait with.
-    let _ending = BUILT_HERE.try_with(|pools| {
+/// Lets the end of this thread wait for the releases of a pool, no longer than one answer may take.
+pub(super) fn await_releases(commands: &Commands) {
+    // A thread that ends already cannot keep anything.
+    let _ending = POOLS.try_with(|pools| {
         let mut pools = pools.0.borrow_mut();
-        pools.retain(Pool::is_alive);
-        pools.push(pool);
+        let is_it = |known: &WeakCommands| Arc::ptr_eq(&known.shared, &commands.shared);
+        if !pools.iter().rev().any(is_it) {
+            pools.retain(|pool| pool.shared.has_thread());
+            pools.push(commands.downgrade());
+        }
     });
 }
 
-impl Drop for BuiltHere {
+impl Drop for Pools {
     fn drop(&mut self) {
         let start = Instant::now();
-        let asked = mem::take(self.0.get_mut())
-            .into_iter()
-            .filter_map(Pool::ask);
+        let mut pools = mem::take(self.0.get_mut());
+        // In a forked process there is nobody to answer.
+        pools.retain(|pool| pool.shared.check_process().is_ok());
         // All of them are asked before the first is waited for.
-        let asked: Vec<_> = asked.collect();
-        for (released, patience) in asked {
-            let left = patience.saturating_sub(start.elapsed());
-            // What is not released by then ends by its ttl.
-            let _ = released.recv_timeout(left);
+        let (waits, released) = channel();
+        for commands in pools.iter().filter_map(WeakCommands::upgrade) {
+            let waits = waits.clone();
+            commands.send(Command::AwaitReleases { waits });
+        }
+        drop(waits);
+        // What is not released by then ends by its ttl.
+        let patience = |pool: &WeakCommands| pool.shared.response_timeout.min(LONGEST);
+        let until = start + pools.iter().map(patience).max().unwrap_or_default();
+        let left = || until.saturating_duration_since(Instant::now());
+        let _ = released.recv_timeout(left());
+        // A pool without users has nobody to ask: its thread ends when everything is released.
+        for pool in pools.iter().filter(|pool| pool.sender.strong_count() == 0) {
+            let io_thread = pool.shared.io_thread.lock();
+            let io_thread = io_thread.unwrap_or_else(PoisonError::into_inner);
+            let _ = io_thread.recv_timeout(left());
         }
     }
 }
 
-impl Pool {
-    fn is_alive(&self) -> bool {
-        self.io_thread.try_recv() != Err(TryRecvError::Disconnected)
-    }
-
-    /// What is disconnected once nothing is being released.
-    fn ask(self) -> Option<(Receiver<()>, Duration)> {
-        // In a forked process there is nobody to answer.
-        self.commands.shared.check_process().ok()?;
-        let released = match self.commands.upgrade() {
-            Some(commands) => {
-                let (waits, released) = channel();
-                commands.send(Command::AwaitReleases { waits });
-                released
-            }
-            // Without users the thread ends when it has released everything.
-            None => self.io_thread,
-        };
-        Some((released, self.patience))
+impl Shared {
+    fn has_thread(&self) -> bool {
+        let io_thread = self.io_thread.lock();
+        let io_thread = io_thread.unwrap_or_else(PoisonError::into_inner);
+        io_thread.try_recv() != Err(TryRecvError::Disconnected)
     }
 }
-
-/// Those who wait until nothing is being released: dropping them says so.
-pub(super) type Waits = Vec<Sender<()>>;

@@ -280,7 +280,7 @@ impl LockPoolBuilder {
 
     async fn connect(self, service_url: &ServiceUrl) -> Result<Commands, Error> {
         let owners = OwnerIds::random()
-            .map_err(|error| Error::system("random bits for owner ids", error))?;
+            .map_err(|error| Error::system("random bits for owner ids", &error))?;
         let limits = Limits {
             in_flight: self.max_in_flight,
             response_timeout: self.response_timeout,

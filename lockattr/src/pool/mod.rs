@@ -146,9 +146,28 @@ impl LockPool {
     /// Holders have a quarter of `within`, at most 250 ms, to stop by themselves; then their
     /// leases are released under them.
     ///
+    /// A service calls this last, when it serves no longer:
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # async fn serve(until: impl Future) {}
+    /// # async fn terminated() {}
+    /// # async fn end(pool: lockattr::LockPool) -> Result<(), lockattr::Error> {
+    /// serve(terminated()).await; // such as axum's `with_graceful_shutdown`
+    /// pool.shutdown(Duration::from_secs(5)).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Without it, what the runtime drops while `main` returns is still released: the threads that
+    /// gave leases back wait for the server's answers when they end, no longer than the pool's
+    /// `response_timeout` and 500 ms. This needs destructors of thread-locals on the main thread,
+    /// which musl does not run. After `process::exit`, leases that are held end by their ttl.
+    ///
     /// # Errors
     ///
-    /// [`Error::Unreleased`] when the server did not confirm every release within the time.
+    /// [`Error::Unreleased`] when the server did not confirm every release within the time,
+    /// [`Error::Forked`] in a process that was forked from the pool's.
     ///
     /// # Cancel safety
     ///

@@ -1,0 +1,68 @@
+//! A service that ends at SIGTERM without leaving a lock behind.
+//!
+//! A request that runs is finished under its lock; a job in the background that would go on for ever
+//! is ended; then all locks are released, and only then the process ends. Here the service sends the
+//! signal to itself, while a request runs.
+
+use std::process::{self, Command};
+use std::time::Duration;
+
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::routing::post;
+use lockattr::distributed_lock;
+use tokio::signal::unix::{SignalKind, signal};
+
+#[distributed_lock(key = "report:{name}", ttl = "10s", or_else = |error| unavailable(&error))]
+async fn report(Path(name): Path<String>) -> (StatusCode, String) {
+    println!("the report runs; now comes SIGTERM");
+    let pid = process::id().to_string();
+    if let Err(error) = Command::new("kill").args(["-TERM", &pid]).status() {
+        return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    (StatusCode::OK, format!("the report {name} is written"))
+}
+
+fn unavailable(error: &lockattr::Error) -> (StatusCode, String) {
+    (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+}
+
+#[distributed_lock(key = "leader", ttl = "10s")]
+async fn lead() -> Result<(), lockattr::Error> {
+    println!("this process leads");
+    std::future::pending().await
+}
+
+async fn request(url: String) -> anyhow::Result<String> {
+    let answer = reqwest::Client::new().post(url).send().await?;
+    Ok(answer.error_for_status()?.text().await?)
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let pool = examples::install().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+
+    let leader = tokio::spawn(lead());
+    let routes = axum::Router::new().route("/report/{name}", post(report));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}/report/daily", listener.local_addr()?);
+    let client = tokio::spawn(request(url));
+
+    // What a service needs: it serves until the signal, and then gives its locks back.
+    let terminated = async move {
+        terminate.recv().await;
+    };
+    axum::serve(listener, routes)
+        .with_graceful_shutdown(terminated)
+        .await?;
+    pool.shutdown(Duration::from_secs(5)).await?;
+
+    println!("the client got: {}", client.await??);
+    match leader.await? {
+        Err(error) if error.is_lost() => println!("the leader stopped: {error}"),
+        ended => anyhow::bail!("the leader was not stopped: {ended:?}"),
+    }
+    Ok(())
+}
