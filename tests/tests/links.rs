@@ -74,6 +74,12 @@ async fn one_short_ttl_harms_nobody(round_trip: Duration, short: Duration) {
     for task in patient.collect::<Vec<_>>() {
         task.await.unwrap();
     }
+    let hurry = pool.lock("as short").ttl(short).wait(Duration::ZERO);
+    let error = hurry.acquire().await.unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("ttl of {short:?}")) && error.contains("round trip"),
+        "{error}"
+    );
     let renewed = pool.stats().renewed;
     eventually_async("the leases are renewed meanwhile", || async {
         pool.stats().renewed > renewed + 1

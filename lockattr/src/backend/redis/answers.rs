@@ -56,7 +56,9 @@ impl RedisBackend {
             failure::is_replica(failed).then(|| failed.error.clone())
         });
         for ((id, _), outcome) in questions.iter().zip(outcomes) {
-            if self.in_flight.remove(id).is_some() {
+            // A late answer still tells how long the round trip is.
+            let is_late = is_current && outcome.is_ok();
+            if self.in_flight.remove(id).is_some() || is_late {
                 self.done.push_back(Event::Done(*id, outcome));
             }
         }
