@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lockattr::{Error, LockPool, distributed_lock};
 use tokio::runtime::Builder;
+use tokio::time::timeout;
 use tracing::dispatcher::with_default;
 use tracing::level_filters::LevelFilter;
 use tracing::{Dispatch, Event, Subscriber, field, info_span};
@@ -122,7 +123,8 @@ fn warnings_reach_a_subscriber_that_disables_the_span() {
     with_default(&mine.subscriber(LevelFilter::WARN), || {
         let request = pool.lock("warned").max_hold(Duration::from_millis(60));
         let guard = runtime.block_on(request.acquire()).unwrap();
-        runtime.block_on(guard.lease().lost());
+        let lost = async { timeout(Duration::from_secs(20), guard.lease().lost()).await };
+        runtime.block_on(lost).expect("it is lost");
     });
     assert_eq!(mine.of("lock lost while it was held").len(), 1);
     assert_eq!(others.of("warned"), [""; 0]);
@@ -140,7 +142,8 @@ fn the_pools_own_events_go_to_its_builders_subscriber() {
     with_default(&mine.subscriber_with(LevelFilter::TRACE, panics), || {
         let request = pool.lock("panics").ttl(Duration::from_millis(100));
         let guard = runtime.block_on(request.acquire()).unwrap();
-        runtime.block_on(guard.lease().lost());
+        let lost = async { timeout(Duration::from_secs(20), guard.lease().lost()).await };
+        runtime.block_on(lost).expect("it is lost");
     });
     assert_eq!(pool.stats().restarted, 1);
     assert_eq!(builders.of("the I/O thread of a pool panicked").len(), 1);
