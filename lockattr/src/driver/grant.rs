@@ -1,10 +1,10 @@
 //! The responsibility for a lease, from the moment that the server may have granted it.
 
-use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
+use std::{fmt, mem};
 
 use super::call::{Answer, Call};
 use super::{CallTrace, Commands, observe};
@@ -119,7 +119,6 @@ impl Drop for Acquiring {
 }
 
 /// The responsibility for a lease; dropping it releases in the background.
-#[derive(Debug)]
 pub(crate) struct Grant {
     lease: Lease,
     /// Keeps the thread alive that releases.
@@ -166,6 +165,12 @@ impl Grant {
     /// For a grant that could not be delivered: another caller gets the lease.
     pub(super) fn forget(mut self) {
         self.is_over = true;
+    }
+}
+
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lease.fmt(f)
     }
 }
 

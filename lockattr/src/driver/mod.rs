@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::Waker;
 use std::time::Duration;
-use std::{process, thread};
+use std::{fmt, process, thread};
 
 use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
 use tokio::sync::oneshot;
@@ -97,7 +97,7 @@ fn wake(waker: Option<Waker>) {
 
 /// The way to the I/O thread. The thread ends when the last clone is gone and nothing of the pool
 /// is left on the server.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Commands {
     sender: UnboundedSender<Command>,
     shared: Arc<Shared>,
@@ -117,11 +117,24 @@ struct Shared {
 }
 
 /// A way to [`Commands`] that does not keep the thread alive: the thread's own, and that of leases.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct WeakCommands {
     sender: WeakUnboundedSender<Command>,
     shared: Arc<Shared>,
 }
+
+/// Nothing of the pool: its queues are not for the logs of one caller.
+macro_rules! opaque {
+    ($($name:ident),+) => {$(
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )+};
+}
+
+opaque!(Commands, WeakCommands);
 
 impl WeakCommands {
     pub(crate) fn upgrade(&self) -> Option<Commands> {
