@@ -63,6 +63,9 @@ pub(crate) fn claim_ttl(claim_window: Duration, ttl: Duration) -> Duration {
     (claim_window / 5).saturating_mul(2).min(ttl)
 }
 
+/// The claim window, unless the server is so far away that it needs more.
+pub(crate) const DEFAULT_CLAIM_WINDOW: Duration = Duration::from_secs(1);
+
 /// The shortest claim window: with less, the scheduling of threads alone makes claims come too late.
 pub(crate) const MIN_CLAIM_WINDOW: Duration = Duration::from_millis(50);
 

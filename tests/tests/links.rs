@@ -94,7 +94,6 @@ async fn an_error_of_a_ttl_that_is_too_short_names_it_and_the_round_trip() {
     let proxy = Proxy::start(server.port());
     proxy.set_both(Policy::Delay(Duration::from_millis(100)));
     let builder = LockPool::builder().url(server.url_at(proxy.port()));
-    let builder = builder.claim_window(Duration::from_secs(3));
     let pool = builder.build().await.unwrap();
     pool.lock("warm").acquire().await.unwrap().release().await;
     let short = pool.lock("k").ttl(Duration::from_millis(400));

@@ -150,6 +150,11 @@ pub(crate) enum Event {
 
 /// A lock service, as the driver sees it. It lives on the pool's I/O thread.
 pub(crate) trait Backend {
+    /// The claim window that suits the way to the service, or that the settings ask for.
+    fn claim_window(&self) -> Option<Duration> {
+        None
+    }
+
     /// Takes an attempt on. Its outcome comes from [`poll_event`](Self::poll_event).
     fn submit(&mut self, attempt: Attempt);
 

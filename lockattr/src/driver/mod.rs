@@ -175,7 +175,7 @@ where
 async fn start_on<B, F>(
     thread: thread::Builder,
     limits: Limits,
-    keeper: Keeper,
+    mut keeper: Keeper,
     connect: impl FnOnce() -> F + Send + 'static,
 ) -> Result<Commands, Error>
 where
@@ -210,6 +210,10 @@ where
         };
         match runtime.block_on(connect()) {
             Ok(backend) => {
+                if let Some(window) = backend.claim_window() {
+                    keeper.set_claim_window(window);
+                    weak.shared.queues().set_claim_window(window);
+                }
                 // If nobody waits any longer, the channel is closed and `run` ends at once.
                 if ready.send(Ok(())).is_ok() {
                     Driver::new(keeper, backend, inbox, weak).run_on(&runtime);

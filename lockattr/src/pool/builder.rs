@@ -18,7 +18,7 @@ use crate::owner::OwnerIds;
 use crate::protocol::{Batch, Keeper, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::Wait;
-use crate::timing::MIN_CLAIM_WINDOW;
+use crate::timing::{DEFAULT_CLAIM_WINDOW, MIN_CLAIM_WINDOW};
 
 /// More would never be used: a key belongs to one of so many buckets, and a bucket to a connection.
 const MOST_CONNECTIONS: usize = 1024;
@@ -53,7 +53,7 @@ pub struct LockPoolBuilder {
     connect_timeout: Duration,
     response_timeout: Duration,
     max_in_flight: usize,
-    claim_window: Duration,
+    claim_window: Option<Duration>,
     batch: Batch,
     strict: bool,
     #[cfg(feature = "tls")]
@@ -71,7 +71,7 @@ impl Default for LockPoolBuilder {
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_millis(500),
             max_in_flight: 256,
-            claim_window: Duration::from_secs(1),
+            claim_window: None,
             batch: Batch {
                 size: 256,
                 time: Duration::from_millis(5),
@@ -150,12 +150,13 @@ impl LockPoolBuilder {
         self
     }
 
-    /// How long a waiter that died or hangs may hold up those behind it when its turn comes.
-    /// Defaults to 1 s. At least 50 ms, and 5.3 round trips and 10.5 ms (above 250 ms, ten round trips),
+    /// How long a waiter that died or hangs may hold up those behind it when its turn comes, and how
+    /// long a lease is kept for a call whose future is not polled. Defaults to 1 s, and to more where
+    /// the server is more than 180 ms away. At least 50 ms, and 5.3 round trips and 10.5 ms (above 250 ms, ten round trips),
     /// since a lease that is handed over has to arrive and to be confirmed within two fifths of it: [`build`](Self::build) measures the
     /// round trip, and fails with [`Error::Config`] when the window is too short for it.
     pub fn claim_window(mut self, window: Duration) -> Self {
-        self.claim_window = window;
+        self.claim_window = Some(window);
         self
     }
 
@@ -270,8 +271,8 @@ impl LockPoolBuilder {
             let reason = format!("{} is more than {MOST_CONNECTIONS}", self.connections);
             return Err(Error::config("connections", reason));
         }
-        if self.claim_window < MIN_CLAIM_WINDOW {
-            let (set, least) = (self.claim_window, MIN_CLAIM_WINDOW);
+        if let Some(set) = self.claim_window.filter(|set| *set < MIN_CLAIM_WINDOW) {
+            let least = MIN_CLAIM_WINDOW;
             let reason = format!("{set:?} is less than {least:?}: no claim could be in time");
             return Err(Error::config("claim_window", reason));
         }
@@ -284,7 +285,7 @@ impl LockPoolBuilder {
         let limits = Limits {
             in_flight: self.max_in_flight,
             response_timeout: self.response_timeout,
-            claim_window: self.claim_window,
+            claim_window: self.claim_window.unwrap_or(DEFAULT_CLAIM_WINDOW),
             batch: self.batch,
         };
         let keeper = Keeper::new(limits, owners.clone(), fastrand::Rng::new());

@@ -228,6 +228,10 @@ impl Keeper {
         self.closed = forgotten.closed;
     }
 
+    pub(crate) fn set_claim_window(&mut self, window: Duration) {
+        self.limits.claim_window = window;
+    }
+
     pub(crate) fn claim_window(&self) -> Duration {
         self.limits.claim_window
     }

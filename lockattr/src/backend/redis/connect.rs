@@ -58,7 +58,7 @@ impl RedisBackend {
         let fastest = connections
             .iter()
             .map(|(_, connection)| connection.round_trip);
-        check_claim_window(settings.claim_window, fastest.min().unwrap_or_default())?;
+        let claim_window = claim_window(settings.claim_window, fastest.min().unwrap_or_default())?;
         if let Some((_, first)) = connections.first() {
             settings_check::check(first.shared.clone(), settings).await?;
         }
@@ -77,6 +77,7 @@ impl RedisBackend {
             links: links.collect(),
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
+            claim_window,
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             in_flight: HashMap::new(),
             done: VecDeque::new(),
@@ -87,10 +88,14 @@ impl RedisBackend {
     }
 }
 
-fn check_claim_window(set: Duration, round_trip: Duration) -> Result<(), Error> {
+/// The window that is set, or one that suits the way to the server.
+fn claim_window(set: Option<Duration>, round_trip: Duration) -> Result<Duration, Error> {
     let least = timing::least_claim_window(round_trip);
+    let Some(set) = set else {
+        return Ok(least.max(timing::DEFAULT_CLAIM_WINDOW));
+    };
     if set >= least {
-        return Ok(());
+        return Ok(set);
     }
     let reason = format!(
         "{set:?} is too short for a round trip of {round_trip:?} to this server: no claim could be \
@@ -106,10 +111,13 @@ mod tests {
     #[test]
     fn a_claim_window_has_to_suit_the_way_to_the_server() {
         let millis = Duration::from_millis;
-        check_claim_window(millis(50), Duration::from_micros(70)).unwrap();
-        check_claim_window(millis(1000), millis(180)).unwrap();
-        check_claim_window(Duration::MAX, Duration::MAX).unwrap();
-        let refused = check_claim_window(millis(60), millis(10)).unwrap_err();
+        let near = Duration::from_micros(70);
+        claim_window(Some(millis(50)), near).unwrap();
+        claim_window(Some(millis(1000)), millis(180)).unwrap();
+        claim_window(Some(Duration::MAX), Duration::MAX).unwrap();
+        assert_eq!(claim_window(None, near).unwrap(), millis(1000));
+        assert!(claim_window(None, millis(300)).unwrap() >= millis(3000));
+        let refused = claim_window(Some(millis(60)), millis(10)).unwrap_err();
         let text = refused.to_string();
         assert!(matches!(
             refused,

@@ -65,7 +65,7 @@ pub fn life(answers: &[Value]) {
     let limits = Limits {
         in_flight: 8,
         response_timeout: Duration::from_secs(1),
-        claim_window: Duration::from_secs(1),
+        claim_window: None,
         batch: Batch {
             size: 8,
             time: Duration::from_millis(5),

@@ -57,7 +57,8 @@ pub(crate) struct RedisSettings {
     pub(crate) connect_timeout: Duration,
     /// How long a connection on which something was asked may be silent.
     pub(crate) response_timeout: Duration,
-    pub(crate) claim_window: Duration,
+    /// `None` for what suits the way to the server.
+    pub(crate) claim_window: Option<Duration>,
     pub(crate) strict: bool,
     #[cfg(feature = "tls")]
     pub(crate) tls: TlsSettings,
@@ -69,6 +70,7 @@ pub(crate) struct RedisBackend {
     links: Vec<Link>,
     pool: Arc<str>,
     response_timeout: Duration,
+    claim_window: Duration,
     /// For the next link that is silent.
     alarm: Pin<Box<Sleep>>,
     /// On which link each attempt is whose outcome is waited for.
@@ -298,6 +300,10 @@ impl RedisBackend {
 }
 
 impl Backend for RedisBackend {
+    fn claim_window(&self) -> Option<Duration> {
+        Some(self.claim_window)
+    }
+
     fn submit(&mut self, attempt: Attempt) {
         // One key always takes the same connection: its attempts stay in order.
         let link = usize::from(names::bucket(&attempt.key)) % self.links.len();

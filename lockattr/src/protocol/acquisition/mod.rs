@@ -373,7 +373,9 @@ impl Acquisition {
         let (patience, ttl) = (self.patience(), self.lasts);
         let mut message = format!("no answer within {patience:?}");
         if patience < self.response_timeout {
-            message.push_str(&format!(", a quarter of the ttl of {ttl:?}"));
+            message.push_str(&format!(
+                ", the part of the ttl of {ttl:?} that one may take"
+            ));
             if let Some(round_trip) = round_trip.filter(|round_trip| *round_trip > patience) {
                 message.push_str(&format!("; the round trip takes {round_trip:?}"));
             }

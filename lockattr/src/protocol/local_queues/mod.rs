@@ -64,6 +64,10 @@ impl<W> LocalQueues<W> {
         }
     }
 
+    pub(crate) fn set_claim_window(&mut self, window: Duration) {
+        self.limits.claim_window = window;
+    }
+
     /// Somebody wants a key.
     pub(crate) fn join(&mut self, now: Time, terms: Terms, caller: W) -> Joined<W> {
         if self.closed {
