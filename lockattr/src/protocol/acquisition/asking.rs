@@ -98,6 +98,12 @@ impl Acquisition {
         if !self.wanted {
             return self.stop_asking(step);
         }
+        // Its connection died with the attempt: another one is dialled already.
+        let again = failure.maybe_executed && step.now < self.asked_at + self.response_timeout;
+        if failure.passing && self.tries_once() && again {
+            self.send_at = Some(step.now);
+            return;
+        }
         if !failure.passing || self.tries_once() {
             return self.give_up(step);
         }
