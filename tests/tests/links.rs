@@ -146,6 +146,26 @@ async fn a_connection_that_was_forgotten_is_found_out_by_the_first_call() {
     });
 }
 
+/// The same for a caller that does not wait.
+#[tokio::test]
+async fn a_connection_that_was_forgotten_is_found_out_by_a_call_that_tries_once() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let pool = LockPool::builder()
+        .url(server.url_at(proxy.port()))
+        .build()
+        .await
+        .unwrap();
+    for round in 0..5 {
+        proxy.forget();
+        let start = Instant::now();
+        let once = pool.lock(format!("k:{round}")).try_acquire().await.unwrap();
+        assert!(start.elapsed() < Duration::from_millis(1000), "{round}");
+        once.expect("nobody has it").release().await;
+    }
+    eventually("nothing is left", || server.locks().is_empty());
+}
+
 /// Who tries once only while the first dial after a loss is under way waits for that.
 #[tokio::test]
 async fn a_call_waits_for_the_dial_that_is_under_way() {
