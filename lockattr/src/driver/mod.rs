@@ -10,6 +10,7 @@ mod observe;
 mod recovery;
 mod run;
 mod shutdown;
+mod start;
 mod stats;
 mod thread_end;
 mod trace_context;
@@ -18,27 +19,26 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::Waker;
 use std::time::Duration;
-use std::{fmt, process, thread};
+use std::{fmt, process};
 
-use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 use tokio::sync::oneshot;
+use tracing::debug_span;
 use tracing::field::Empty;
-use tracing::{debug_span, dispatcher};
 
 pub(crate) use call::Call;
 pub(crate) use grant::{Acquiring, Grant};
+pub(crate) use start::start;
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
 pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
-use crate::backend::Backend;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::lease::{Lease, Tenure};
-use crate::protocol::{Joined, Keeper, Limits, LocalQueues, Order, Released, Terms, Waiter};
+use crate::protocol::{Joined, LocalQueues, Order, Released, Terms, Waiter};
 use recovery::shielded;
-use run::Driver;
 
 /// What callers ask of the I/O thread.
 #[derive(Debug)]
@@ -155,89 +155,11 @@ impl WeakCommands {
     }
 }
 
-/// Starts the I/O thread and waits until `connect` has made the backend on it.
-///
-/// # Errors
-///
-/// What `connect` reports, and [`Error::System`] when the thread cannot be started.
-pub(crate) async fn start<B, F>(
-    limits: Limits,
-    keeper: Keeper,
-    connect: impl FnOnce() -> F + Send + 'static,
-) -> Result<Commands, Error>
-where
-    B: Backend,
-    F: Future<Output = Result<B, Error>>,
-{
-    start_on(thread::Builder::new(), limits, keeper, connect).await
-}
-
-async fn start_on<B, F>(
-    thread: thread::Builder,
-    limits: Limits,
-    mut keeper: Keeper,
-    connect: impl FnOnce() -> F + Send + 'static,
-) -> Result<Commands, Error>
-where
-    B: Backend,
-    F: Future<Output = Result<B, Error>>,
-{
-    let (sender, inbox) = unbounded_channel();
-    let (is_over, io_thread) = mpsc::channel::<()>();
-    let shared = Arc::new(Shared {
-        queues: Mutex::new(LocalQueues::new(limits)),
-        counters: Counters::default(),
-        response_timeout: limits.response_timeout,
-        io_thread: Mutex::new(io_thread),
-        process: process::id(),
-        is_closed: AtomicBool::new(false),
-    });
-    let commands = Commands { sender, shared };
-    let weak = commands.downgrade();
-    let (ready, connected) = oneshot::channel();
-    let dispatch = trace_context::present_dispatcher();
-
-    let body = move || {
-        let _is_over = is_over;
-        // What happens on behalf of no call is traced where the pool was built.
-        let _default = dispatch.as_ref().map(dispatcher::set_default);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
-        let runtime = match runtime {
-            Ok(runtime) => runtime,
-            Err(error) => return drop(ready.send(Err(Error::system("a runtime", &error)))),
-        };
-        match runtime.block_on(connect()) {
-            Ok(backend) => {
-                if let Some(window) = backend.claim_window() {
-                    keeper.set_claim_window(window);
-                    weak.shared.queues().set_claim_window(window);
-                }
-                // If nobody waits any longer, the channel is closed and `run` ends at once.
-                if ready.send(Ok(())).is_ok() {
-                    Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
-                }
-            }
-            Err(error) => drop(ready.send(Err(error))),
-        }
-    };
-    thread
-        .name("lockattr-io".to_owned())
-        .spawn(body)
-        .map_err(|error| Error::system("its I/O thread", &error))?;
-    connected.await.map_err(|_| Error::Closed)??;
-    thread_end::await_releases(&commands);
-    Ok(commands)
-}
-
 impl Shared {
     fn queues(&self) -> MutexGuard<'_, LocalQueues<Caller>> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-impl Shared {
     /// To be called before any mutex is locked: in a forked process it may be locked for ever.
     fn check_process(&self) -> Result<(), Error> {
         if process::id() == self.process {
@@ -438,35 +360,4 @@ struct Gone;
 struct Place {
     waiter: u64,
     is_first: bool,
-}
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::backend::memory::MemoryBackend;
-    use crate::owner::OwnerIds;
-    use crate::protocol::Batch;
-
-    #[tokio::test]
-    async fn a_thread_that_cannot_be_started_is_an_error() {
-        let limits = Limits {
-            in_flight: 1,
-            response_timeout: Duration::from_secs(1),
-            claim_window: Duration::from_secs(1),
-            batch: Batch {
-                size: 1,
-                time: Duration::ZERO,
-            },
-        };
-        let keeper = Keeper::new(
-            limits,
-            OwnerIds::random().unwrap(),
-            fastrand::Rng::with_seed(1),
-        );
-        let too_large = thread::Builder::new().stack_size(usize::MAX / 2);
-        let started = start_on(too_large, limits, keeper, || async {
-            Ok(MemoryBackend::private())
-        });
-        let error = started.await.unwrap_err();
-        assert!(matches!(error, Error::System { .. }), "{error}");
-    }
 }

@@ -1,0 +1,125 @@
+//! The start of a pool's I/O thread.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, mpsc};
+use std::{process, thread};
+
+use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::oneshot;
+use tracing::dispatcher;
+
+use super::run::Driver;
+use super::{Commands, Counters, Shared, thread_end, trace_context};
+use crate::Error;
+use crate::backend::Backend;
+use crate::protocol::{Keeper, Limits, LocalQueues};
+
+/// Starts the I/O thread and waits until `connect` has made the backend on it.
+///
+/// # Errors
+///
+/// What `connect` reports, and [`Error::System`] when the thread cannot be started.
+pub(crate) async fn start<B, F>(
+    limits: Limits,
+    keeper: Keeper,
+    connect: impl FnOnce() -> F + Send + 'static,
+) -> Result<Commands, Error>
+where
+    B: Backend,
+    F: Future<Output = Result<B, Error>>,
+{
+    start_on(thread::Builder::new(), limits, keeper, connect).await
+}
+
+async fn start_on<B, F>(
+    thread: thread::Builder,
+    limits: Limits,
+    mut keeper: Keeper,
+    connect: impl FnOnce() -> F + Send + 'static,
+) -> Result<Commands, Error>
+where
+    B: Backend,
+    F: Future<Output = Result<B, Error>>,
+{
+    let (sender, inbox) = unbounded_channel();
+    let (is_over, io_thread) = mpsc::channel::<()>();
+    let shared = Arc::new(Shared {
+        queues: Mutex::new(LocalQueues::new(limits)),
+        counters: Counters::default(),
+        response_timeout: limits.response_timeout,
+        io_thread: Mutex::new(io_thread),
+        process: process::id(),
+        is_closed: AtomicBool::new(false),
+    });
+    let commands = Commands { sender, shared };
+    let weak = commands.downgrade();
+    let (ready, connected) = oneshot::channel();
+    let dispatch = trace_context::present_dispatcher();
+
+    let body = move || {
+        let _is_over = is_over;
+        // What happens on behalf of no call is traced where the pool was built.
+        let _default = dispatch.as_ref().map(dispatcher::set_default);
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(ready.send(Err(Error::system("a runtime", &error)))),
+        };
+        match runtime.block_on(connect()) {
+            Ok(backend) => {
+                if let Some(window) = backend.claim_window() {
+                    keeper.set_claim_window(window);
+                    weak.shared.queues().set_claim_window(window);
+                }
+                // If nobody waits any longer, the channel is closed and `run` ends at once.
+                if ready.send(Ok(())).is_ok() {
+                    Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
+                }
+            }
+            Err(error) => drop(ready.send(Err(error))),
+        }
+    };
+    thread
+        .name("lockattr-io".to_owned())
+        .spawn(body)
+        .map_err(|error| Error::system("its I/O thread", &error))?;
+    connected.await.map_err(|_| Error::Closed)??;
+    thread_end::await_releases(&commands);
+    Ok(commands)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::backend::memory::MemoryBackend;
+    use crate::owner::OwnerIds;
+    use crate::protocol::Batch;
+
+    #[tokio::test]
+    async fn a_thread_that_cannot_be_started_is_an_error() {
+        let limits = Limits {
+            in_flight: 1,
+            response_timeout: Duration::from_secs(1),
+            claim_window: Duration::from_secs(1),
+            batch: Batch {
+                size: 1,
+                time: Duration::ZERO,
+            },
+        };
+        let keeper = Keeper::new(
+            limits,
+            OwnerIds::random().unwrap(),
+            fastrand::Rng::with_seed(1),
+        );
+        let too_large = thread::Builder::new().stack_size(usize::MAX / 2);
+        let started = start_on(too_large, limits, keeper, || async {
+            Ok(MemoryBackend::private())
+        });
+        let error = started.await.unwrap_err();
+        assert!(matches!(error, Error::System { .. }), "{error}");
+    }
+}
