@@ -118,7 +118,7 @@ async fn a_command_that_was_renamed_is_named() {
     assert!(setting == "server" && text.contains("INFO"), "{text}");
 }
 
-/// Whoever looks for intruders in the log of refused commands finds none of ours.
+/// An operator who looks for intruders in the log of refused commands finds nothing of ours.
 #[tokio::test]
 async fn the_log_of_refused_commands_stays_empty() {
     let server = RedisServer::start();
@@ -177,7 +177,7 @@ async fn the_least_claim_window_works_nearby() {
     }
 }
 
-/// As people write «unlimited».
+/// As people write that there is no limit.
 #[tokio::test]
 async fn the_largest_settings_are_refused_or_work() {
     let server = RedisServer::start();

@@ -103,7 +103,7 @@ fn without_secrets(text: &str, login: &RedisConnectionInfo) -> String {
 ///
 /// # Errors
 ///
-/// For a replica, which answers from what it last heard, so that «held» from there proves nothing,
+/// For a replica, which answers from what it last heard, so that its word proves nothing,
 /// and for servers of other kinds.
 pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
     match field(answer, "mode") {
