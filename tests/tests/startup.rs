@@ -111,6 +111,8 @@ async fn a_command_that_was_renamed_is_named() {
         let (setting, text) = refused(builder(server.url())).await;
         assert_eq!(setting, "server");
         assert!(text.contains(command), "{command}: {text}");
+        // What came with it is the pool's, and the beginning of its owner ids.
+        assert!(!text.contains("wake:"), "{text}");
     }
     let server = RedisServer::start_with(&["--rename-command", "INFO", ""]);
     builder(server.url()).build().await.unwrap();
