@@ -160,13 +160,13 @@ async fn a_connection_that_was_forgotten_is_found_out_by_a_call_that_tries_once(
         proxy.forget();
         let start = Instant::now();
         let once = pool.lock(format!("k:{round}")).try_acquire().await.unwrap();
-        assert!(start.elapsed() < Duration::from_millis(1000), "{round}");
+        assert!(start.elapsed() < Duration::from_secs(1), "{round}");
         once.expect("nobody has it").release().await;
     }
     eventually("nothing is left", || server.locks().is_empty());
 }
 
-/// Who tries once only while the first dial after a loss is under way waits for that.
+/// A call that tries once while the first dial after a loss is under way waits for that dial.
 #[tokio::test]
 async fn a_call_waits_for_the_dial_that_is_under_way() {
     let server = RedisServer::start();
@@ -211,7 +211,7 @@ async fn an_idle_connection_that_was_forgotten_is_found_out_by_nobody() {
     once.expect("nobody has it").release().await;
 }
 
-/// Whoever holds a lock while the connection is forgotten keeps it.
+/// A holder keeps its lease while its connection is forgotten.
 #[tokio::test]
 async fn a_lease_outlives_connections_that_are_forgotten() {
     let server = RedisServer::start();

@@ -111,6 +111,8 @@ async fn a_command_that_was_renamed_is_named() {
         let (setting, text) = refused(builder(server.url())).await;
         assert_eq!(setting, "server");
         assert!(text.contains(command), "{command}: {text}");
+        // What came with it is the pool's, and the beginning of its owner ids.
+        assert!(!text.contains("wake:"), "{text}");
     }
     let server = RedisServer::start_with(&["--rename-command", "INFO", ""]);
     builder(server.url()).build().await.unwrap();
@@ -118,7 +120,7 @@ async fn a_command_that_was_renamed_is_named() {
     assert!(setting == "server" && text.contains("INFO"), "{text}");
 }
 
-/// Whoever looks for intruders in the log of refused commands finds none of ours.
+/// An operator who looks for intruders in the log of refused commands finds nothing of ours.
 #[tokio::test]
 async fn the_log_of_refused_commands_stays_empty() {
     let server = RedisServer::start();
@@ -177,7 +179,7 @@ async fn the_least_claim_window_works_nearby() {
     }
 }
 
-/// As people write «unlimited».
+/// As people write that there is no limit.
 #[tokio::test]
 async fn the_largest_settings_are_refused_or_work() {
     let server = RedisServer::start();

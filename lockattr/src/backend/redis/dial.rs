@@ -135,6 +135,7 @@ async fn timed<T>(asking: impl Future<Output = T>) -> (T, Duration) {
 /// A command that is renamed, or that a proxy does not pass on.
 fn explain(error: &RedisError) -> Refusal {
     let text = error.to_string();
+    let text = failure::without_args(&text);
     let is_unknown = text.to_ascii_lowercase().contains("unknown command");
     if is_unknown && error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
         return Refusal::Unfit {

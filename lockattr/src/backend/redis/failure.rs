@@ -52,6 +52,7 @@ pub(super) fn classify(error: &RedisError) -> Failure {
 
 /// The server's words, with the remedy where the user has too few rights.
 fn explained(error: &str) -> String {
+    let error = without_args(error);
     // The second is what a script gets to hear.
     let is_about_rights = error.contains("no permissions") || error.contains("can't run this");
     if is_about_rights {
@@ -59,6 +60,13 @@ fn explained(error: &str) -> String {
     } else {
         error.to_owned()
     }
+}
+
+/// A server that does not know a command repeats what came with it: names of channels and owners, and
+/// with HELLO even the password.
+pub(super) fn without_args(error: &str) -> &str {
+    let end = error.find("with args").unwrap_or(error.len());
+    error[..end].trim_end_matches([' ', ',', '.'])
 }
 
 /// What went wrong for one attempt of a batch, in the server's words.

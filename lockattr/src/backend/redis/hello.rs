@@ -89,10 +89,9 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
     BackendError::new(kind, without_secrets(&failed.to_string(), login)).into()
 }
 
-/// A server that does not know a command repeats what came with it, which are user and password here.
+/// A proxy may repeat the password in any way.
 fn without_secrets(text: &str, login: &RedisConnectionInfo) -> String {
-    let end = text.find("with args").unwrap_or(text.len());
-    let said = text[..end].trim_end_matches([' ', ',', '.']);
+    let said = failure::without_args(text);
     match login.password().filter(|password| !password.is_empty()) {
         Some(password) => said.replace(password, "…"),
         None => said.to_owned(),
@@ -103,7 +102,7 @@ fn without_secrets(text: &str, login: &RedisConnectionInfo) -> String {
 ///
 /// # Errors
 ///
-/// For a replica, which answers from what it last heard, so that «held» from there proves nothing,
+/// For a replica, which answers from what it last heard, so that its word proves nothing,
 /// and for servers of other kinds.
 pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
     match field(answer, "mode") {

@@ -272,7 +272,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn whoever_is_silent_because_nobody_asks_is_asked() {
+    async fn an_idle_connection_is_asked() {
         let mut link = link(millis(1)).await;
         assert_eq!(link.after(millis(9_999)), None);
         assert_eq!(link.after(IDLE), Some(Alarm::Ask));

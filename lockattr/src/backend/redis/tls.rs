@@ -32,8 +32,8 @@ pub(crate) struct ClientIdentity {
     pub(crate) key: Arc<[u8]>,
 }
 
-/// Ends TLS for one server, with settings of its own: what the rest of the process chose for rustls
-/// is left alone.
+/// TLS to one server, with settings of its own: the process's choice of a rustls provider is left
+/// alone.
 pub(super) struct Connector {
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
