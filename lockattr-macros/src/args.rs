@@ -3,28 +3,48 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenTree};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::discouraged::Speculative as _;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, ExprLit, Lit, LitStr, Path, Result, Token};
+use syn::{Error, Expr, ExprLit, ExprPath, Lit, LitStr, Path, Result, Token};
 
 use crate::errors::Errors;
 use crate::key::Key;
+use crate::params::Params;
+use crate::timing::{Timing, argument_in, is_closed, timing};
+use crate::written::bare;
 use crate::{duration, suggest};
 
-const OPTIONS: [&str; 12] = [
-    "key",
-    "ttl",
-    "wait",
-    "renew",
-    "max_hold",
-    "on_lost",
-    "on_busy",
-    "or_else",
-    "bind",
-    "pool",
-    "reentrant",
-    "crate",
+#[derive(Clone, Copy)]
+enum Name {
+    Key,
+    Ttl,
+    Wait,
+    Renew,
+    MaxHold,
+    OnLost,
+    OnBusy,
+    OrElse,
+    Bind,
+    Pool,
+    Reentrant,
+    Crate,
+}
+
+const OPTIONS: [(&str, Name); 12] = [
+    ("key", Name::Key),
+    ("ttl", Name::Ttl),
+    ("wait", Name::Wait),
+    ("renew", Name::Renew),
+    ("max_hold", Name::MaxHold),
+    ("on_lost", Name::OnLost),
+    ("on_busy", Name::OnBusy),
+    ("or_else", Name::OrElse),
+    ("bind", Name::Bind),
+    ("pool", Name::Pool),
+    ("reentrant", Name::Reentrant),
+    ("crate", Name::Crate),
 ];
 
 /// The attribute's options, and every mistake in them.
@@ -36,8 +56,8 @@ pub(crate) struct Args {
     pub(crate) wait: Option<Timing<Option<Duration>>>,
     pub(crate) renew: Option<bool>,
     pub(crate) max_hold: Option<Timing<Duration>>,
-    pub(crate) on_lost: Option<&'static str>,
-    pub(crate) on_busy: Option<&'static str>,
+    pub(crate) on_lost: Option<OnLost>,
+    pub(crate) on_busy: Option<OnBusy>,
     pub(crate) or_else: Option<Expr>,
     /// The name under which the body sees its lease.
     pub(crate) bind: Option<Ident>,
@@ -48,10 +68,16 @@ pub(crate) struct Args {
     pub(crate) errors: Errors,
 }
 
-/// A time, as the macro can see it or as the compiler will.
-pub(crate) enum Timing<T> {
-    Literal(T, Span),
-    Const(Box<Expr>),
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnLost {
+    Cancel,
+    Finish,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum OnBusy {
+    Error,
+    Skip,
 }
 
 pub(crate) enum Pool {
@@ -97,14 +123,14 @@ impl Args {
         }
         let name = input.call(Ident::parse_any)?;
         let text = name.to_string();
-        if !OPTIONS.contains(&text.as_str()) {
+        let Some((_, option)) = OPTIONS.iter().find(|(name, _)| *name == text) else {
             return Err(Error::new(name.span(), describe_unknown(&text)));
-        }
+        };
         if seen.contains(&name) {
             return Err(Error::new(name.span(), format!("`{text}` is given twice")));
         }
         seen.push(name.clone());
-        if text == "key" {
+        if matches!(option, Name::Key) {
             self.key = Some(Key::parse_after_name(input)?);
         } else {
             let has_value = input.parse::<Option<Token![=]>>()?.is_some()
@@ -113,7 +139,7 @@ impl Args {
             if !has_value {
                 return Err(Error::new(name.span(), format!("`{text}` has no value")));
             }
-            self.parse_value(&text, input)?;
+            self.parse_value(*option, input)?;
         }
         if input.is_empty() || input.peek(Token![,]) {
             return Ok(());
@@ -121,21 +147,49 @@ impl Args {
         Err(input.error("expected `,` and the next option"))
     }
 
-    fn parse_value(&mut self, name: &str, input: ParseStream<'_>) -> Result<()> {
-        match name {
-            "ttl" => self.ttl = Some(timing(input, duration::ttl)?),
-            "wait" => self.wait = Some(timing(input, duration::wait)?),
-            "max_hold" => self.max_hold = Some(timing(input, duration::max_hold)?),
-            "renew" => self.renew = Some(switch(input)?),
-            "reentrant" => self.reentrant = Some(switch(input)?),
-            "on_lost" => self.on_lost = Some(choice(input, ["cancel", "finish"])?),
-            "on_busy" => self.on_busy = Some(choice(input, ["error", "skip"])?),
-            "or_else" => self.or_else = Some(input.parse()?),
-            "bind" => self.bind = Some(input.parse()?),
-            "pool" => self.pool = Some(pool(input)?),
-            _ => self.krate = Some(krate(input)?),
+    fn parse_value(&mut self, option: Name, input: ParseStream<'_>) -> Result<()> {
+        match option {
+            Name::Key => self.key = Some(Key::parse_after_name(input)?),
+            Name::Ttl => self.ttl = Some(timing(input, duration::ttl)?),
+            Name::Wait => self.wait = Some(timing(input, duration::wait)?),
+            Name::MaxHold => self.max_hold = Some(timing(input, duration::max_hold)?),
+            Name::Renew => self.renew = Some(switch(input)?),
+            Name::Reentrant => self.reentrant = Some(switch(input)?),
+            Name::OnLost => {
+                let choices = [("cancel", OnLost::Cancel), ("finish", OnLost::Finish)];
+                self.on_lost = Some(choice(input, choices)?);
+            }
+            Name::OnBusy => {
+                let choices = [("error", OnBusy::Error), ("skip", OnBusy::Skip)];
+                self.on_busy = Some(choice(input, choices)?);
+            }
+            Name::OrElse => self.or_else = Some(handler(input)?),
+            Name::Bind => self.bind = Some(input.parse()?),
+            Name::Pool => self.pool = Some(pool(input)?),
+            Name::Crate => self.krate = Some(krate(input)?),
         }
         Ok(())
+    }
+
+    /// Times are constants: what only a call knows has no place in them.
+    pub(crate) fn check_times(&self, params: &Params, errors: &mut Errors) {
+        let ttl = self.ttl.as_ref().and_then(Timing::expr);
+        let wait = self.wait.as_ref().and_then(Timing::expr);
+        let max_hold = self.max_hold.as_ref().and_then(Timing::expr);
+        for (option, expr) in [("ttl", ttl), ("wait", wait), ("max_hold", max_hold)] {
+            if let Some(argument) =
+                expr.and_then(|expr| argument_in(expr.to_token_stream(), params))
+            {
+                errors.at(
+                    argument.span(),
+                    format!(
+                        "`{argument}` is known only when the function is called, and `{option}` is fixed when it is \
+                         compiled: write a literal or a constant, or lock by hand with \
+                         `pool.lock(lockattr::key!(\"…\")).{option}(…).run(|lease| …)`"
+                    ),
+                );
+            }
+        }
     }
 
     /// Options that are right by themselves, but not together.
@@ -152,22 +206,43 @@ impl Args {
                 self.errors.at(span, "`max_hold` is shorter than `ttl`: the lease would end before it has to be renewed");
             }
         }
-        if let (Some("skip"), Some(Timing::Literal(None, span))) = (self.on_busy, &self.wait) {
-            self.errors.at(*span, "`on_busy = \"skip\"` never happens with `wait = \"forever\"`; write `wait = \"0s\"`");
+        if let (Some(OnBusy::Skip), Some(Timing::Literal(None, span))) = (self.on_busy, &self.wait)
+        {
+            self.errors.at(*span, "`on_busy = \"skip\"` never happens with `wait = \"forever\"`; without `wait` it skips at once");
         }
     }
 
+    /// Whether a time is a constant that can stand in an item: it names no type parameter.
+    pub(crate) fn has_checkable_times(&self) -> bool {
+        let ttl = self.ttl.as_ref().and_then(Timing::expr);
+        let max_hold = self.max_hold.as_ref().and_then(Timing::expr);
+        let wait = self.wait.as_ref().and_then(Timing::expr);
+        let mut checked = ttl.iter().chain(&max_hold).peekable();
+        checked.peek().is_some() && checked.chain(&wait).all(|expr| is_closed(expr))
+    }
+
     pub(crate) fn skips_when_busy(&self) -> bool {
-        self.on_busy == Some("skip")
+        self.on_busy == Some(OnBusy::Skip)
     }
 
     pub(crate) fn finishes_when_lost(&self) -> bool {
-        self.on_lost == Some("finish")
+        self.on_lost == Some(OnLost::Finish)
+    }
+}
+
+impl Pool {
+    /// What the user wrote, to tell two pools apart.
+    pub(crate) fn text(pool: Option<&Self>) -> Option<String> {
+        pool.map(|pool| match pool {
+            Self::Named(name) => name.to_token_stream().to_string(),
+            Self::Expr(expr) => expr.to_token_stream().to_string(),
+        })
     }
 }
 
 fn describe_unknown(name: &str) -> String {
-    match (name, suggest::nearest(name, OPTIONS)) {
+    let names = OPTIONS.map(|(name, _)| name);
+    match (name, suggest::nearest(name, names)) {
         ("timeout" | "wait_timeout", _) => format!("unknown option `{name}`; did you mean `wait`?"),
         ("expire" | "expiry" | "lease", _) => {
             format!("unknown option `{name}`; did you mean `ttl`?")
@@ -175,74 +250,86 @@ fn describe_unknown(name: &str) -> String {
         (_, Some(near)) => format!("unknown option `{name}`; did you mean `{near}`?"),
         (_, None) => format!(
             "unknown option `{name}`; there are `{}`",
-            OPTIONS.join("`, `")
+            names.join("`, `")
         ),
     }
 }
 
-/// A literal is read here; anything else is for the compiler, as a constant expression.
-fn timing<T>(input: ParseStream<'_>, read: impl FnOnce(&LitStr) -> Result<T>) -> Result<Timing<T>> {
-    let mut expr: Expr = input.parse()?;
-    while let Expr::Group(group) = expr {
-        expr = *group.expr;
-    }
-    match &expr {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(literal),
-            ..
-        }) => Ok(Timing::Literal(read(literal)?, literal.span())),
-        Expr::Lit(ExprLit { lit, .. }) => {
-            let text = quote::quote!(#lit).to_string();
-            Err(Error::new(
-                lit.span(),
-                format!("a duration needs a unit: write \"{text}s\" or \"{text}ms\""),
-            ))
-        }
-        _ => Ok(Timing::Const(Box::new(expr))),
-    }
-}
-
 fn switch(input: ParseStream<'_>) -> Result<bool> {
-    match input.parse::<Expr>()? {
+    let expr: Expr = input.parse()?;
+    match bare(&expr) {
         Expr::Lit(ExprLit {
             lit: Lit::Bool(value),
             ..
         }) => Ok(value.value),
-        other => Err(Error::new_spanned(other, "expected `true` or `false`")),
+        _ => Err(Error::new_spanned(expr, "expected `true` or `false`")),
     }
 }
 
-fn choice(input: ParseStream<'_>, choices: [&'static str; 2]) -> Result<&'static str> {
+fn choice<T: Copy>(input: ParseStream<'_>, choices: [(&str, T); 2]) -> Result<T> {
     let expr: Expr = input.parse()?;
     if let Expr::Lit(ExprLit {
         lit: Lit::Str(literal),
         ..
-    }) = &expr
-        && let Some(choice) = choices
-            .into_iter()
-            .find(|choice| *choice == literal.value())
+    }) = bare(&expr)
+        && let Some((_, choice)) = choices
+            .iter()
+            .find(|(choice, _)| *choice == literal.value())
     {
-        return Ok(choice);
+        return Ok(*choice);
     }
-    let [first, second] = choices;
+    let [(first, _), (second, _)] = choices;
     Err(Error::new_spanned(
         expr,
         format!("expected \"{first}\" or \"{second}\""),
     ))
 }
 
+/// What can be called; a value is told so here, because rustc says it once for each use.
+fn handler(input: ParseStream<'_>) -> Result<Expr> {
+    let expr: Expr = input.parse()?;
+    match bare(&expr) {
+        Expr::Lit(_)
+        | Expr::Array(_)
+        | Expr::Tuple(_)
+        | Expr::Repeat(_)
+        | Expr::Struct(_)
+        | Expr::Range(_)
+        | Expr::Binary(_)
+        | Expr::Unary(_) => Err(Error::new_spanned(
+            &expr,
+            format!(
+                "`or_else` is a function of the error, `fn(lockattr::Error) -> R`; write `or_else = |_| {}`",
+                expr.to_token_stream()
+            ),
+        )),
+        _ => Ok(expr),
+    }
+}
+
 fn pool(input: ParseStream<'_>) -> Result<Pool> {
-    Ok(match input.parse::<Expr>()? {
+    let expr: Expr = input.parse()?;
+    Ok(match bare(&expr) {
         Expr::Lit(ExprLit {
             lit: Lit::Str(name),
             ..
-        }) => Pool::Named(name),
-        expr => Pool::Expr(Box::new(expr)),
+        }) => Pool::Named(name.clone()),
+        _ => Pool::Expr(Box::new(expr)),
     })
 }
 
 fn krate(input: ParseStream<'_>) -> Result<Path> {
-    let path = input.call(Path::parse_mod_style)?;
+    let path = match input.fork().parse() {
+        // A path that came through a macro fragment is wrapped in an invisible group.
+        Ok(Expr::Group(group)) => {
+            input.parse::<Expr>()?;
+            let Expr::Path(ExprPath { path, .. }) = bare(&group.expr) else {
+                return Err(Error::new_spanned(group, "expected a path"));
+            };
+            path.clone()
+        }
+        _ => input.call(Path::parse_mod_style)?,
+    };
     let starts_absolutely = path.leading_colon.is_some()
         || path
             .segments

@@ -7,15 +7,17 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Path, parse_quote};
 
-use crate::args::{Args, Pool, Timing};
+use crate::args::{Args, Pool};
 use crate::errors::Errors;
 use crate::function::Function;
 use crate::key::Key;
 use crate::params::Params;
+use crate::timing::Timing;
+use crate::written::unwrapped;
 
 pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
-    let args = errors.keep(syn::parse2::<Args>(args));
+    let args = errors.keep(syn::parse2::<Args>(unwrapped(args)));
     let function = errors.keep(syn::parse2::<Function>(item.clone()));
     let mut expanded = TokenStream::new();
     if let Some(mut args) = args {
@@ -23,6 +25,8 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
         if let (Some(key), Some(function)) = (&args.key, &function) {
             let params = Params::of(&function.sig);
             key.check(&params, &mut errors);
+            args.check_times(&params, &mut errors);
+            check_same_lock_below(&args, key, function, &mut errors);
             check_bind(&args, &params, &mut errors);
             if errors.is_empty() {
                 expanded = expand(&args, key, &params, function);
@@ -45,6 +49,25 @@ fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
             bind.span(),
             format!("`{bind}` is an argument already; bind the lease to another name"),
         );
+    }
+}
+
+/// The same lock twice on one function would be a wait for itself.
+fn check_same_lock_below(args: &Args, key: &Key, function: &Function, errors: &mut Errors) {
+    for attr in &function.attrs {
+        let name = attr.path().segments.last();
+        if name.is_some_and(|last| last.ident == "distributed_lock")
+            && args.reentrant != Some(true)
+            && let Ok(list) = attr.meta.require_list()
+            && let Ok(other) = syn::parse2::<Args>(unwrapped(list.tokens.clone()))
+            && other.key.is_some_and(|other| other.is_same(key))
+            && Pool::text(other.pool.as_ref()) == Pool::text(args.pool.as_ref())
+        {
+            errors.push(syn::Error::new_spanned(
+                attr,
+                "this function takes the same lock twice, and would wait for itself; drop one of the two attributes",
+            ));
+        }
     }
 }
 
@@ -173,6 +196,10 @@ fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
         spec.extend(quote!(.ttl(#ttl)));
     }
     match &args.wait {
+        None if args.skips_when_busy() => {
+            let wait = literal(Duration::ZERO, private);
+            spec.extend(quote!(.wait(#wait)));
+        }
         None => {}
         Some(Timing::Literal(None, _)) => spec.extend(quote!(.wait_forever())),
         Some(Timing::Literal(Some(wait), _)) => {
@@ -194,7 +221,12 @@ fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
     if let Some(reentrant) = args.reentrant {
         spec.extend(quote!(.reentrant(#reentrant)));
     }
-    quote!(const { &#spec })
+    if args.has_checkable_times() {
+        // An item is evaluated by `cargo check` already.
+        quote!(const { const SPEC: #private::Spec = #spec; &SPEC })
+    } else {
+        quote!(const { &#spec })
+    }
 }
 
 fn duration(timing: &Timing<Duration>, private: &TokenStream) -> TokenStream {

@@ -6,10 +6,14 @@ mod errors;
 mod expand;
 mod function;
 mod key;
+mod key_call;
+mod key_template;
 mod output;
 mod params;
 mod suggest;
 mod template;
+mod timing;
+mod written;
 
 #[cfg(test)]
 mod snapshots;
@@ -27,7 +31,7 @@ use proc_macro::TokenStream;
 /// | `renew = false` | the lease ends after its ttl, however long the body runs | `true` |
 /// | `max_hold = "5m"` | renewal ends after this time | none |
 /// | `on_lost = "finish"` | the body runs on when its lease is lost | `"cancel"` |
-/// | `on_busy = "skip"` | return the default value when somebody else holds the lock | `"error"` |
+/// | `on_busy = "skip"` | return the default value when somebody else holds the lock: at once, or after `wait` | `"error"` |
 /// | `or_else = handler` | makes the function's value out of a `lockattr::Error` | `Err(error.into())` |
 /// | `bind = lease` | the body sees its `&Lease` under this name | none |
 /// | `pool = "reports"` | a named pool, or a place that holds one: `self.locks` | the installed pool |
@@ -35,11 +39,27 @@ use proc_macro::TokenStream;
 /// | `crate = path` | where the `lockattr` crate is found | `::lockattr` |
 ///
 /// Values are percent-encoded in the key, so different arguments never share a lock by accident.
-/// The key is computed before the body runs, by reference.
+/// The key is computed before the body runs, by reference. To take the same lock by hand, write
+/// `pool.lock(key!("order:{order_id}"))`. An expression is taken as it is written; if it leaves a
+/// placeholder such as `{order_id}` in the text, the call gives `Error::InvalidKey`.
 ///
 /// The attribute goes on top of all others: attributes expand from top to bottom, and
 /// `#[tokio::main]` or `#[tokio::test]` remove the `async` that it needs to see.
 #[proc_macro_attribute]
 pub fn distributed_lock(args: TokenStream, item: TokenStream) -> TokenStream {
     expand::distributed_lock(args.into(), &item.into()).into()
+}
+
+/// What `lockattr::key!` expands to.
+#[doc(hidden)]
+#[proc_macro]
+pub fn key(input: TokenStream) -> TokenStream {
+    key_call::key(input.into()).into()
+}
+
+/// What `lockattr::assert_held!` expands to.
+#[doc(hidden)]
+#[proc_macro]
+pub fn assert_held(input: TokenStream) -> TokenStream {
+    key_call::assert_held(input.into()).into()
 }

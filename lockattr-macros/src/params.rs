@@ -56,6 +56,14 @@ impl Params {
         self.names.keys().map(String::as_str)
     }
 
+    /// Where an argument, or `self`, is declared.
+    pub(crate) fn span(&self, name: &str) -> Option<Span> {
+        if name == "self" {
+            return self.receiver;
+        }
+        self.names.get(name).copied()
+    }
+
     /// Where `self` is declared; a `self` written elsewhere does not mean the same to rustc.
     pub(crate) fn receiver(&self) -> Option<Span> {
         self.receiver

@@ -30,11 +30,20 @@ impl Placeholder {
     }
 }
 
+/// Whether `{}` and `{0}` stand for values by their position.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Positions {
+    Refused,
+    Counted,
+}
+
 impl Template {
+    /// With [`Positions::Counted`], the root of `{}` is the number of its value.
+    ///
     /// # Errors
     ///
     /// What is wrong with the template, and what to write instead.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, positions: Positions) -> Result<Self, String> {
         if text.is_empty() {
             return Err("an empty key would be one lock for everything; name what is locked, \"order:{order_id}\"".into());
         }
@@ -44,6 +53,7 @@ impl Template {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
+        let mut next = 0_u32;
         while let Some(at) = rest.find(['{', '}']) {
             literal.push_str(&rest[..at]);
             let (brace, after) = rest[at..].split_at(1);
@@ -53,13 +63,20 @@ impl Template {
             } else if brace == "}" {
                 return Err("a `}` without its `{`; write `}}` for the character itself".into());
             } else {
-                let Some((inside, after)) = after.split_once('}') else {
+                let Some((name, spec, after)) = split(after) else {
                     return Err("a `{` without its `}`; write `{{` for the character itself".into());
                 };
                 if !literal.is_empty() {
                     pieces.push(Piece::Text(std::mem::take(&mut literal)));
                 }
-                pieces.push(Piece::Placeholder(placeholder(inside)?));
+                let number = next.to_string();
+                let name = if name.is_empty() && positions == Positions::Counted {
+                    next += 1;
+                    &number
+                } else {
+                    name
+                };
+                pieces.push(Piece::Placeholder(placeholder(name, spec, positions)?));
                 rest = after;
             }
         }
@@ -156,27 +173,48 @@ fn not_apart(left: &Placeholder, text: &str, right: &Placeholder) -> String {
     )
 }
 
-fn placeholder(inside: &str) -> Result<Placeholder, String> {
-    let (name, spec) = match inside.find(':') {
-        Some(at) => inside.split_at(at),
-        None => (inside, ""),
+/// Takes what follows a `{` apart: the name, the spec with its colon, and what comes after the `}`.
+///
+/// As in `format_args!`, any character in front of `<`, `^` or `>` fills, also a `}`.
+fn split(text: &str) -> Option<(&str, &str, &str)> {
+    let name = text.find([':', '}'])?;
+    let mut spec = text[name..].char_indices().skip(1);
+    let fill = spec.next();
+    let closing_from = match (fill, spec.next()) {
+        (Some((_, fill)), Some((at, '<' | '^' | '>'))) if text[name..].starts_with(':') => {
+            debug_assert_eq!(at, 1 + fill.len_utf8());
+            name + at
+        }
+        _ => name,
     };
+    let end = closing_from + text[closing_from..].find('}')?;
+    Some((&text[..name], &text[name..end], &text[end + 1..]))
+}
+
+/// Whether the text holds what a template would fill in, `{name…}`.
+pub(crate) fn has_placeholder(text: &str) -> bool {
+    let text = text.replace("{{", "");
+    text.split('{').skip(1).any(|inside| {
+        inside
+            .split_once(['}', ':', '.'])
+            .is_some_and(|(name, _)| name == "self" || is_name(name))
+    })
+}
+
+fn placeholder(name: &str, spec: &str, positions: Positions) -> Result<Placeholder, String> {
     if name.trim().is_empty() {
         return Err(
             "a placeholder without a name; write which argument it stands for, `{order_id}`".into(),
         );
     }
     if name.trim() != name {
+        let inside = format!("{name}{spec}");
         let name = name.trim();
         return Err(format!(
             "`{{{inside}}}` has blanks around its name; write `{{{name}{spec}}}`"
         ));
     }
-    if spec.contains(['$', '*']) {
-        return Err(format!(
-            "`{{{inside}}}`: width and precision must be written out, `{{{name}:08}}`"
-        ));
-    }
+    check_spec(name, spec)?;
     if name.contains(['(', '[', '&', ' ', '+', '!', '?']) {
         let hint = format!("key(\"…{{value}}…\", value = {name})");
         return Err(format!(
@@ -186,7 +224,8 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
     let mut segments = name.split('.').map(str::to_owned);
     let root = segments.next().unwrap_or_default();
     let path: Vec<String> = segments.collect();
-    if root.starts_with(|c: char| c.is_ascii_digit()) {
+    let is_position = is_index(&root) && positions == Positions::Counted;
+    if !is_position && root.starts_with(|c: char| c.is_ascii_digit()) {
         return Err(format!(
             "`{{{name}}}` is a position; write the name of an argument"
         ));
@@ -196,7 +235,7 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             "`r#{keyword}` in `{{{name}}}`: templates name keywords without `r#`; write `{keyword}`"
         ));
     }
-    let is_root = |text: &String| text == "self" || is_name(text);
+    let is_root = |text: &String| is_position || text == "self" || is_name(text);
     let is_field = |text: &&String| is_name(text) || is_index(text);
     match std::iter::once(&root)
         .filter(|root| !is_root(root))
@@ -212,6 +251,31 @@ fn placeholder(inside: &str) -> Result<Placeholder, String> {
             spec: spec.to_owned(),
         }),
     }
+}
+
+/// Refuses what is no spec, and a width or precision that another argument gives.
+fn check_spec(name: &str, spec: &str) -> Result<(), String> {
+    let mut chars = spec.chars().skip(1);
+    let fills = matches!(
+        (chars.next(), chars.next()),
+        (Some(_), Some('<' | '^' | '>'))
+    );
+    let rest: String = spec.chars().skip(if fills { 3 } else { 1 }).collect();
+    if rest.starts_with(':') {
+        let last = spec.rsplit(':').next().unwrap_or_default();
+        let value = last.trim_end_matches("()").to_lowercase();
+        let value = if is_name(&value) { &value } else { "value" };
+        return Err(format!(
+            "`{{{name}{spec}}}` is a path; a placeholder takes names and fields. \
+             Bind it to a name: `(\"…{{{value}}}…\", {value} = {name}{spec})`"
+        ));
+    }
+    if rest.contains(['$', '*']) {
+        return Err(format!(
+            "`{{{name}{spec}}}`: width and precision must be written out, `{{{name}:08}}`"
+        ));
+    }
+    Ok(())
 }
 
 /// Whether the text, all of it, is a name; those that are keywords stand without `r#`.
@@ -230,81 +294,4 @@ fn is_index(text: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn refusal(text: &str) -> String {
-        let parsed = Template::parse(text);
-        parsed
-            .and_then(|template| template.separators())
-            .unwrap_err()
-    }
-
-    #[test]
-    fn templates_are_taken_apart() {
-        let template = Template::parse("a{{b}}:{id:08}:{req.user.0:?}").unwrap();
-        let placeholder = |root: &str, path: &[&str], spec: &str| {
-            let path = path.iter().map(|part| (*part).to_owned()).collect();
-            Piece::Placeholder(Placeholder {
-                root: root.to_owned(),
-                path,
-                spec: spec.to_owned(),
-            })
-        };
-        assert_eq!(
-            template.pieces,
-            [
-                Piece::Text("a{b}:".to_owned()),
-                placeholder("id", &[], ":08"),
-                Piece::Text(":".to_owned()),
-                placeholder("req", &["user", "0"], ":?"),
-            ]
-        );
-        assert_eq!(
-            template.renamed(|placeholder| format!("_{}", placeholder.root)),
-            "a{{b}}:{_id:08}:{_req:?}"
-        );
-    }
-
-    #[test]
-    fn mistakes_are_explained() {
-        for (text, part) in [
-            ("", "empty key"),
-            ("a\nb", "control characters"),
-            ("a:{", "`{` without"),
-            ("a:{id", "`{` without"),
-            ("a:}", "`}` without"),
-            ("a:{}", "without a name"),
-            ("a:{:?}", "without a name"),
-            ("a:{0}", "position"),
-            ("a:{ id}", "blanks around"),
-            ("a:{id :08}", "blanks around"),
-            ("a:{id.}", "neither a name"),
-            ("a:{self}.{id.self}", "neither a name"),
-            ("a:{id.0x10}", "neither a name"),
-            ("a:{id.1_0}", "neither a name"),
-            ("a:{id.01}", "neither a name"),
-            ("a:{id.+1}", "expression"),
-            ("a:{id.name/**/}", "neither a name"),
-            ("a:{id.name\u{200e}}", "neither a name"),
-            ("a:{self.r#type}", "without `r#`"),
-            ("a:{id.len()}", "expression"),
-            ("a:{id:>w$}", "written out"),
-            ("a:{id:.*}", "written out"),
-            ("{a}{b}", "nothing stands between"),
-            ("{a}0F{b}", "only `0F` stands between"),
-            ("{a}%{b}", "only `%` stands between"),
-        ] {
-            assert!(refusal(text).contains(part), "{text}: {}", refusal(text));
-        }
-    }
-
-    #[test]
-    fn separators_are_the_safe_characters_that_tell() {
-        let separators = |text: &str| Template::parse(text).unwrap().separators().unwrap();
-        assert_eq!(separators("x{a}:{b}y"), "");
-        assert_eq!(separators("{a}-{b}"), "-");
-        assert_eq!(separators("{a}-{b}zz{c}A_{d}"), "-z_");
-        assert_eq!(separators("{a}% {b}"), "");
-    }
-}
+mod tests;

@@ -3,8 +3,7 @@
 /// Panics unless the running task holds this lock, by the attribute or by
 /// [`LockRequest::run`](crate::LockRequest::run).
 ///
-/// The template takes its values as arguments, by position or by name, and encodes them as the
-/// attribute does.
+/// Takes what [`key!`](crate::key!) takes, or a [`Key`](crate::Key).
 ///
 /// # Panics
 ///
@@ -17,7 +16,8 @@
 /// # async fn main() -> Result<(), lockattr::Error> {
 /// fn book(account: &str) {
 ///     lockattr::assert_held!("account:{}", account);
-///     lockattr::assert_held!("account:{id}", id = account);
+///     lockattr::assert_held!("account:{account}");
+///     lockattr::assert_held!(lockattr::key!("account:{id}", id = account));
 /// }
 ///
 /// #[lockattr::distributed_lock(key = "account:{account}")]
@@ -35,29 +35,10 @@
 /// ```should_panic
 /// lockattr::assert_held!("account:{}", 42);
 /// ```
-///
-/// Names in the braces would not be encoded, so they are refused:
-///
-/// ```compile_fail
-/// let id = 42;
-/// lockattr::assert_held!("account:{id}");
-/// ```
 #[macro_export]
 macro_rules! assert_held {
-    ($template:literal $(, $name:ident = $value:expr)+ $(,)?) => {{
-        let values = $crate::__private::Values::new("");
-        $crate::assert_held!(@ values, $template $(, $name = values.value(&$value))+);
-    }};
-    ($template:literal $(, $value:expr)* $(,)?) => {{
-        let values = $crate::__private::Values::new("");
-        $crate::assert_held!(@ values, $template $(, values.value(&$value))*);
-    }};
-    (@ $values:ident, $template:literal $($arguments:tt)*) => {
-        // `concat!` keeps the template from capturing names.
-        $crate::__private::assert_held($crate::__private::key(
-            &$values,
-            $crate::__private::format_args!($crate::__private::concat!($template) $($arguments)*),
-        ))
+    ($($key:tt)*) => {
+        $crate::__private::assert_held!($crate; $($key)*)
     };
 }
 

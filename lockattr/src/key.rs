@@ -20,16 +20,10 @@ impl Key {
     /// [`Error::InvalidKey`] when it is empty, longer than 1 KiB, or holds a control character.
     pub fn new(text: impl Into<Arc<str>>) -> Result<Self, Error> {
         let text = text.into();
-        let reason = if text.is_empty() {
-            "it is empty, which would be one lock for everything; name what is locked"
-        } else if text.len() > MAX_LEN {
-            "it is longer than 1 KiB; lock an id or a digest instead"
-        } else if text.chars().any(char::is_control) {
-            "it holds a control character; let a template encode the value"
-        } else {
-            return Ok(Self(text));
-        };
-        Err(Self::invalid(&text, reason))
+        match problem(&text) {
+            None => Ok(Self(text)),
+            Some(reason) => Err(Self::invalid(&text, reason)),
+        }
     }
 
     /// The error for a text that is no key; long texts are cut.
@@ -60,5 +54,18 @@ impl fmt::Debug for Key {
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+/// What keeps a text from being a key, and what to do.
+pub(crate) fn problem(text: &str) -> Option<&'static str> {
+    if text.is_empty() {
+        Some("it is empty, which would be one lock for everything; name what is locked")
+    } else if text.len() > MAX_LEN {
+        Some("it is longer than 1 KiB; lock an id or a digest instead")
+    } else if text.chars().any(char::is_control) {
+        Some("it holds a control character; let a template encode the value, `key!(\"…{value}\")`")
+    } else {
+        None
     }
 }

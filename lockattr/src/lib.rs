@@ -1,6 +1,7 @@
 #![doc = include_str!("../../README.md")]
 #![forbid(unsafe_code)]
 
+mod asked_key;
 mod assert_held;
 mod backend;
 mod clock;
@@ -10,6 +11,7 @@ mod error;
 mod guard;
 mod hold;
 mod key;
+mod key_macro;
 mod label;
 mod lease;
 mod owner;
@@ -21,6 +23,7 @@ mod spec;
 mod template;
 mod timing;
 
+pub use asked_key::Key;
 pub use backend::{BackendError, BackendErrorKind};
 pub use current::current;
 pub use driver::PoolStats;

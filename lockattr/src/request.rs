@@ -1,12 +1,11 @@
 //! The attribute as a function call: the same lock, asked for by hand.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
+use crate::asked_key::Key;
 use crate::guard::Guard;
 use crate::hold::{self, Entry};
-use crate::key::Key;
 use crate::label::Label;
 use crate::lease::Lease;
 use crate::pool::LockPool;
@@ -19,13 +18,13 @@ use crate::spec::{OnLost, Options, Wait};
 #[must_use = "a request does nothing until `acquire`, `try_acquire` or `run`"]
 pub struct LockRequest {
     pool: LockPool,
-    key: Arc<str>,
+    key: Key,
     options: Options,
     label: Label,
 }
 
 impl LockRequest {
-    pub(crate) fn new(pool: LockPool, key: Arc<str>, label: Label) -> Self {
+    pub(crate) fn new(pool: LockPool, key: Key, label: Label) -> Self {
         Self {
             pool,
             key,
@@ -87,7 +86,7 @@ impl LockRequest {
             reentrant: false,
             ..self.options
         };
-        match Entry::new(&self.pool, Key::new(self.key)?, &options, self.label)? {
+        match Entry::new(&self.pool, self.key.checked()?, &options, self.label)? {
             Entry::Acquire(acquiring) => acquiring.await.map(Guard::new),
             Entry::Nested(lease) => Err(Error::Reentrant {
                 key: lease.key().into(),
@@ -138,7 +137,7 @@ impl LockRequest {
     where
         F: Future<Output = R>,
     {
-        match Entry::new(&self.pool, Key::new(self.key)?, &self.options, self.label)? {
+        match Entry::new(&self.pool, self.key.checked()?, &self.options, self.label)? {
             Entry::Acquire(acquiring) => {
                 hold::run(acquiring.await?, self.options.on_lost, body).await
             }

@@ -5,7 +5,7 @@
 #[test]
 fn compile_errors() {
     let cases = trybuild::TestCases::new();
-    for stage in ["args", "template", "function", "types", "body"] {
+    for stage in ["args", "template", "calls", "function", "types", "body"] {
         cases.compile_fail(format!("../lockattr-macros/tests/ui/{stage}/*.rs"));
     }
     cases.pass("../lockattr-macros/tests/ui/pass/*.rs");

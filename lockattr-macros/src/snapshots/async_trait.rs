@@ -9,8 +9,12 @@ where
 {
     ::std::boxed::Box::pin(async move {
         let __lockattr_key = {
-            if false {
-                _ = ::lockattr::__private::format_args!("order:{id}");
+            #[allow(unexpected_cfgs)]
+            {
+                #[cfg(rust_analyzer)]
+                if false {
+                    _ = ::lockattr::__private::format_args!("order:{id}");
+                }
             }
             let __lockattr_values = ::lockattr::__private::Values::new("");
             ::lockattr::__private::key(

@@ -1,8 +1,12 @@
 /// Charges.
 pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
     let __lockattr_key = {
-        if false {
-            _ = ::lockattr::__private::format_args!("order:{order_id}");
+        #[allow(unexpected_cfgs)]
+        {
+            #[cfg(rust_analyzer)]
+            if false {
+                _ = ::lockattr::__private::format_args!("order:{order_id}");
+            }
         }
         let __lockattr_values = ::lockattr::__private::Values::new("");
         ::lockattr::__private::key(

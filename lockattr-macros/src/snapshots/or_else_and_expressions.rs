@@ -1,11 +1,19 @@
 async fn charge(order: Order) -> StatusCode {
-    let __lockattr_key = crate::lockattr::__private::display(&order_key(&order));
+    let __lockattr_key = crate::lockattr::__private::expression(
+        &(order_key(&order)),
+        &["order"],
+        false,
+    );
     crate::lockattr::__private::hold_or(
             const {
-                &crate::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+                const SPEC: crate::lockattr::__private::Spec = crate::lockattr::__private::Spec::new(
+                        ::core::module_path!(),
+                        "charge",
+                    )
                     .ttl(TTL)
                     .wait_forever()
-                    .renew(false)
+                    .renew(false);
+                &SPEC
             },
             crate::lockattr::__private::installed(),
             __lockattr_key,

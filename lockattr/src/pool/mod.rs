@@ -12,6 +12,7 @@ pub use builder::LockPoolBuilder;
 pub use source::PoolSource;
 
 use crate::Error;
+use crate::asked_key;
 use crate::driver::{Acquiring, Commands, PoolStats};
 use crate::key::Key;
 use crate::label::Label;
@@ -92,7 +93,12 @@ impl LockPool {
         registry::named(name)
     }
 
-    /// Starts a request for the lock of `key`, which is taken as it is written.
+    /// Starts a request for the lock of `key`.
+    ///
+    /// A text is taken as it is written, `{id}` in it too, while the attribute encodes the values in
+    /// its key: for the lock that a `#[distributed_lock]` takes, use [`key!`](crate::key!), not
+    /// `format!`. A key that cannot be locked is [`Error::InvalidKey`] when it is acquired; nothing
+    /// is sent.
     ///
     /// # Examples
     ///
@@ -102,13 +108,14 @@ impl LockPool {
     /// # use std::time::Duration;
     /// # let pool = lockattr::LockPool::memory().await?;
     /// let guard = pool.lock("order:42").ttl(Duration::from_secs(10)).acquire().await?;
-    /// assert!(pool.lock("order:42").try_acquire().await?.is_none());
+    /// let id = 42;
+    /// assert!(pool.lock(lockattr::key!("order:{id}")).try_acquire().await?.is_none());
     /// # guard.release().await;
     /// # Ok(())
     /// # }
     /// ```
     #[track_caller]
-    pub fn lock(&self, key: impl Into<Arc<str>>) -> LockRequest {
+    pub fn lock(&self, key: impl Into<asked_key::Key>) -> LockRequest {
         LockRequest::new(self.clone(), key.into(), Label::here())
     }
 

@@ -4,11 +4,13 @@
 //! therefore wrapped in a [`Value`], which raises a flag while it writes; the sink encodes what
 //! arrives while the flag is up. Nothing inside the text can forge the flag.
 
+mod expression;
 mod render;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
-pub use render::{display, key};
+pub use expression::expression;
+pub use render::key;
 pub use values::{Value, Values};

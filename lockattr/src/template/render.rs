@@ -1,6 +1,6 @@
 //! From a template and its values to a checked key, with no allocation but the key's own.
 
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Write};
 
 use crate::Error;
 use crate::key::{Key, MAX_LEN};
@@ -20,15 +20,6 @@ pub fn key(values: &Values, template: fmt::Arguments<'_>) -> Result<Key, Error> 
     let mut sink = Sink::new(values);
     let written = sink.write_fmt(template);
     sink.finish(written)
-}
-
-/// The key that an expression gives, as it is written.
-///
-/// # Errors
-///
-/// [`Error::InvalidKey`] when the text is empty, longer than 1 KiB, or holds a control character.
-pub fn display(key: &dyn Display) -> Result<Key, Error> {
-    self::key(&Values::new(""), format_args!("{key}"))
 }
 
 /// A buffer of the longest key's size: writing stops there, however long the values are.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use crate::Error;
 use crate::key::Key;
-use crate::template::{Values, display, key};
+use crate::template::{Values, key};
 
 /// Strings that try to look like encodings, separators, braces, or like nothing at all.
 fn hostile() -> impl Strategy<Value = String> {
@@ -206,14 +206,4 @@ fn a_display_that_fails_is_an_error_and_no_panic() {
     let values = Values::new("");
     let broken = values.value(&Broken);
     assert!(reason(key(&values, format_args!("{broken}"))).contains("Display"));
-}
-
-#[test]
-fn an_expression_is_taken_as_it_is_written() {
-    assert_eq!(
-        display(&format_args!("{}:{}", 1, "a:b")).unwrap().as_str(),
-        "1:a:b"
-    );
-    assert!(reason(display(&"")).contains("empty"));
-    assert!(reason(display(&"a\nb")).contains("control"));
 }

@@ -15,4 +15,9 @@ async fn zero() -> Result<(), Error> {
     Ok(())
 }
 
+#[distributed_lock(key = "d", ttl = std::time::Duration::from_millis(1))]
+async fn constant() -> Result<(), Error> {
+    Ok(())
+}
+
 fn main() {}

@@ -1,0 +1,115 @@
+//! A time in the attribute: a literal, or an expression that has to be constant.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::ToTokens as _;
+use syn::ext::IdentExt as _;
+use syn::parse::ParseStream;
+use syn::{Error, Expr, ExprLit, ExprPath, ExprUnary, Lit, LitStr, Result, UnOp};
+
+use crate::params::Params;
+use crate::written::bare;
+
+/// A time, as the macro can see it or as the compiler will.
+pub(crate) enum Timing<T> {
+    Literal(T, Span),
+    Const(Box<Expr>),
+}
+
+impl<T> Timing<T> {
+    pub(crate) fn expr(&self) -> Option<&Expr> {
+        match self {
+            Self::Literal(..) => None,
+            Self::Const(expr) => Some(expr),
+        }
+    }
+}
+
+/// Whether an expression surely names nothing generic, neither of the function nor of its `impl`.
+pub(crate) fn is_closed(expr: &Expr) -> bool {
+    let closed_path = |expr: &Expr| match expr {
+        Expr::Path(ExprPath {
+            qself: None, path, ..
+        }) => {
+            path.segments.first().is_some_and(|first| {
+                let first = first.ident.to_string();
+                first == "Duration" || first.starts_with(char::is_lowercase)
+            }) && path
+                .segments
+                .iter()
+                .all(|segment| segment.arguments.is_none())
+        }
+        _ => false,
+    };
+    match bare(expr) {
+        Expr::Lit(_) => true,
+        Expr::Call(call) => closed_path(&call.func) && call.args.iter().all(is_number),
+        Expr::MethodCall(call) => is_closed(&call.receiver) && call.args.iter().all(is_number),
+        // No constant parameter is a `Duration`.
+        Expr::Path(path) if path.path.get_ident().is_some() => true,
+        other => closed_path(other),
+    }
+}
+
+fn is_number(expr: &Expr) -> bool {
+    match bare(expr) {
+        Expr::Lit(_) => true,
+        Expr::Binary(binary) => is_number(&binary.left) && is_number(&binary.right),
+        _ => false,
+    }
+}
+
+/// The first argument of the function that stands in an expression as a value.
+pub(crate) fn argument_in(tokens: TokenStream, params: &Params) -> Option<Ident> {
+    let mut tokens = tokens.into_iter().peekable();
+    let mut before = None;
+    while let Some(token) = tokens.next() {
+        match &token {
+            TokenTree::Group(group) => {
+                if let Some(argument) = argument_in(group.stream(), params) {
+                    return Some(argument);
+                }
+            }
+            TokenTree::Ident(ident) if params.span(&ident.unraw().to_string()).is_some() => {
+                let is_part = |token: Option<&TokenTree>, signs: &[char]| matches!(token, Some(TokenTree::Punct(punct)) if signs.contains(&punct.as_char()));
+                // Neither a field or method, nor a part of a path, nor a macro.
+                if !is_part(before.as_ref(), &['.', ':']) && !is_part(tokens.peek(), &[':', '!']) {
+                    return Some(ident.clone());
+                }
+            }
+            _ => {}
+        }
+        before = Some(token);
+    }
+    None
+}
+
+/// A literal is read here; anything else is for the compiler, as a constant expression.
+pub(crate) fn timing<T>(
+    input: ParseStream<'_>,
+    read: impl Fn(&LitStr) -> Result<T>,
+) -> Result<Timing<T>> {
+    let expr: Expr = input.parse()?;
+    match bare(&expr) {
+        Expr::Lit(ExprLit {
+            lit: Lit::Str(literal),
+            ..
+        }) => Ok(Timing::Literal(read(literal)?, literal.span())),
+        Expr::Lit(ExprLit { lit, .. }) => {
+            let text = lit.to_token_stream().to_string();
+            let quoted = |text: &str| read(&LitStr::new(text, lit.span())).is_ok();
+            let advice = if quoted(&text) {
+                format!("a duration is written in quotes: \"{text}\"")
+            } else if quoted(&format!("{text}s")) {
+                format!("a duration needs a unit: write \"{text}s\" or \"{text}ms\"")
+            } else {
+                "expected a duration such as \"500ms\", \"10s\" or \"1m30s\"".to_owned()
+            };
+            Err(Error::new(lit.span(), advice))
+        }
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(minus),
+            ..
+        }) => Err(Error::new(minus.span, "a duration is not negative")),
+        _ => Ok(Timing::Const(Box::new(expr))),
+    }
+}

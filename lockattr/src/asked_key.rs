@@ -1,0 +1,122 @@
+//! The key as it is asked for: one that cannot be locked says so when it is locked.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::Error;
+use crate::key;
+
+/// What is to be locked: made by [`key!`](crate::key!) from a template, or from a text, which is
+/// taken as it is written.
+///
+/// A text that cannot be locked makes a `Key` too. It says why in [`check`](Self::check), and gives
+/// the same [`Error::InvalidKey`] when it is locked, before anything is sent.
+///
+/// # Examples
+///
+/// ```
+/// use lockattr::{Key, key};
+///
+/// let name = "a@b.com";
+/// assert_eq!(key!("user:{name}").as_str(), "user:a%40b.com");
+/// assert_eq!(Key::from("user:a@b.com").as_str(), "user:a@b.com");
+/// assert!(Key::from("").check().is_err());
+/// ```
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key {
+    text: Arc<str>,
+    problem: Option<&'static str>,
+}
+
+impl Key {
+    /// The key as it is written; of a key that cannot be locked, as much as there is.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the key can be locked: it is not empty, no value in it is, it is at most 1 KiB long,
+    /// and it holds no control characters.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidKey`], which says what is wrong.
+    pub fn check(&self) -> Result<(), Error> {
+        match self.problem {
+            None => Ok(()),
+            Some(problem) => Err(key::Key::invalid(&self.text, problem)),
+        }
+    }
+
+    pub(crate) fn checked(&self) -> Result<key::Key, Error> {
+        self.check()?;
+        key::Key::new(Arc::clone(&self.text))
+    }
+}
+
+/// What `key!` expands to.
+pub fn user_key(rendered: Result<key::Key, Error>) -> Key {
+    match rendered {
+        Ok(key) => Key {
+            text: key.shared(),
+            problem: None,
+        },
+        Err(Error::InvalidKey { key, reason }) => Key {
+            text: key,
+            problem: Some(reason),
+        },
+        Err(_) => unreachable!("a key is rendered or invalid"),
+    }
+}
+
+/// What `assert_held!(key)` expands to.
+///
+/// # Errors
+///
+/// [`Error::InvalidKey`]
+pub fn checked(key: &Key) -> Result<key::Key, Error> {
+    key.checked()
+}
+
+impl From<Arc<str>> for Key {
+    fn from(text: Arc<str>) -> Self {
+        let problem = key::problem(&text);
+        Self { text, problem }
+    }
+}
+
+impl From<&Self> for Key {
+    fn from(key: &Self) -> Self {
+        key.clone()
+    }
+}
+
+impl From<&String> for Key {
+    fn from(text: &String) -> Self {
+        text.as_str().into()
+    }
+}
+
+macro_rules! from_texts {
+    ($($text:ty),+) => {$(
+        impl From<$text> for Key {
+            fn from(text: $text) -> Self {
+                Arc::<str>::from(text).into()
+            }
+        }
+    )+};
+}
+
+from_texts!(&str, &mut str, String, Box<str>, Cow<'_, str>);
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
