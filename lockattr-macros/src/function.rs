@@ -34,9 +34,10 @@ impl Parse for Function {
         let mut attrs = input.call(Attribute::parse_outer)?;
         let vis = input.parse()?;
         let start = input.span();
+        let instead = instead_of_a_function(input);
         let sig: Signature = input
             .parse()
-            .map_err(|_| Error::new(start, NOT_A_FUNCTION))?;
+            .map_err(|_| Error::new(start, format!("{NOT_A_FUNCTION}{instead}")))?;
         if input.peek(Token![;]) {
             return Err(Error::new(sig.ident.span(), NO_BODY));
         }
@@ -64,6 +65,32 @@ impl Parse for Function {
             boxed,
             braces,
         })
+    }
+}
+
+/// Where to put the attribute that stands on something else.
+fn instead_of_a_function(input: ParseStream<'_>) -> &'static str {
+    let starts = |word: &str| {
+        let cursor = input.cursor();
+        let skipped = ["unsafe", "pub"].iter().find_map(|prefix| {
+            let (ident, rest) = cursor.ident()?;
+            (ident == prefix).then_some(rest)
+        });
+        let found = skipped.unwrap_or(cursor).ident();
+        found.is_some_and(|(ident, _)| ident == word)
+    };
+    if starts("impl") {
+        ", not on an `impl` block: put it on its methods"
+    } else if starts("trait") {
+        ", not on a trait: put it on the methods that have a body, there or in the `impl`"
+    } else if starts("mod") {
+        ", not on a module: put it on the functions in it"
+    } else if starts("struct") || starts("enum") || starts("union") {
+        ", not on a type: put it on the methods in its `impl` block"
+    } else if input.peek(Token![|]) || starts("move") || starts("let") || starts("async") {
+        "; for a closure or a block: `pool.lock(lockattr::key!(\"…\")).run(|lease| async { … })`"
+    } else {
+        ""
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where the pool of an attribute comes from.
 
-use std::sync::Arc;
+use std::rc::Rc;
+use std::sync::{Arc, LazyLock};
 
 use crate::LockPool;
 use crate::pool::PoolSource;
@@ -26,7 +27,8 @@ pub fn given<P: AsPool + ?Sized>(pool: &P) -> PoolSource {
 /// A place that a pool can be taken from.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no pool",
-    label = "expected a `LockPool`, `&LockPool` or `Arc<LockPool>`",
+    label = "expected a `LockPool`, or a `&`, `Arc`, `Rc`, `Box` or `LazyLock` of one",
+    note = "of another smart pointer write what it points to: `pool = *POOL`",
     note = "a pool installed under a name is written as a string: `pool = \"reports\"`"
 )]
 pub trait AsPool {
@@ -40,13 +42,19 @@ impl AsPool for LockPool {
     }
 }
 
-impl<P: AsPool + ?Sized> AsPool for &P {
-    fn as_pool(&self) -> &LockPool {
-        (**self).as_pool()
-    }
+macro_rules! pointers {
+    ($($pointer:ty),+) => {$(
+        impl<P: AsPool + ?Sized> AsPool for $pointer {
+            fn as_pool(&self) -> &LockPool {
+                (**self).as_pool()
+            }
+        }
+    )+};
 }
 
-impl<P: AsPool + ?Sized> AsPool for Arc<P> {
+pointers!(&P, &mut P, Arc<P>, Rc<P>, Box<P>);
+
+impl<P: AsPool, F: FnOnce() -> P> AsPool for LazyLock<P, F> {
     fn as_pool(&self) -> &LockPool {
         (**self).as_pool()
     }
