@@ -288,7 +288,7 @@ fn choice<T: Copy>(input: ParseStream<'_>, choices: [(&str, T); 2]) -> Result<T>
 /// What can be called; a value is told so here, because rustc says it once for each use.
 fn handler(input: ParseStream<'_>) -> Result<Expr> {
     let expr: Expr = input.parse()?;
-    match bare(&expr) {
+    let is_value = match bare(&expr) {
         Expr::Lit(_)
         | Expr::Array(_)
         | Expr::Tuple(_)
@@ -296,15 +296,22 @@ fn handler(input: ParseStream<'_>) -> Result<Expr> {
         | Expr::Struct(_)
         | Expr::Range(_)
         | Expr::Binary(_)
-        | Expr::Unary(_) => Err(Error::new_spanned(
-            &expr,
-            format!(
-                "`or_else` is a function of the error, `fn(lockattr::Error) -> R`; write `or_else = |_| {}`",
-                expr.to_token_stream()
-            ),
-        )),
-        _ => Ok(expr),
+        | Expr::Unary(_) => true,
+        Expr::Path(path) => path.path.is_ident("None"),
+        Expr::Call(call) => matches!(&*call.func, Expr::Path(variant)
+            if ["Ok", "Err", "Some"].iter().any(|name| variant.path.is_ident(name))),
+        _ => false,
+    };
+    if !is_value {
+        return Ok(expr);
     }
+    let value = expr.to_token_stream();
+    Err(Error::new_spanned(
+        &expr,
+        format!(
+            "`or_else` is a function of the error, `fn(lockattr::Error) -> R`; write `or_else = |_| {value}`"
+        ),
+    ))
 }
 
 fn pool(input: ParseStream<'_>) -> Result<Pool> {

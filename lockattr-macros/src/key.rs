@@ -11,7 +11,7 @@ use crate::expand::located_at;
 use crate::key_template::{KeyTemplate, Names};
 use crate::params::Params;
 use crate::template::{Positions, has_placeholder};
-use crate::written::{Written, bare};
+use crate::written::{Written, bare, is_std};
 
 pub(crate) struct Key {
     form: Form,
@@ -96,6 +96,9 @@ fn is_constant(expr: &Expr, params: &Params) -> bool {
             name != "self" && !params.contains(&name)
         }),
         Expr::Field(field) => is_constant(&field.base, params),
+        Expr::Macro(call) => ["concat", "stringify", "env", "include_str"]
+            .iter()
+            .any(|name| is_std(&call.mac.path, name)),
         Expr::MethodCall(call) => call.args.is_empty() && is_constant(&call.receiver, params),
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! `key!` and `assert_held!`: templates over whatever is in scope.
 
-use proc_macro2::{TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
 use syn::parse::{ParseStream, Parser as _};
 use syn::spanned::Spanned as _;
@@ -15,7 +15,7 @@ pub(crate) fn key(input: TokenStream) -> TokenStream {
     expand(input, |input, krate| {
         let template = KeyTemplate::parse(input, Positions::Counted)?;
         let key = template.to_tokens(krate, Names::Scope);
-        Ok(quote!(#krate::__private::user_key(#key)))
+        Ok(used(&quote!(#krate::__private::user_key), &key))
     })
 }
 
@@ -29,8 +29,14 @@ pub(crate) fn assert_held(input: TokenStream) -> TokenStream {
             }
             None => KeyTemplate::parse(input, Positions::Counted)?.to_tokens(krate, Names::Scope),
         };
-        Ok(quote!(#krate::__private::assert_held(#key)))
+        Ok(used(&quote!(#krate::__private::assert_held), &key))
     })
+}
+
+/// In a statement of its own: what the values borrow is not alive in the user's, which may await.
+fn used(by: &TokenStream, key: &TokenStream) -> TokenStream {
+    let name = Ident::new("__lockattr_key", Span::mixed_site());
+    quote!({ let #name = #by(#key); #name })
 }
 
 /// An expression that is no template and has nothing behind it.

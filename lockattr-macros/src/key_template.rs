@@ -45,10 +45,14 @@ impl KeyTemplate {
         while input.parse::<Option<Token![,]>>()?.is_some() && !input.is_empty() {
             let has_name =
                 input.peek(Ident::peek_any) && input.peek2(Token![=]) && !input.peek2(Token![==]);
-            let name = if has_name || positions == Positions::Refused {
-                let name: Ident = input.parse()?;
+            let name = if has_name {
+                let name = input.parse()?;
                 input.parse::<Token![=]>()?;
                 Some(name)
+            } else if positions == Positions::Refused {
+                return Err(input.error(
+                    "a value has a name here: write `name = value`, and `{name}` in the template",
+                ));
             } else {
                 None
             };

@@ -39,7 +39,9 @@ use proc_macro::TokenStream;
 /// | `crate = path` | where the `lockattr` crate is found | `::lockattr` |
 ///
 /// Values are percent-encoded in the key, so different arguments never share a lock by accident.
-/// The key is computed before the body runs, by reference.
+/// The key is computed before the body runs, by reference. To take the same lock by hand, write
+/// `pool.lock(key!("order:{order_id}"))`. An expression is taken as it is written; if it leaves a
+/// placeholder such as `{order_id}` in the text, the call gives `Error::InvalidKey`.
 ///
 /// The attribute goes on top of all others: attributes expand from top to bottom, and
 /// `#[tokio::main]` or `#[tokio::test]` remove the `async` that it needs to see.

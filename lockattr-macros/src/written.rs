@@ -89,7 +89,8 @@ fn stringified(tokens: &TokenStream) -> Option<String> {
     }
 }
 
-fn is_std(path: &syn::Path, name: &str) -> bool {
+/// Whether the path names a macro of the standard library.
+pub(crate) fn is_std(path: &syn::Path, name: &str) -> bool {
     let segments: Vec<&Ident> = path.segments.iter().map(|segment| &segment.ident).collect();
     match segments[..] {
         [last] => last == name,
@@ -109,15 +110,27 @@ fn unwrap(token: TokenTree) -> TokenTree {
         return token;
     };
     let inside = unwrapped(group.stream());
-    let mut tokens = inside.clone().into_iter();
-    match (group.delimiter(), tokens.next(), tokens.next()) {
-        (Delimiter::None, Some(only), None) => only,
-        _ => {
-            let mut rebuilt = Group::new(group.delimiter(), inside);
-            rebuilt.set_span(group.span());
-            TokenTree::Group(rebuilt)
+    if group.delimiter() == Delimiter::None {
+        let mut tokens = inside.clone().into_iter();
+        if let (Some(only), None) = (tokens.next(), tokens.next()) {
+            return only;
         }
+    } else if !has_invisible_group(group.stream()) {
+        // As it came, with the places of both its delimiters.
+        return group.into();
     }
+    let mut rebuilt = Group::new(group.delimiter(), inside);
+    rebuilt.set_span(group.span());
+    rebuilt.into()
+}
+
+fn has_invisible_group(tokens: TokenStream) -> bool {
+    tokens.into_iter().any(|token| match token {
+        TokenTree::Group(group) => {
+            group.delimiter() == Delimiter::None || has_invisible_group(group.stream())
+        }
+        _ => false,
+    })
 }
 
 #[cfg(test)]

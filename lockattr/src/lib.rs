@@ -11,6 +11,7 @@ mod error;
 mod guard;
 mod hold;
 mod key;
+mod key_macro;
 mod label;
 mod lease;
 mod owner;

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use lockattr::{Error, Key, LockPool, assert_held, distributed_lock, key};
 
@@ -260,4 +260,30 @@ specs! {
     debug(v: Option<u8> = Some(31)) "{v:#?}|{v:?}|{v:#06?}|{v:*>12?}|{v:x?}|{v:X?}"
     float(v: f64 = 1.5) "{v:>8}:{v:.2}:{v:08.3}:{v:+}:{v:e}:{v:E}:{v:*^+12.3}"
     text(v: &'static str = "a-b:c") "{v:*<8}/{v:.1}/{v:>7.3}/{v:?}/{v:-<9?}"
+}
+
+#[tokio::test]
+async fn what_a_key_is_made_of_is_gone_when_it_is_locked() {
+    fn assert_send<T: Send>(value: T) -> T {
+        value
+    }
+    let pool = pool().await;
+    let shared = Mutex::new(7);
+    let request = async {
+        let key = key!("{}", shared.lock().unwrap());
+        let (guard, other) = (
+            pool.lock(&key).acquire().await?,
+            key!("{n}", n = *shared.lock().unwrap() + 1),
+        );
+        let second = pool
+            .lock(key!("{}", *shared.lock().unwrap() + 1))
+            .acquire()
+            .await?;
+        assert_eq!(
+            (guard.lease().key(), second.lease().key()),
+            (key.as_str(), other.as_str())
+        );
+        Ok::<_, Error>(())
+    };
+    assert_send(request).await.unwrap();
 }

@@ -34,6 +34,7 @@ async fn unused_argument(order_id: u64) -> Result<(), Error> {
     key("{pair.0}:{id}", id = pair.1 + 1),
     ttl = "10s",
     wait = std::time::Duration::from_secs(2),
+    max_hold = std::time::Duration::from_secs(60),
     bind = lease
 )]
 async fn every_generated_form(pair: (u64, u64)) -> Result<u64, Error> {

@@ -6,13 +6,21 @@ use std::path::{Path, PathBuf};
 /// From the bottom to the top. A module may name those in its own row and in the rows above it.
 const LAYERS: &[&[&str]] = &[
     &[
-        "clock", "error", "key", "label", "owner", "spec", "template", "timing",
+        "asked_key",
+        "clock",
+        "error",
+        "key",
+        "label",
+        "owner",
+        "spec",
+        "template",
+        "timing",
     ],
     &["backend"],
     &["protocol"],
     &["driver", "lease"],
     &["current", "pool", "service_url", "request", "guard", "hold"],
-    &["assert_held", "__private"],
+    &["assert_held", "key_macro", "__private"],
 ];
 
 /// Errors carry what a backend says, and the outcome of a call is a trait that the macro names.

@@ -95,9 +95,10 @@ impl LockPool {
 
     /// Starts a request for the lock of `key`.
     ///
-    /// A text is taken as it is written, while the attribute encodes the values in its key: for the
-    /// lock that a `#[distributed_lock]` takes, use [`key!`](crate::key!), not `format!`. A key that
-    /// cannot be locked is [`Error::InvalidKey`] when it is acquired; nothing is sent.
+    /// A text is taken as it is written, `{id}` in it too, while the attribute encodes the values in
+    /// its key: for the lock that a `#[distributed_lock]` takes, use [`key!`](crate::key!), not
+    /// `format!`. A key that cannot be locked is [`Error::InvalidKey`] when it is acquired; nothing
+    /// is sent.
     ///
     /// # Examples
     ///

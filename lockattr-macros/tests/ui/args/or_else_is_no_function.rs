@@ -10,4 +10,14 @@ async fn tuple() -> (u8, u8) {
     (1, 2)
 }
 
+#[distributed_lock(key = "job", or_else = None)]
+async fn none() -> Option<u8> {
+    Some(1)
+}
+
+#[distributed_lock(key = "job", or_else = Ok(()))]
+async fn ok() -> Result<(), String> {
+    Ok(())
+}
+
 fn main() {}
