@@ -4,7 +4,9 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use syn::parse::{Parse, ParseStream};
 use syn::{AttrStyle, Attribute, Error, Result, Signature, Token, Visibility, braced};
 
+use crate::boxed::Boxed;
 use crate::output::Output;
+use crate::params::Params;
 
 const NOT_A_FUNCTION: &str = "`#[distributed_lock]` goes on an `async fn`";
 const NO_BODY: &str =
@@ -23,9 +25,11 @@ pub(crate) struct Function {
     pub(crate) sig: Signature,
     pub(crate) body: TokenStream,
     pub(crate) output: Output,
-    /// Whether the function is no `async fn`, but makes a boxed future: what `#[async_trait]`
-    /// leaves behind.
-    pub(crate) boxed: bool,
+    /// What the key may speak of.
+    pub(crate) params: Params,
+    /// For a function that is no `async fn`, but makes a boxed future, as `#[async_trait]` leaves
+    /// them behind: its body taken apart, if it has the usual form.
+    pub(crate) boxed: Option<Option<Boxed>>,
     braces: Span,
 }
 
@@ -43,7 +47,7 @@ impl Parse for Function {
         if let Some(constness) = sig.constness {
             return Err(Error::new(constness.span, CONST));
         }
-        let (output, boxed) = match (sig.asyncness, Output::awaited(&sig)) {
+        let (output, is_boxed) = match (sig.asyncness, Output::awaited(&sig)) {
             (Some(_), _) => (Output::declared(&sig), false),
             (None, Some(awaited)) => (awaited, true),
             (None, None) => return Err(Error::new(sig.fn_token.span, NOT_ASYNC)),
@@ -55,12 +59,19 @@ impl Parse for Function {
             attr.style = AttrStyle::Outer;
             attrs.push(attr);
         }
+        let body: TokenStream = content.parse()?;
+        let boxed = is_boxed.then(|| Boxed::take_apart(&body));
+        let mut params = Params::of(&sig);
+        if let Some(Some(boxed)) = &boxed {
+            boxed.patterns.iter().for_each(|pat| params.bind(pat));
+        }
         Ok(Self {
             attrs,
             vis,
             sig,
-            body: content.parse()?,
+            body,
             output,
+            params,
             boxed,
             braces,
         })

@@ -1,6 +1,8 @@
 //! The `#[distributed_lock]` attribute of the `lockattr` crate; use it from there.
 
 mod args;
+mod arguments;
+mod boxed;
 mod duration;
 mod errors;
 mod expand;
@@ -8,6 +10,7 @@ mod function;
 mod key;
 mod output;
 mod params;
+mod refusal;
 mod suggest;
 mod template;
 

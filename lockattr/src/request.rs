@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Error;
+use crate::current::{self, Asked};
 use crate::guard::Guard;
-use crate::hold::{self, Entry};
+use crate::hold::{AwaitRelease, Locked, enter};
 use crate::key::Key;
 use crate::label::Label;
 use crate::lease::Lease;
-use crate::pool::LockPool;
+use crate::pool::{LockPool, PoolSource};
 use crate::spec::{OnLost, Options, Wait};
 
 /// A request for a lock, made by [`LockPool::lock`].
@@ -83,16 +84,13 @@ impl LockRequest {
     /// Cancel safe: whatever the server may have granted by then is released in the background.
     /// The place in the queue is lost.
     pub async fn acquire(self) -> Result<Guard, Error> {
-        let options = Options {
-            reentrant: false,
-            ..self.options
-        };
-        match Entry::new(&self.pool, Key::new(self.key)?, &options, self.label)? {
-            Entry::Acquire(acquiring) => acquiring.await.map(Guard::new),
-            Entry::Nested(lease) => Err(Error::Reentrant {
-                key: lease.key().into(),
-            }),
+        let key = Key::new(self.key)?;
+        let held = current::find(self.pool.commands(), &key);
+        if held.is_some_and(|lease| lease.is_valid()) {
+            return Err(Error::Reentrant { key: key.shared() });
         }
+        let acquiring = self.pool.begin(key, &self.options, self.label)?;
+        acquiring.await.map(Guard::new)
     }
 
     /// Takes the lock if it is free; `None` if somebody else holds it.
@@ -138,11 +136,17 @@ impl LockRequest {
     where
         F: Future<Output = R>,
     {
-        match Entry::new(&self.pool, Key::new(self.key)?, &self.options, self.label)? {
-            Entry::Acquire(acquiring) => {
-                hold::run(acquiring.await?, self.options.on_lost, body).await
-            }
-            Entry::Nested(lease) => Ok(body(lease).await),
-        }
+        let Self {
+            pool,
+            key,
+            options,
+            label,
+        } = self;
+        let asked = Asked::Request(Box::new((options, label)));
+        let body = async move {
+            let lease = enter(PoolSource::Given(pool), Key::new(key)).await;
+            Ok(body(lease).await)
+        };
+        Locked::<_, _, AwaitRelease>::new(asked, Err, body).await
     }
 }

@@ -7,7 +7,10 @@ fn charge<'life0, 'async_trait>(
 where
     'life0: 'async_trait,
 {
-    ::std::boxed::Box::pin(async move {
+    let __lockattr_body = async move {
+        if false {
+            return ::lockattr::__private::never::<AppResult>();
+        }
         let __lockattr_key = {
             if false {
                 _ = ::lockattr::__private::format_args!("order:{id}");
@@ -20,14 +23,24 @@ where
                 ),
             )
         };
-        ::lockattr::__private::hold(
-                const {
-                    &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
-                },
-                ::lockattr::__private::installed(),
-                __lockattr_key,
-                move |_| { Box::pin(async move { self.pay(id).await }) },
-            )
-            .await
-    })
+        ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
+            .await;
+        match () {
+            () => self.pay(id).await,
+        }
+    };
+    let __lockattr_ending = {
+        use ::lockattr::__private::{AnyOutput as _, SendOutput as _};
+        (&::lockattr::__private::Output::of(&__lockattr_body)).ending()
+    };
+    Box::pin(
+        ::lockattr::__private::locked(
+            const {
+                &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+            },
+            __lockattr_ending,
+            ::lockattr::__private::refused::<AppResult>,
+            __lockattr_body,
+        ),
+    )
 }

@@ -1,31 +1,41 @@
 /// Charges.
 pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
-    let __lockattr_key = {
+    let __lockattr_body = async move {
         if false {
-            _ = ::lockattr::__private::format_args!("order:{order_id}");
+            return ::lockattr::__private::never::<Result<Receipt, AppError>>();
         }
-        let __lockattr_values = ::lockattr::__private::Values::new("");
-        ::lockattr::__private::key(
-            &__lockattr_values,
-            ::lockattr::__private::format_args!(
-                "order:{order_id}", order_id = __lockattr_values.value(& order_id)
-            ),
-        )
+        let order_id = order_id;
+        let __lockattr_key = {
+            if false {
+                _ = ::lockattr::__private::format_args!("order:{order_id}");
+            }
+            let __lockattr_values = ::lockattr::__private::Values::new("");
+            ::lockattr::__private::key(
+                &__lockattr_values,
+                ::lockattr::__private::format_args!(
+                    "order:{order_id}", order_id = __lockattr_values.value(& order_id)
+                ),
+            )
+        };
+        ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
+            .await;
+        match () {
+            () => pay(order_id).await,
+        }
     };
-    ::lockattr::__private::hold(
+    let __lockattr_ending = {
+        use ::lockattr::__private::{AnyOutput as _, SendOutput as _};
+        (&::lockattr::__private::Output::of(&__lockattr_body)).ending()
+    };
+    ::lockattr::__private::locked(
             const {
                 &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
                     .ttl(::lockattr::__private::Duration::new(10u64, 0u32))
                     .wait(::lockattr::__private::Duration::new(2u64, 0u32))
             },
-            ::lockattr::__private::installed(),
-            __lockattr_key,
-            move |_| async move {
-                if false {
-                    return ::lockattr::__private::never::<Result<Receipt, AppError>>();
-                }
-                pay(order_id).await
-            },
+            __lockattr_ending,
+            ::lockattr::__private::refused::<Result<Receipt, AppError>>,
+            __lockattr_body,
         )
         .await
 }

@@ -160,6 +160,10 @@ impl LockPool {
         &self.0.commands
     }
 
+    pub(crate) fn ttl(&self, options: &Options) -> Duration {
+        options.ttl.unwrap_or(self.0.default_ttl)
+    }
+
     /// Sends the request for a lease.
     pub(crate) fn begin(
         &self,
@@ -167,7 +171,7 @@ impl LockPool {
         options: &Options,
         label: Label,
     ) -> Result<Acquiring, Error> {
-        let ttl = options.ttl.unwrap_or(self.0.default_ttl);
+        let ttl = self.ttl(options);
         check_ttl(ttl)?;
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
