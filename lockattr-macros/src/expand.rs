@@ -59,7 +59,7 @@ fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
 // Output:
 //     async fn charge(order_id: u64, card: Json<Card>) -> Result<Receipt, Error> {
 //         let arguments = Box::new((card,));
-//         let body = async move {
+//         let (output, body) = ::lockattr::__private::Output::of(async move {
 //             if false {
 //                 return ::lockattr::__private::never::<Result<Receipt, Error>>();
 //             }
@@ -71,8 +71,8 @@ fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
 //             match () {
 //                 () => { ... }
 //             }
-//         };
-//         let ending = (&::lockattr::__private::Output::of(&body)).ending();
+//         });
+//         let ending = (&output).ending();
 //         ::lockattr::__private::locked(
 //             const { &::lockattr::__private::Spec::new(module_path!(), "charge").ttl(...) },
 //             ending,
@@ -140,7 +140,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let spec = spec(args, &private, &sig.ident.to_string());
     let (locked, refuse) = (quote!(#private::locked), &refusal.outside);
     let locked = located_at(locked, output.span);
-    let (future, ending) = (name("body"), name("ending"));
+    let (future, output_name, ending) = (name("body"), name("output"), name("ending"));
     let call = quote_spanned!(at=> #locked(#spec, #ending, #refuse, #future));
     let call = match &function.boxed {
         None => quote_spanned!(at=> #call.await),
@@ -151,10 +151,10 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let body = function.braced(quote! {
         #prepare
         #pack
-        let #future = #body;
+        let (#output_name, #future) = #private::Output::of(#body);
         let #ending = {
             use #private::{AnyOutput as _, SendOutput as _};
-            (&#private::Output::of(&#future)).ending()
+            (&#output_name).ending()
         };
         #call
     });

@@ -23,6 +23,9 @@ use crate::{Error, LossReason};
 thread_local! {
     /// The innermost call that is being polled on this thread.
     static CURRENT: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
+
+    /// Of the bodies that are being dropped on this thread.
+    static OPENED: RefCell<Vec<Option<Scope>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What a call asks for.
@@ -192,6 +195,35 @@ impl Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         drop(swap(self.previous.take()));
+    }
+}
+
+/// Enters the scope of a call when it is dropped: it stands before the body in its struct.
+#[derive(Debug, Default)]
+pub struct OpenOnDrop(Option<Arc<Call>>);
+
+/// Leaves that scope when it is dropped: it stands after the body.
+#[derive(Debug)]
+pub struct CloseOnDrop;
+
+impl OpenOnDrop {
+    pub(crate) fn arm(&mut self, call: &Arc<Call>) {
+        self.0 = Some(Arc::clone(call));
+    }
+}
+
+impl Drop for OpenOnDrop {
+    fn drop(&mut self) {
+        let scope = self.0.as_ref().map(Scope::enter);
+        // Without a thread-local there is no running call either.
+        _ = OPENED.try_with(|opened| opened.borrow_mut().push(scope));
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        let scope = OPENED.try_with(|opened| opened.borrow_mut().pop());
+        drop(scope);
     }
 }
 

@@ -12,12 +12,12 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::Error;
-use crate::current::{self, Asked, Call, Hold};
+use crate::current::{self, Asked, Call, CloseOnDrop, Hold, OpenOnDrop};
 use crate::key::Key;
 use crate::lease::Lease;
 use crate::pool::PoolSource;
 use crate::spec::Spec;
-use ongoing::{Next, Ongoing};
+use ongoing::{Next, Ongoing, Releasing};
 
 /// Whether the release is awaited before the caller gets the value.
 pub trait Ending<R> {
@@ -67,40 +67,30 @@ impl<R> Ending<R> for ReleaseInBackground {
 pin_project! {
     /// Polls a body that calls [`enter`], and stops it when its lease is lost.
     ///
+    /// It is one flat type, because each one in between counts against the compiler's recursion
+    /// limit where locked functions call each other.
+    ///
     /// # Cancel safety
     ///
     /// Dropping it cancels the body, if it runs, and releases the lock in the background.
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
-    pub struct Locked<F: Future, H, E: Ending<F::Output>> {
-        #[pin]
-        stage: Stage<F, E::Kept>,
-        refuse: Option<H>,
-        ongoing: AssertUnwindSafe<Ongoing>,
-    }
-
-    impl<F: Future, H, E: Ending<F::Output>> PinnedDrop for Locked<F, H, E> {
-        fn drop(this: Pin<&mut Self>) {
-            let mut this = this.project();
-            // The body, with everything it owns, goes before its lease.
-            let scope = this.ongoing.scope();
-            this.stage.set(Stage::Over);
-            *this.refuse = None;
-            drop(scope);
-        }
-    }
-}
-
-pin_project! {
-    #[derive(Debug)]
-    #[project = StageProj]
-    enum Stage<F, V> {
+    #[project = LockedProj]
+    #[allow(missing_docs, reason = "its parts are nobody's business")]
+    pub enum Locked<F: Future, H, E: Ending<F::Output>> {
+        // In the order in which they are dropped: the body, with everything it owns, in its scope
+        // and before its lease.
         Running {
+            open: OpenOnDrop,
             #[pin]
             body: F,
+            refuse: Option<H>,
+            close: CloseOnDrop,
+            ongoing: AssertUnwindSafe<Ongoing>,
         },
         Releasing {
-            value: Option<V>,
+            value: Option<E::Kept>,
+            release: AssertUnwindSafe<Releasing>,
         },
         Over,
     }
@@ -125,9 +115,11 @@ where
     E: Ending<F::Output>,
 {
     pub(crate) fn new(asked: Asked, refuse: H, body: F) -> Self {
-        Self {
-            stage: Stage::Running { body },
+        Self::Running {
+            open: OpenOnDrop::default(),
+            body,
             refuse: Some(refuse),
+            close: CloseOnDrop,
             ongoing: AssertUnwindSafe(Ongoing::new(asked)),
         }
     }
@@ -141,52 +133,63 @@ where
 {
     type Output = F::Output;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let mut this = self.project();
-        let error = loop {
-            let body = match this.stage.as_mut().project() {
-                StageProj::Running { body } => body,
-                StageProj::Releasing { value } => {
-                    ready!(this.ongoing.poll_release(cx));
-                    let value = value.take().expect("polled after it was ready");
-                    this.stage.set(Stage::Over);
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        loop {
+            match self.as_mut().project() {
+                LockedProj::Running {
+                    open,
+                    body,
+                    refuse,
+                    ongoing,
+                    ..
+                } => {
+                    let polled = match ongoing.begin(cx, open) {
+                        Ok(turn) => {
+                            let polled = body.poll(&mut turn.context());
+                            turn.end();
+                            polled.map(Ok)
+                        }
+                        Err(error) => Poll::Ready(Err(error)),
+                    };
+                    let ended = match polled {
+                        Poll::Ready(ended) => ended,
+                        Poll::Pending => match ongoing.next() {
+                            Next::Poll => continue,
+                            Next::Wait => return Poll::Pending,
+                            Next::Refuse(error) => Err(error),
+                        },
+                    };
+                    let (ongoing, refuse) = (ongoing.take(), refuse.take());
+                    match ended.map(E::keep) {
+                        Ok(Ok(value)) => {
+                            drop(refuse);
+                            let (value, release) = (Some(value), ongoing.release());
+                            let release = AssertUnwindSafe(release);
+                            self.set(Self::Releasing { value, release });
+                        }
+                        Ok(Err(value)) => {
+                            self.set(Self::Over);
+                            drop(refuse);
+                            ongoing.finish();
+                            return Poll::Ready(value);
+                        }
+                        Err(error) => {
+                            self.set(Self::Over);
+                            drop(ongoing);
+                            let refuse = refuse.expect("it is taken once");
+                            return Poll::Ready(refuse(error));
+                        }
+                    }
+                }
+                LockedProj::Releasing { value, release } => {
+                    ready!(Pin::new(release).poll(cx));
+                    let value = value.take().expect("it is taken once");
+                    self.set(Self::Over);
                     return Poll::Ready(E::give(value));
                 }
-                StageProj::Over => panic!("polled after it was ready"),
-            };
-            let turn = match this.ongoing.begin(cx) {
-                Ok(turn) => turn,
-                Err(error) => break error,
-            };
-            let polled = body.poll(&mut turn.context());
-            turn.end();
-            if let Poll::Ready(value) = polled {
-                *this.refuse = None;
-                match E::keep(value) {
-                    Ok(value) => {
-                        this.stage.set(Stage::Releasing { value: Some(value) });
-                        this.ongoing.release();
-                    }
-                    Err(value) => {
-                        this.stage.set(Stage::Over);
-                        this.ongoing.finish();
-                        return Poll::Ready(value);
-                    }
-                }
-            } else {
-                match this.ongoing.next() {
-                    Next::Poll => {}
-                    Next::Wait => return Poll::Pending,
-                    Next::Refuse(error) => break error,
-                }
+                LockedProj::Over => panic!("`async fn` resumed after completion"),
             }
-        };
-        let scope = this.ongoing.scope();
-        this.stage.set(Stage::Over);
-        drop(scope);
-        this.ongoing.give_up();
-        let refuse = this.refuse.take().expect("it is taken once");
-        Poll::Ready(refuse(error))
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Whether the release is awaited: not for a value that is not `Send`.
 //!
-//! `(&Output::of(&body)).ending()` asks the type checker: the method of [`SendOutput`] needs one
+//! `(&output).ending()` asks the type checker: the method of [`SendOutput`] needs one
 //! reference less than that of [`AnyOutput`], so it is looked up first.
 
 use std::marker::PhantomData;
@@ -12,9 +12,9 @@ use crate::hold::{AwaitRelease, ReleaseInBackground};
 pub struct Output<R>(PhantomData<fn() -> R>);
 
 impl<R> Output<R> {
-    /// The tag that the expansion starts from.
-    pub const fn of<F: Future<Output = R>>(_: &F) -> Self {
-        Self(PhantomData)
+    /// The tag of a body. Takes it by value: a future keeps the place of what was borrowed.
+    pub const fn of<F: Future<Output = R>>(body: F) -> (Self, F) {
+        (Self(PhantomData), body)
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tracing::warn;
 
-use crate::current::{Asked, Call, Entered, Hold, Scope};
+use crate::current::{Asked, Call, Entered, Hold, OpenOnDrop, Scope};
 use crate::driver::Grant;
 use crate::lease::Lease;
 use crate::spec::OnLost;
@@ -18,7 +18,7 @@ use crate::{Error, LossReason};
 type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
 
 /// A call from its first poll to its release.
-pub(super) struct Ongoing {
+pub struct Ongoing {
     stage: Stage,
     watch: Option<Watch>,
 }
@@ -26,8 +26,21 @@ pub(super) struct Ongoing {
 enum Stage {
     Asked(Asked),
     Running(Arc<Call>),
-    Releasing(BoxFuture<()>),
     Over,
+}
+
+/// The release of a call's own lease.
+pub struct Releasing(Option<BoxFuture<()>>);
+
+impl Future for Releasing {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            None => Poll::Ready(()),
+            Some(release) => release.as_mut().poll(cx),
+        }
+    }
 }
 
 /// What is watched once the call has its lease.
@@ -61,9 +74,15 @@ impl Ongoing {
     /// # Errors
     ///
     /// [`Error::Lost`] when the lease is over: the body must not run on.
-    pub(super) fn begin<'a>(&'a mut self, cx: &'a Context<'_>) -> Result<Turn<'a>, Error> {
+    pub(super) fn begin<'a>(
+        &'a mut self,
+        cx: &'a Context<'_>,
+        open: &mut OpenOnDrop,
+    ) -> Result<Turn<'a>, Error> {
         if let Stage::Asked(asked) = &self.stage {
-            self.stage = Stage::Running(Call::new(asked.clone()));
+            let call = Call::new(asked.clone());
+            open.arm(&call);
+            self.stage = Stage::Running(call);
         }
         let Stage::Running(call) = &self.stage else {
             unreachable!("the body is polled while the call runs")
@@ -97,33 +116,25 @@ impl Ongoing {
         }
     }
 
-    /// The scope in which the body is dropped.
-    pub(super) fn scope(&self) -> Option<Scope> {
-        match &self.stage {
-            Stage::Running(call) => Some(Scope::enter(call)),
-            _ => None,
+    /// Takes the call out of its place.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            stage: std::mem::replace(&mut self.stage, Stage::Over),
+            watch: self.watch.take(),
         }
     }
 
     /// Starts the release of a call whose body is finished.
-    pub(super) fn release(&mut self) {
-        self.stage = match self.finished() {
-            Some(grant) => Stage::Releasing(Box::pin(grant.release())),
-            None => Stage::Over,
-        };
+    pub(super) fn release(mut self) -> Releasing {
+        Releasing(
+            self.finished()
+                .map(|grant| -> BoxFuture<()> { Box::pin(grant.release()) }),
+        )
     }
 
     /// The same, in the background.
-    pub(super) fn finish(&mut self) {
+    pub(super) fn finish(mut self) {
         drop(self.finished());
-        self.stage = Stage::Over;
-    }
-
-    pub(super) fn poll_release(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match &mut self.stage {
-            Stage::Releasing(release) => release.as_mut().poll(cx),
-            _ => Poll::Ready(()),
-        }
     }
 
     /// Releases in the background whatever the call has.
@@ -232,6 +243,12 @@ impl Drop for Turn<'_> {
         if !self.is_over {
             drop(self.call.leave());
         }
+    }
+}
+
+impl fmt::Debug for Releasing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Releasing").finish_non_exhaustive()
     }
 }
 
