@@ -10,8 +10,8 @@ use syn::{FnArg, Pat, PatIdent, Receiver, ReceiverKind, Signature, Type, parse_q
 
 /// The statements that carry the arguments over.
 pub(crate) struct Arguments {
-    /// Before the body's future is made: large arguments go there by a pointer, because a future
-    /// would keep their place in itself as well.
+    /// Before the body's future is made: large arguments go there by a pointer, because the future
+    /// of an `async fn` would keep their place in itself as well.
     pub(crate) pack: TokenStream,
     /// The first statements inside.
     pub(crate) bind: TokenStream,
@@ -20,12 +20,9 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Gives every argument a name in the signature, and binds inside what stood there.
     ///
-    /// With `keep_patterns`, another attribute reads the signature: patterns stay.
-    pub(crate) fn take_out_of(
-        sig: &mut Signature,
-        private: &TokenStream,
-        keep_patterns: bool,
-    ) -> Self {
+    /// When another attribute reads the signature, its patterns stay, and the function stays an
+    /// `async fn`, whose arguments go into the body's future packed.
+    pub(crate) fn take_out_of(sig: &mut Signature, private: &TokenStream, is_read: bool) -> Self {
         let mut bind = TokenStream::new();
         let (mut names, mut places) = (Vec::new(), Vec::new());
         for (n, input) in sig.inputs.iter_mut().enumerate() {
@@ -36,7 +33,7 @@ impl Arguments {
                 }
                 FnArg::Typed(typed) => typed,
             };
-            if keep_patterns && !is_name(&typed.pat) && !matches!(*typed.pat, Pat::Wild(_)) {
+            if is_read && !is_name(&typed.pat) && !matches!(*typed.pat, Pat::Wild(_)) {
                 let mut bound = Vec::new();
                 bound_names(&typed.pat, &mut bound);
                 bind.extend(quote!(#(let #bound = #bound;)*));
@@ -45,7 +42,7 @@ impl Arguments {
             let attrs = &typed.attrs;
             let is_cfg = attrs.iter().any(|attr| attr.path().is_ident("cfg"));
             let name = outer_name(n, &typed.pat);
-            let value = if is_cfg || is_small(&typed.ty) {
+            let value = if !is_read || is_cfg || is_small(&typed.ty) {
                 name.clone()
             } else {
                 let at = Span::mixed_site().located_at(name.span());

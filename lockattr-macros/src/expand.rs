@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Path, parse_quote};
+use syn::{Attribute, Path, ReturnType, parse_quote};
 
 use crate::args::{Args, Pool, Timing};
 use crate::arguments::Arguments;
@@ -95,6 +95,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
         ..
     } = function;
     let mut sig = sig.clone();
+    let is_read = attrs.iter().any(reads_the_signature);
     let refusal = Refusal::of(args, &krate, function);
     let edge = output.edge(&located_at(quote!(#private::never), output.span));
     let enter = enter(args, key, &krate, &function.params);
@@ -103,9 +104,11 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
 
     let (pack, body) = match &function.boxed {
         None => {
-            let keep_patterns = attrs.iter().any(reads_the_signature);
-            let Arguments { pack, bind } =
-                Arguments::take_out_of(&mut sig, &private, keep_patterns);
+            let Arguments { pack, bind } = Arguments::take_out_of(&mut sig, &private, is_read);
+            if !is_read {
+                sig.asyncness = None;
+                sig.output = future_of(&sig.output, &private);
+            }
             let body = function.braced(function.body.clone());
             let body = function.braced(quote!(#edge #bind #inside match () { () => #body }));
             (pack, quote!(async move #body))
@@ -143,7 +146,8 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let (future, output_name, ending) = (name("body"), name("output"), name("ending"));
     let call = quote_spanned!(at=> #locked(#spec, #ending, #refuse, #future));
     let call = match &function.boxed {
-        None => quote_spanned!(at=> #call.await),
+        None if is_read => quote_spanned!(at=> #call.await),
+        None => call,
         Some(Some(Boxed { pin, .. })) => quote!(#pin(#call)),
         Some(None) => quote!(#private::Box::pin(#call)),
     };
@@ -196,12 +200,23 @@ pub(crate) fn name(name: &str) -> Ident {
     format_ident!("__lockattr_{name}", span = Span::mixed_site())
 }
 
+/// `-> impl Future<Output = R>`, which the compiler makes of an `async fn`: with all lifetimes,
+/// because the token has the edition of this crate.
+fn future_of(output: &ReturnType, private: &TokenStream) -> ReturnType {
+    let (ty, span) = match output {
+        ReturnType::Default => (quote!(()), Span::mixed_site()),
+        ReturnType::Type(_, ty) => (quote!(#ty), ty.span()),
+    };
+    let at = Span::mixed_site().located_at(span);
+    let future = quote_spanned!(at=> impl #private::Future<Output = #ty>);
+    parse_quote!(-> #future)
+}
+
 /// Whether another attribute may look at the arguments.
 fn reads_the_signature(attr: &Attribute) -> bool {
-    const BUILT_IN: [&str; 13] = [
+    const BUILT_IN: [&str; 10] = [
         "allow",
         "cfg",
-        "cfg_attr",
         "cold",
         "deny",
         "deprecated",
@@ -209,8 +224,6 @@ fn reads_the_signature(attr: &Attribute) -> bool {
         "expect",
         "forbid",
         "inline",
-        "must_use",
-        "track_caller",
         "warn",
     ];
     !BUILT_IN.iter().any(|name| attr.path().is_ident(name))

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::future::poll_fn;
 use std::iter::successors;
 use std::mem;
+use std::panic::UnwindSafe;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Poll;
@@ -205,6 +206,8 @@ pub struct OpenOnDrop(Option<Arc<Call>>);
 /// Leaves that scope when it is dropped: it stands after the body.
 #[derive(Debug)]
 pub struct CloseOnDrop;
+
+impl UnwindSafe for OpenOnDrop {}
 
 impl OpenOnDrop {
     pub(crate) fn arm(&mut self, call: &Arc<Call>) {

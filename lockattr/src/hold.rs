@@ -86,11 +86,11 @@ pin_project! {
             body: F,
             refuse: Option<H>,
             close: CloseOnDrop,
-            ongoing: AssertUnwindSafe<Ongoing>,
+            ongoing: Ongoing,
         },
         Releasing {
             value: Option<E::Kept>,
-            release: AssertUnwindSafe<Releasing>,
+            release: Releasing,
         },
         Over,
     }
@@ -120,7 +120,7 @@ where
             body,
             refuse: Some(refuse),
             close: CloseOnDrop,
-            ongoing: AssertUnwindSafe(Ongoing::new(asked)),
+            ongoing: Ongoing::new(asked),
         }
     }
 }
@@ -164,7 +164,6 @@ where
                         Ok(Ok(value)) => {
                             drop(refuse);
                             let (value, release) = (Some(value), ongoing.release());
-                            let release = AssertUnwindSafe(release);
                             self.set(Self::Releasing { value, release });
                         }
                         Ok(Err(value)) => {
@@ -193,11 +192,16 @@ where
     }
 }
 
+/// What [`enter`] returns.
+type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Sync>>>;
+
 /// Waits for the lock of the call that polls this, which is a [`Locked`].
 ///
 /// Does not return when the lock is refused: the call drops its body then.
-pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> impl Future<Output = Lease> {
-    AssertUnwindSafe(async move {
+///
+/// Boxed, because its caller keeps the place for it while the body runs.
+pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
+    AssertUnwindSafe(Box::pin(async move {
         let call = current::running().expect("called from the expansion of `#[distributed_lock]`");
         match acquire(&call, pool, key).await {
             Ok((lease, hold)) => {
@@ -218,7 +222,7 @@ pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> impl Future<Output = 
                 pending().await
             }
         }
-    })
+    }))
 }
 
 async fn acquire(

@@ -7,7 +7,7 @@ fn charge<'life0, 'async_trait>(
 where
     'life0: 'async_trait,
 {
-    let __lockattr_body = async move {
+    let (__lockattr_output, __lockattr_body) = ::lockattr::__private::Output::of(async move {
         if false {
             return ::lockattr::__private::never::<AppResult>();
         }
@@ -28,10 +28,10 @@ where
         match () {
             () => self.pay(id).await,
         }
-    };
+    });
     let __lockattr_ending = {
         use ::lockattr::__private::{AnyOutput as _, SendOutput as _};
-        (&::lockattr::__private::Output::of(&__lockattr_body)).ending()
+        (&__lockattr_output).ending()
     };
     Box::pin(
         ::lockattr::__private::locked(

@@ -1,6 +1,8 @@
 /// Charges.
-pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
-    let __lockattr_body = async move {
+pub fn charge(
+    order_id: u64,
+) -> impl ::lockattr::__private::Future<Output = Result<Receipt, AppError>> {
+    let (__lockattr_output, __lockattr_body) = ::lockattr::__private::Output::of(async move {
         if false {
             return ::lockattr::__private::never::<Result<Receipt, AppError>>();
         }
@@ -22,20 +24,19 @@ pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
         match () {
             () => pay(order_id).await,
         }
-    };
+    });
     let __lockattr_ending = {
         use ::lockattr::__private::{AnyOutput as _, SendOutput as _};
-        (&::lockattr::__private::Output::of(&__lockattr_body)).ending()
+        (&__lockattr_output).ending()
     };
     ::lockattr::__private::locked(
-            const {
-                &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
-                    .ttl(::lockattr::__private::Duration::new(10u64, 0u32))
-                    .wait(::lockattr::__private::Duration::new(2u64, 0u32))
-            },
-            __lockattr_ending,
-            ::lockattr::__private::refused::<Result<Receipt, AppError>>,
-            __lockattr_body,
-        )
-        .await
+        const {
+            &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+                .ttl(::lockattr::__private::Duration::new(10u64, 0u32))
+                .wait(::lockattr::__private::Duration::new(2u64, 0u32))
+        },
+        __lockattr_ending,
+        ::lockattr::__private::refused::<Result<Receipt, AppError>>,
+        __lockattr_body,
+    )
 }

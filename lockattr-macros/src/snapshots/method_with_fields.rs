@@ -1,11 +1,12 @@
-async fn charge(&self, req: Request) -> AppResult {
-    let __lockattr_arguments = ::lockattr::__private::Box::new((req,));
-    let __lockattr_body = async move {
+fn charge(
+    &self,
+    req: Request,
+) -> impl ::lockattr::__private::Future<Output = AppResult> {
+    let (__lockattr_output, __lockattr_body) = ::lockattr::__private::Output::of(async move {
         if false {
             return ::lockattr::__private::never::<AppResult>();
         }
-        let (__lockattr_1,) = *__lockattr_arguments;
-        let req = __lockattr_1;
+        let req = req;
         let __lockattr_pool = ::lockattr::__private::given(&self.locks);
         let __lockattr_key = {
             let __lockattr_values = ::lockattr::__private::Values::new("-");
@@ -27,18 +28,15 @@ async fn charge(&self, req: Request) -> AppResult {
         match () {
             () => self.pay(req, lease.fencing_token()).await,
         }
-    };
+    });
     let __lockattr_ending = {
         use ::lockattr::__private::{AnyOutput as _, SendOutput as _};
-        (&::lockattr::__private::Output::of(&__lockattr_body)).ending()
+        (&__lockattr_output).ending()
     };
     ::lockattr::__private::locked(
-            const {
-                &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
-            },
-            __lockattr_ending,
-            ::lockattr::__private::refused::<AppResult>,
-            __lockattr_body,
-        )
-        .await
+        const { &::lockattr::__private::Spec::new(::core::module_path!(), "charge") },
+        __lockattr_ending,
+        ::lockattr::__private::refused::<AppResult>,
+        __lockattr_body,
+    )
 }

@@ -1,11 +1,9 @@
-async fn charge(order: Order) -> StatusCode {
-    let __lockattr_arguments = crate::lockattr::__private::Box::new((order,));
-    let __lockattr_body = async move {
+fn charge(order: Order) -> impl crate::lockattr::__private::Future<Output = StatusCode> {
+    let (__lockattr_output, __lockattr_body) = crate::lockattr::__private::Output::of(async move {
         if false {
             return crate::lockattr::__private::never::<StatusCode>();
         }
-        let (__lockattr_0,) = *__lockattr_arguments;
-        let order = __lockattr_0;
+        let order = order;
         let __lockattr_key = crate::lockattr::__private::display(&order_key(&order));
         crate::lockattr::__private::enter(
                 crate::lockattr::__private::installed(),
@@ -15,21 +13,20 @@ async fn charge(order: Order) -> StatusCode {
         match () {
             () => order.pay().await,
         }
-    };
+    });
     let __lockattr_ending = {
         use crate::lockattr::__private::{AnyOutput as _, SendOutput as _};
-        (&crate::lockattr::__private::Output::of(&__lockattr_body)).ending()
+        (&__lockattr_output).ending()
     };
     crate::lockattr::__private::locked(
-            const {
-                &crate::lockattr::__private::Spec::new(::core::module_path!(), "charge")
-                    .ttl(TTL)
-                    .wait_forever()
-                    .renew(false)
-            },
-            __lockattr_ending,
-            crate::lockattr::__private::handler::<StatusCode, _>(StatusCode::from),
-            __lockattr_body,
-        )
-        .await
+        const {
+            &crate::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+                .ttl(TTL)
+                .wait_forever()
+                .renew(false)
+        },
+        __lockattr_ending,
+        crate::lockattr::__private::handler::<StatusCode, _>(StatusCode::from),
+        __lockattr_body,
+    )
 }

@@ -1,5 +1,5 @@
-async fn nightly() {
-    let __lockattr_body = async move {
+fn nightly() -> impl ::lockattr::__private::Future<Output = ()> {
+    let (__lockattr_output, __lockattr_body) = ::lockattr::__private::Output::of(async move {
         if false {
             return ::lockattr::__private::never::<()>();
         }
@@ -17,26 +17,23 @@ async fn nightly() {
                 clean_up().await;
             }
         }
-    };
+    });
     let __lockattr_ending = {
         use ::lockattr::__private::{AnyOutput as _, SendOutput as _};
-        (&::lockattr::__private::Output::of(&__lockattr_body)).ending()
+        (&__lockattr_output).ending()
     };
     ::lockattr::__private::locked(
-            const {
-                &::lockattr::__private::Spec::new(::core::module_path!(), "nightly")
-                    .wait(::lockattr::__private::Duration::new(0u64, 0u32))
-                    .max_hold(::lockattr::__private::Duration::new(300u64, 0u32))
-                    .finish_when_lost()
-            },
-            __lockattr_ending,
-            |__lockattr_error| {
-                use ::lockattr::__private::{Fallible as _, Infallible as _};
-                (&::lockattr::__private::Skip::<()>::NEW)
-                    .by_type()
-                    .refused(__lockattr_error)
-            },
-            __lockattr_body,
-        )
-        .await
+        const {
+            &::lockattr::__private::Spec::new(::core::module_path!(), "nightly")
+                .wait(::lockattr::__private::Duration::new(0u64, 0u32))
+                .max_hold(::lockattr::__private::Duration::new(300u64, 0u32))
+                .finish_when_lost()
+        },
+        __lockattr_ending,
+        |__lockattr_error| {
+            use ::lockattr::__private::{Fallible as _, Infallible as _};
+            (&::lockattr::__private::Skip::<()>::NEW).by_type().refused(__lockattr_error)
+        },
+        __lockattr_body,
+    )
 }

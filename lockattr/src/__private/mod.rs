@@ -9,6 +9,7 @@ mod pool;
 mod skip;
 
 pub use alloc::boxed::Box;
+pub use core::future::Future;
 pub use core::time::Duration;
 pub use core::{concat, format_args};
 

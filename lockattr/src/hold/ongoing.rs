@@ -1,6 +1,7 @@
 //! The part of a locked call that does not depend on its body's type.
 
 use std::fmt;
+use std::panic::UnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -245,6 +246,10 @@ impl Drop for Turn<'_> {
         }
     }
 }
+
+// A panic of the body leaves nothing half done here: the lease is given up.
+impl UnwindSafe for Ongoing {}
+impl UnwindSafe for Releasing {}
 
 impl fmt::Debug for Releasing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

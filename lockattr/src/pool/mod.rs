@@ -5,6 +5,7 @@ mod registry;
 mod source;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -191,6 +192,10 @@ impl LockPool {
         }))
     }
 }
+
+// Everything shared is behind mutexes that survive a panic, or belongs to the I/O thread.
+impl UnwindSafe for LockPool {}
+impl RefUnwindSafe for LockPool {}
 
 impl fmt::Debug for LockPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
