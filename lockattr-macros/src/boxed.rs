@@ -1,6 +1,7 @@
 //! Functions that return a boxed future: by hand, or by `#[async_trait]`.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
+use quote::quote;
 use syn::Pat;
 use syn::parse::Parser as _;
 
@@ -58,9 +59,6 @@ impl Boxed {
         };
         let mut taken = 0;
         while let Some(length) = boxed.take_binding(&statements[taken..]) {
-            boxed
-                .bind
-                .extend(statements[taken..taken + length].iter().cloned());
             taken += length;
         }
         boxed.rest = Group::new(
@@ -71,7 +69,7 @@ impl Boxed {
         boxed
     }
 
-    /// The number of tokens of a statement that only says the type or binds an argument.
+    /// Takes a statement that only says the type or binds an argument; returns its length.
     fn take_binding(&mut self, tokens: &[TokenTree]) -> Option<usize> {
         if is_word(tokens.first()?, "if") {
             // `if let Some(__ret) = None::<R> { return __ret; }`
@@ -81,45 +79,55 @@ impl Boxed {
             let is_edge = tokens[..end]
                 .iter()
                 .any(|token| is_parenthesized(token, "__ret"));
-            return is_edge.then_some(end + 1);
+            let edge = is_edge.then(|| &tokens[..=end])?;
+            self.bind.extend(edge.iter().cloned());
+            return Some(end + 1);
         }
         let end = tokens.iter().position(|token| is_punct(token, ';'))?;
-        let mut start = 0;
-        while is_punct(&tokens[start], '#') {
-            start += 2;
-        }
-        let statement = tokens.get(start..end)?;
+        let start = tokens.iter().position(|token| is_word(token, "let"))?;
+        let statement = tokens.get(start + 1..end)?;
         let equals = statement.iter().position(|token| is_punct(token, '='))?;
-        let [keyword, pattern @ ..] = &statement[..equals] else {
+        let (pattern, [_, value]) = statement.split_at(equals) else {
             return None;
         };
-        let [value] = &statement[equals + 1..] else {
-            return None;
-        };
-        let pattern = Pat::parse_multi
-            .parse2(pattern.iter().cloned().collect())
-            .ok()?;
-        if !is_word(keyword, "let") || !is_argument(value) {
+        let pattern: TokenStream = pattern.iter().cloned().collect();
+        let parsed = Pat::parse_multi.parse2(pattern.clone()).ok()?;
+        let name = argument(value)?;
+        let is_attribute =
+            |token: &TokenTree| is_punct(token, '#') || is_group(token, Delimiter::Bracket);
+        if !tokens[..start].iter().all(is_attribute) {
             return None;
         }
-        if let (Pat::Ident(pattern), true) = (&pattern, is_word(value, "self")) {
+        let attrs: TokenStream = tokens[..start].iter().cloned().collect();
+        if let TokenTree::Group(_) = value {
+            // What the pattern does not bind would be dropped here, before the lock is acquired.
+            self.bind.extend(quote!(#attrs let #name = #name;));
+        }
+        self.bind.extend(quote!(#attrs let #pattern = #name;));
+        if let (Pat::Ident(pattern), true) = (&parsed, name == "self") {
             self.this = Some(pattern.ident.clone());
         }
-        self.patterns.push(pattern);
+        self.patterns.push(parsed);
         Some(end + 1)
     }
 }
 
-/// `x`, or `{ let __arg1 = __arg1; __arg1 }`.
-fn is_argument(value: &TokenTree) -> bool {
+/// Of `x`, or `{ let __arg1 = __arg1; __arg1 }`.
+fn argument(value: &TokenTree) -> Option<Ident> {
     match value {
-        TokenTree::Ident(_) => true,
+        TokenTree::Ident(name) => Some(name.clone()),
         TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => {
             let inside: Vec<TokenTree> = group.stream().into_iter().collect();
-            matches!(&*inside, [first, .., TokenTree::Ident(last)]
-                if is_word(first, "let") && last.to_string().starts_with("__arg"))
+            match &*inside {
+                [first, .., TokenTree::Ident(last)]
+                    if is_word(first, "let") && last.to_string().starts_with("__arg") =>
+                {
+                    Some(last.clone())
+                }
+                _ => None,
+            }
         }
-        _ => false,
+        _ => None,
     }
 }
 
