@@ -20,9 +20,14 @@ pub(crate) struct Arguments {
 impl Arguments {
     /// Gives every argument a name in the signature, and binds inside what stood there.
     ///
-    /// When another attribute reads the signature, its patterns stay, and the function stays an
-    /// `async fn`, whose arguments go into the body's future packed.
-    pub(crate) fn take_out_of(sig: &mut Signature, private: &TokenStream, is_read: bool) -> Self {
+    /// A function that `stays_async` gets its arguments packed. When another attribute
+    /// `is_reading` the signature, its patterns stay.
+    pub(crate) fn take_out_of(
+        sig: &mut Signature,
+        private: &TokenStream,
+        stays_async: bool,
+        is_reading: bool,
+    ) -> Self {
         let mut bind = TokenStream::new();
         let (mut names, mut places) = (Vec::new(), Vec::new());
         for (n, input) in sig.inputs.iter_mut().enumerate() {
@@ -33,7 +38,7 @@ impl Arguments {
                 }
                 FnArg::Typed(typed) => typed,
             };
-            if is_read && !is_name(&typed.pat) && !matches!(*typed.pat, Pat::Wild(_)) {
+            if is_reading && !is_name(&typed.pat) && !matches!(*typed.pat, Pat::Wild(_)) {
                 let mut bound = Vec::new();
                 bound_names(&typed.pat, &mut bound);
                 bind.extend(quote!(#(let #bound = #bound;)*));
@@ -42,7 +47,7 @@ impl Arguments {
             let attrs = &typed.attrs;
             let is_cfg = attrs.iter().any(|attr| attr.path().is_ident("cfg"));
             let name = outer_name(n, &typed.pat);
-            let value = if !is_read || is_cfg || is_small(&typed.ty) {
+            let value = if !stays_async || is_cfg || is_small(&typed.ty) {
                 name.clone()
             } else {
                 let at = Span::mixed_site().located_at(name.span());

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Path, ReturnType, parse_quote};
+use syn::{Attribute, Path, ReturnType, Type, parse_quote};
 
 use crate::args::{Args, Pool, Timing};
 use crate::arguments::Arguments;
@@ -96,6 +96,8 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     } = function;
     let mut sig = sig.clone();
     let is_read = attrs.iter().any(reads_the_signature);
+    // `impl Future<Output = !>` is not stable.
+    let stays_async = is_read || matches!(output.ty, Type::Never(_));
     let refusal = Refusal::of(args, &krate, function);
     let edge = output.edge(&located_at(quote!(#private::never), output.span));
     let enter = enter(args, key, &krate, &function.params);
@@ -104,8 +106,9 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
 
     let (pack, body) = match &function.boxed {
         None => {
-            let Arguments { pack, bind } = Arguments::take_out_of(&mut sig, &private, is_read);
-            if !is_read {
+            let Arguments { pack, bind } =
+                Arguments::take_out_of(&mut sig, &private, stays_async, is_read);
+            if !stays_async {
                 sig.asyncness = None;
                 sig.output = future_of(&sig.output, &private);
             }
@@ -128,7 +131,8 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
             (TokenStream::new(), quote!(async move #body))
         }
         Some(None) => {
-            let Arguments { bind, .. } = Arguments::take_out_of(&mut sig.clone(), &private, true);
+            let Arguments { bind, .. } =
+                Arguments::take_out_of(&mut sig.clone(), &private, false, true);
             let (body, ty) = (function.braced(function.body.clone()), &function.sig.output);
             let body = quote!(async move {
                 #edge #bind #inside
@@ -146,7 +150,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let (future, output_name, ending) = (name("body"), name("output"), name("ending"));
     let call = quote_spanned!(at=> #locked(#spec, #ending, #refuse, #future));
     let call = match &function.boxed {
-        None if is_read => quote_spanned!(at=> #call.await),
+        None if stays_async => quote_spanned!(at=> #call.await),
         None => call,
         Some(Some(Boxed { pin, .. })) => quote!(#pin(#call)),
         Some(None) => quote!(#private::Box::pin(#call)),

@@ -91,11 +91,7 @@ fn refuse(args: &Args, private: &TokenStream, function: &Function) -> TokenStrea
         .as_ref()
         .map(|handler| quote!(#private::handler::<#named, _>(#handler)));
     if !args.skips_when_busy() {
-        return handler.unwrap_or_else(|| {
-            let refused = located_at(quote!(#private::refused), span);
-            let at = Span::mixed_site().located_at(span);
-            quote_spanned!(at=> #refused::<#named>)
-        });
+        return handler.unwrap_or_else(|| located_at(quote!(#private::refused), span));
     }
     let error = name("error");
     let refused = match handler {

@@ -10,6 +10,7 @@
     clippy::toplevel_ref_arg,
     redundant_semicolons,
     unused_variables,
+    unused_assignments,
     unused_mut,
     dead_code,
     reason = "the shapes are the point"
