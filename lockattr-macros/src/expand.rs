@@ -57,14 +57,14 @@ fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
 //     }
 //
 // Output:
-//     async fn charge(order_id: u64, card: Json<Card>) -> Result<Receipt, Error> {
-//         let arguments = Box::new((card,));
+//     #[cfg(not(any(clippy, doc)))]
+//     fn charge(order_id: u64, card: Json<Card>) -> impl Future<Output = Result<Receipt, Error>> {
 //         let (output, body) = ::lockattr::__private::Output::of(async move {
 //             if false {
 //                 return ::lockattr::__private::never::<Result<Receipt, Error>>();
 //             }
-//             let (card,) = *arguments;
 //             let order_id = order_id;
+//             let card = card;
 //             let Json(card) = card;
 //             let key = { ... };
 //             ::lockattr::__private::enter(::lockattr::__private::installed(), key).await;
@@ -79,7 +79,12 @@ fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
 //             ::lockattr::__private::refused,
 //             body,
 //         )
-//         .await
+//     }
+//
+//     #[cfg(any(clippy, doc))]
+//     async fn charge(order_id: u64, Json(card): Json<Card>) -> Result<Receipt, Error> {
+//         if false { ... }
+//         ...
 //     }
 fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let krate: Path = args
@@ -100,9 +105,13 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let stays_async = is_read || matches!(output.ty, Type::Never(_));
     let refusal = Refusal::of(args, &krate, function);
     let edge = output.edge(&located_at(quote!(#private::never), output.span));
-    let enter = enter(args, key, &krate, &function.params);
     let set_handler = &refusal.inside;
-    let inside = quote!(#set_handler #enter);
+    let inside = |bind| {
+        let enter = enter(args, bind, key, &krate, &function.params);
+        quote!(#set_handler #enter)
+    };
+    let as_read = as_read(args, &inside(None), &refusal, &krate, function);
+    let inside = inside(args.bind.as_ref());
 
     let (pack, body) = match &function.boxed {
         None => {
@@ -166,11 +175,62 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
         };
         #call
     });
+    let compiled = quote!(#(#attrs)* #vis #sig #body);
+    if function.boxed.is_some() {
+        return compiled;
+    }
+    quote! {
+        #[cfg(not(any(clippy, doc)))]
+        #compiled
+        #[cfg(any(clippy, doc))]
+        #as_read
+    }
+}
+
+/// The function for clippy and rustdoc, which do not compile it: as its author wrote it, and with
+/// all that the attribute's options use used.
+fn as_read(
+    args: &Args,
+    inside: &TokenStream,
+    refusal: &Refusal,
+    krate: &Path,
+    function: &Function,
+) -> TokenStream {
+    let private = quote!(#krate::__private);
+    let Function {
+        attrs,
+        vis,
+        sig,
+        body,
+        ..
+    } = function;
+    let (before, refuse) = (&refusal.before, &refusal.outside);
+    let lease = args
+        .bind
+        .as_ref()
+        .map(|name| quote!(let #name = #private::never::<&#krate::Lease>();));
+    // Items come first in a block of their own.
+    let body = function.braced(body.clone());
+    let body = function.braced(quote! {
+        if false {
+            #before
+            #inside
+            return (#refuse)(#private::never());
+        }
+        #lease
+        #body
+    });
     quote!(#(#attrs)* #vis #sig #body)
 }
 
 /// The statements that acquire the lock.
-fn enter(args: &Args, key: &Key, krate: &Path, params: &Params) -> TokenStream {
+fn enter(
+    args: &Args,
+    bind: Option<&Ident>,
+    key: &Key,
+    krate: &Path,
+    params: &Params,
+) -> TokenStream {
     let private = quote!(#krate::__private);
     let (key_name, pool_name) = (name("key"), name("pool"));
     let (pool, pool_statement) = match &args.pool {
@@ -188,7 +248,7 @@ fn enter(args: &Args, key: &Key, krate: &Path, params: &Params) -> TokenStream {
     };
     let key = key.to_tokens(krate, params);
     let enter = quote!(#private::enter(#pool, #key_name).await);
-    let enter = match &args.bind {
+    let enter = match bind {
         None => quote!(#enter;),
         Some(bind) => {
             let lease = name("lease");

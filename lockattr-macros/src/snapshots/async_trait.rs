@@ -39,7 +39,7 @@ where
                 &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
             },
             __lockattr_ending,
-            ::lockattr::__private::refused::<AppResult>,
+            ::lockattr::__private::refused,
             __lockattr_body,
         ),
     )

@@ -1,3 +1,4 @@
+#[cfg(not(any(clippy, doc)))]
 /// Charges.
 pub fn charge(
     order_id: u64,
@@ -36,7 +37,29 @@ pub fn charge(
                 .wait(::lockattr::__private::Duration::new(2u64, 0u32))
         },
         __lockattr_ending,
-        ::lockattr::__private::refused::<Result<Receipt, AppError>>,
+        ::lockattr::__private::refused,
         __lockattr_body,
     )
+}
+#[cfg(any(clippy, doc))]
+/// Charges.
+pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
+    if false {
+        let __lockattr_key = {
+            if false {
+                _ = ::lockattr::__private::format_args!("order:{order_id}");
+            }
+            let __lockattr_values = ::lockattr::__private::Values::new("");
+            ::lockattr::__private::key(
+                &__lockattr_values,
+                ::lockattr::__private::format_args!(
+                    "order:{order_id}", order_id = __lockattr_values.value(& order_id)
+                ),
+            )
+        };
+        ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
+            .await;
+        return (::lockattr::__private::refused)(::lockattr::__private::never());
+    }
+    { pay(order_id).await }
 }

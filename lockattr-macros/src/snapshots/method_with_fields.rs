@@ -1,3 +1,4 @@
+#[cfg(not(any(clippy, doc)))]
 fn charge(
     &self,
     req: Request,
@@ -36,7 +37,28 @@ fn charge(
     ::lockattr::__private::locked(
         const { &::lockattr::__private::Spec::new(::core::module_path!(), "charge") },
         __lockattr_ending,
-        ::lockattr::__private::refused::<AppResult>,
+        ::lockattr::__private::refused,
         __lockattr_body,
     )
+}
+#[cfg(any(clippy, doc))]
+async fn charge(&self, req: Request) -> AppResult {
+    if false {
+        let __lockattr_pool = ::lockattr::__private::given(&self.locks);
+        let __lockattr_key = {
+            let __lockattr_values = ::lockattr::__private::Values::new("-");
+            ::lockattr::__private::key(
+                &__lockattr_values,
+                ::lockattr::__private::format_args!(
+                    "{__lockattr_0}-{__lockattr_1:04}", __lockattr_0 = __lockattr_values
+                    .value(& self.tenant), __lockattr_1 = __lockattr_values.value(& req
+                    .user.id)
+                ),
+            )
+        };
+        ::lockattr::__private::enter(__lockattr_pool, __lockattr_key).await;
+        return (::lockattr::__private::refused)(::lockattr::__private::never());
+    }
+    let lease = ::lockattr::__private::never::<&::lockattr::Lease>();
+    { self.pay(req, lease.fencing_token()).await }
 }

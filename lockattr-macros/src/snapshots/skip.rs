@@ -1,3 +1,4 @@
+#[cfg(not(any(clippy, doc)))]
 fn nightly() -> impl ::lockattr::__private::Future<Output = ()> {
     let (__lockattr_output, __lockattr_body) = ::lockattr::__private::Output::of(async move {
         if false {
@@ -36,4 +37,25 @@ fn nightly() -> impl ::lockattr::__private::Future<Output = ()> {
         },
         __lockattr_body,
     )
+}
+#[cfg(any(clippy, doc))]
+async fn nightly() {
+    if false {
+        let __lockattr_key = {
+            let __lockattr_values = ::lockattr::__private::Values::new("");
+            ::lockattr::__private::key(
+                &__lockattr_values,
+                ::lockattr::__private::format_args!("nightly",),
+            )
+        };
+        ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
+            .await;
+        return (|__lockattr_error| {
+            use ::lockattr::__private::{Fallible as _, Infallible as _};
+            (&::lockattr::__private::Skip::<()>::NEW).by_type().refused(__lockattr_error)
+        })(::lockattr::__private::never());
+    }
+    {
+        clean_up().await;
+    }
 }

@@ -1,3 +1,4 @@
+#[cfg(not(any(clippy, doc)))]
 fn charge(
     order: Order,
 ) -> impl ::lockattr::__private::Future<Output = Result<impl Display, AppError>> {
@@ -34,7 +35,28 @@ fn charge(
                 .reentrant(true)
         },
         __lockattr_ending,
-        ::lockattr::__private::refused::<Result<_, AppError>>,
+        ::lockattr::__private::refused,
         __lockattr_body,
     )
+}
+#[cfg(any(clippy, doc))]
+async fn charge(order: Order) -> Result<impl Display, AppError> {
+    if false {
+        let __lockattr_key = {
+            let __lockattr_values = ::lockattr::__private::Values::new("");
+            ::lockattr::__private::key(
+                &__lockattr_values,
+                ::lockattr::__private::format_args!(
+                    "order:{id}", id = __lockattr_values.value(& (order.id()))
+                ),
+            )
+        };
+        ::lockattr::__private::enter(
+                ::lockattr::__private::named("reports"),
+                __lockattr_key,
+            )
+            .await;
+        return (::lockattr::__private::refused)(::lockattr::__private::never());
+    }
+    { order.pay().await }
 }
