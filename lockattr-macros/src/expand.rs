@@ -11,7 +11,7 @@ use crate::args::{Args, Pool, Timing};
 use crate::arguments::Arguments;
 use crate::boxed::{Boxed, rename_self};
 use crate::errors::Errors;
-use crate::function::Function;
+use crate::function::{Form, Function};
 use crate::key::Key;
 use crate::params::Params;
 use crate::refusal::Refusal;
@@ -113,8 +113,8 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let as_read = as_read(args, &inside(None), &refusal, &krate, function);
     let inside = inside(args.bind.as_ref());
 
-    let (pack, body) = match &function.boxed {
-        None => {
+    let (pack, body) = match &function.form {
+        Form::AsyncFn => {
             let Arguments { pack, bind } =
                 Arguments::take_out_of(&mut sig, &private, stays_async, is_read);
             if !stays_async {
@@ -125,9 +125,9 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
             let body = function.braced(quote!(#edge #bind #inside match () { () => #body }));
             (pack, quote!(async move #body))
         }
-        Some(Some(Boxed {
+        Form::Boxed(Boxed {
             bind, this, rest, ..
-        })) => {
+        }) => {
             let inside = match this {
                 Some(this) => rename_self(inside, this),
                 None => inside,
@@ -139,7 +139,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
             body.set_span(rest.span());
             (TokenStream::new(), quote!(async move #body))
         }
-        Some(None) => {
+        Form::BoxedSomehow => {
             let Arguments { bind, .. } =
                 Arguments::take_out_of(&mut sig.clone(), &private, false, true);
             let (body, ty) = (function.braced(function.body.clone()), &function.sig.output);
@@ -158,11 +158,11 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let locked = located_at(locked, output.span);
     let (future, output_name, ending) = (name("body"), name("output"), name("ending"));
     let call = quote_spanned!(at=> #locked(#spec, #ending, #refuse, #future));
-    let call = match &function.boxed {
-        None if stays_async => quote_spanned!(at=> #call.await),
-        None => call,
-        Some(Some(Boxed { pin, .. })) => quote!(#pin(#call)),
-        Some(None) => quote!(#private::Box::pin(#call)),
+    let call = match &function.form {
+        Form::AsyncFn if stays_async => quote_spanned!(at=> #call.await),
+        Form::AsyncFn => call,
+        Form::Boxed(Boxed { pin, .. }) => quote!(#pin(#call)),
+        Form::BoxedSomehow => quote!(#private::Box::pin(#call)),
     };
     let prepare = &refusal.before;
     let body = function.braced(quote! {
@@ -176,7 +176,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
         #call
     });
     let compiled = quote!(#(#attrs)* #vis #sig #body);
-    if function.boxed.is_some() {
+    if !matches!(function.form, Form::AsyncFn) {
         return compiled;
     }
     quote! {

@@ -27,10 +27,17 @@ pub(crate) struct Function {
     pub(crate) output: Output,
     /// What the key may speak of.
     pub(crate) params: Params,
-    /// For a function that is no `async fn`, but makes a boxed future, as `#[async_trait]` leaves
-    /// them behind: its body taken apart, if it has the usual form.
-    pub(crate) boxed: Option<Option<Boxed>>,
+    pub(crate) form: Form,
     braces: Span,
+}
+
+/// How the function makes its future.
+pub(crate) enum Form {
+    AsyncFn,
+    /// It returns a boxed one, and does nothing else, as `#[async_trait]` leaves functions behind.
+    Boxed(Boxed),
+    /// It returns a boxed one, by code of any form.
+    BoxedSomehow,
 }
 
 impl Parse for Function {
@@ -60,9 +67,13 @@ impl Parse for Function {
             attrs.push(attr);
         }
         let body: TokenStream = content.parse()?;
-        let boxed = is_boxed.then(|| Boxed::take_apart(&body));
+        let form = match (is_boxed, Boxed::take_apart(&body)) {
+            (false, _) => Form::AsyncFn,
+            (true, Some(boxed)) => Form::Boxed(boxed),
+            (true, None) => Form::BoxedSomehow,
+        };
         let mut params = Params::of(&sig);
-        if let Some(Some(boxed)) = &boxed {
+        if let Form::Boxed(boxed) = &form {
             boxed.patterns.iter().for_each(|pat| params.bind(pat));
         }
         Ok(Self {
@@ -72,7 +83,7 @@ impl Parse for Function {
             body,
             output,
             params,
-            boxed,
+            form,
             braces,
         })
     }

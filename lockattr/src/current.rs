@@ -145,7 +145,7 @@ impl Call {
 
     /// The nearest of the outer calls that runs under a lease of this key.
     pub(crate) fn outer_under(&self, pool: &Commands, key: &Key) -> Option<(Arc<Self>, Lease)> {
-        nearest_under(self.outer.clone()?, pool, key)
+        nearest_under(self.outer.as_ref()?, pool, key)
     }
 
     /// Waits until no other nested call runs under this call's `lease`, first come, first served.
@@ -273,7 +273,7 @@ pub fn current() -> Option<Lease> {
 
 /// The lease of this key that the task holds, if it does.
 pub(crate) fn find(pool: &Commands, key: &Key) -> Option<Lease> {
-    nearest_under(running()?, pool, key).map(|(_, lease)| lease)
+    nearest_under(&running()?, pool, key).map(|(_, lease)| lease)
 }
 
 /// Whether the task runs under a valid lease of this key, of whatever pool.
@@ -290,8 +290,8 @@ fn outwards(innermost: &Arc<Call>) -> impl Iterator<Item = &Arc<Call>> {
     successors(Some(innermost), |call| call.outer.as_ref())
 }
 
-fn nearest_under(innermost: Arc<Call>, pool: &Commands, key: &Key) -> Option<(Arc<Call>, Lease)> {
-    outwards(&innermost).find_map(|call| {
+fn nearest_under(innermost: &Arc<Call>, pool: &Commands, key: &Key) -> Option<(Arc<Call>, Lease)> {
+    outwards(innermost).find_map(|call| {
         let lease = call.lease()?;
         let is_it = lease.key() == key.as_str() && lease.commands().same_pool(pool);
         is_it.then(|| (Arc::clone(call), lease.clone()))

@@ -200,6 +200,10 @@ type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Syn
 /// Does not return when the lock is refused: the call drops its body then.
 ///
 /// Boxed, because its caller keeps the place for it while the body runs.
+///
+/// # Panics
+///
+/// When it is polled outside of a [`Locked`].
 pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
     AssertUnwindSafe(Box::pin(async move {
         let call = current::running().expect("called from the expansion of `#[distributed_lock]`");

@@ -1,7 +1,8 @@
 //! Notices a body that was woken and is not polled.
 
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Wake, Waker};
 use std::time::Duration;
 
@@ -27,25 +28,25 @@ impl Alarm {
 
     /// Returns how long the body was woken and not polled, and wakes `task` from now on.
     pub(crate) fn polled(&self, task: &Waker) -> Duration {
-        let previous = {
-            let mut slot = self.task.lock().unwrap_or_else(PoisonError::into_inner);
-            (!slot.will_wake(task)).then(|| std::mem::replace(&mut *slot, task.clone()))
-        };
-        // Foreign code, outside of the mutex.
-        drop(previous);
-        self.idle(self.woken_at.swap(0, Ordering::AcqRel))
-    }
-
-    /// The same of a body that is dropped.
-    pub(crate) fn dropped(&self) -> Duration {
-        self.idle(self.woken_at.swap(0, Ordering::AcqRel))
-    }
-
-    fn idle(&self, woken_at: u64) -> Duration {
-        if woken_at == 0 {
-            return Duration::ZERO;
+        if !self.task().will_wake(task) {
+            // Foreign code runs outside of the mutex: the clone, and the drop of the one before.
+            let task = task.clone();
+            let previous = mem::replace(&mut *self.task(), task);
+            drop(previous);
         }
-        Time::now().since(Time::from_nanos(woken_at))
+        self.dropped()
+    }
+
+    fn task(&self) -> MutexGuard<'_, Waker> {
+        self.task.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the same of a body that is dropped.
+    pub(crate) fn dropped(&self) -> Duration {
+        match self.woken_at.swap(0, Ordering::AcqRel) {
+            0 => Duration::ZERO,
+            woken_at => Time::now().since(Time::from_nanos(woken_at)),
+        }
     }
 }
 
@@ -60,11 +61,7 @@ impl Wake for Alarm {
         let _ = self
             .woken_at
             .compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);
-        let task = self
-            .task
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let task = self.task().clone();
         task.wake();
     }
 }

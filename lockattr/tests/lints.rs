@@ -143,8 +143,8 @@ fn lint(compiler: &str, lints: &[String], more: &[&str]) -> Found {
         let lint = message["code"]["code"].as_str()?.to_owned();
         let spans = message["spans"].as_array()?;
         let place = spans.iter().find(|span| span["is_primary"] == true)?;
-        let line = usize::try_from(place["line_start"].as_u64()?).ok()?;
-        Some((lint, functions.get(line - 1)?.clone()))
+        let row = usize::try_from(place["line_start"].as_u64()?).ok()?;
+        Some((lint, functions.get(row - 1)?.clone()))
     };
     messages.lines().filter_map(read).collect()
 }
