@@ -66,6 +66,9 @@ impl LockRequest {
     }
 
     /// Whether [`run`](Self::run) nests when the task holds the key already. Defaults to false.
+    ///
+    /// Of a nested request [`on_lost`](Self::on_lost) counts; the rest is the outer lease's. Those
+    /// that run side by side take turns, and under a lease that is over they get [`Error::Lost`].
     pub fn reentrant(mut self, reentrant: bool) -> Self {
         self.options.reentrant = reentrant;
         self
