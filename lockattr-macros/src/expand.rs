@@ -123,7 +123,9 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
             }
             let body = function.braced(function.body.clone());
             let body = function.braced(quote!(#edge #bind #inside match () { () => #body }));
-            (pack, quote!(async move #body))
+            // With the span of the body: errors then call its variables by their names.
+            let at = body.span();
+            (pack, quote_spanned!(at=> async move #body))
         }
         Form::Boxed(Boxed {
             bind, this, rest, ..
@@ -136,8 +138,9 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
                 Delimiter::Brace,
                 quote!(#edge #bind #inside match () { () => #rest }),
             );
-            body.set_span(rest.span());
-            (TokenStream::new(), quote!(async move #body))
+            let at = rest.span();
+            body.set_span(at);
+            (TokenStream::new(), quote_spanned!(at=> async move #body))
         }
         Form::BoxedSomehow => {
             let Arguments { bind, .. } =

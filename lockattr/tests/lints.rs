@@ -121,15 +121,8 @@ fn compare(compiler: &str, lints: &[String], silent: &[&str]) {
 fn lint(compiler: &str, lints: &[String], more: &[&str]) -> Found {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lints/corpus.rs");
     let (deps, library) = library();
-    let output = Command::new(compiler)
+    let output = compile(compiler, &library, &deps)
         .arg(&corpus)
-        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata"])
-        .args(["--error-format=json", "--cap-lints=warn"])
-        .args(["--out-dir", env!("CARGO_TARGET_TMPDIR")])
-        .arg("-L")
-        .arg(format!("dependency={}", deps.display()))
-        .arg("--extern")
-        .arg(format!("lockattr={}", library.display()))
         .args(lints)
         .args(more)
         .output()
@@ -158,11 +151,35 @@ fn library() -> (PathBuf, PathBuf) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         name.starts_with("liblockattr-") && name.ends_with(".rlib")
     };
-    let newest = entries
+    let mut libraries: Vec<PathBuf> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(is_library)
-        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+        .collect();
+    libraries.sort_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    let newest = libraries
+        .into_iter()
+        .rev()
+        .find(|path| can_be_used(path, &deps));
     (deps, newest.expect("the test is linked with it"))
+}
+
+/// Some were built for another selection of features, whose dependencies are not there.
+fn can_be_used(library: &Path, deps: &Path) -> bool {
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uses_lockattr.rs");
+    std::fs::write(&source, "pub use lockattr::Error;").expect("a folder for tests");
+    let compiled = compile("rustc", library, deps).arg(source).output();
+    compiled.is_ok_and(|output| output.status.success())
+}
+
+fn compile(compiler: &str, library: &Path, deps: &Path) -> Command {
+    let mut command = Command::new(compiler);
+    command
+        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata"])
+        .args(["--error-format=json", "--cap-lints=warn"])
+        .args(["--out-dir", env!("CARGO_TARGET_TMPDIR")])
+        .arg(format!("-Ldependency={}", deps.display()))
+        .arg(format!("--extern=lockattr={}", library.display()));
+    command
 }
 
 /// Of each line the function that it is in; attributes belong to the next one.
