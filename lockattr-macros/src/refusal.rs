@@ -44,6 +44,11 @@ impl Refusal {
         let this = name("self");
         let at = Span::mixed_site().located_at(handler_span(&handler));
         let kept = located_at(quote!(#private::kept), handler_span(&handler));
+        let keep = names.iter().map(|name| {
+            let mut name = name.clone();
+            name.set_span(name.span().located_at(handler_span(&handler)));
+            quote_spanned!(at=> let #name = #kept(&#name);)
+        });
         let keep_self = receiver.filter(|_| uses_self).map(|receiver| {
             let receiver = Ident::new("self", receiver);
             quote_spanned!(at=> let #this = #kept(&#receiver);)
@@ -61,7 +66,7 @@ impl Refusal {
             inside: quote! {
                 #slot.set({
                     #keep_self
-                    #(let #names = #kept(&#names);)*
+                    #(#keep)*
                     move |#error: #krate::Error| (#refuse)(#error)
                 });
             },
