@@ -2,16 +2,19 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Path, parse_quote};
+use syn::{Attribute, Path, ReturnType, Type, parse_quote};
 
 use crate::args::{Args, Pool};
+use crate::arguments::Arguments;
+use crate::boxed::{Boxed, rename_self};
 use crate::errors::Errors;
-use crate::function::Function;
+use crate::function::{Form, Function};
 use crate::key::Key;
 use crate::params::Params;
+use crate::refusal::Refusal;
 use crate::timing::Timing;
 use crate::written::unwrapped;
 
@@ -23,13 +26,13 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
     if let Some(mut args) = args {
         errors.append(std::mem::take(&mut args.errors));
         if let (Some(key), Some(function)) = (&args.key, &function) {
-            let params = Params::of(&function.sig);
-            key.check(&params, &mut errors);
-            args.check_times(&params, &mut errors);
+            let params = &function.params;
+            key.check(params, &mut errors);
+            args.check_times(params, &mut errors);
             check_same_lock_below(&args, key, function, &mut errors);
-            check_bind(&args, &params, &mut errors);
+            check_bind(&args, params, &mut errors);
             if errors.is_empty() {
-                expanded = expand(&args, key, &params, function);
+                expanded = expand(&args, key, function);
             }
         }
     }
@@ -73,120 +76,248 @@ fn check_same_lock_below(args: &Args, key: &Key, function: &Function, errors: &m
 
 // Input:
 //     #[distributed_lock(key = "order:{order_id}", ttl = "10s")]
-//     async fn charge(order_id: u64) -> Result<Receipt, Error> {
+//     async fn charge(order_id: u64, Json(card): Json<Card>) -> Result<Receipt, Error> {
 //         ...
 //     }
 //
 // Output:
-//     async fn charge(order_id: u64) -> Result<Receipt, Error> {
-//         let key = { ... };
-//         ::lockattr::__private::hold(
+//     #[cfg(not(any(clippy, doc)))]
+//     fn charge(order_id: u64, card: Json<Card>) -> impl Future<Output = Result<Receipt, Error>> {
+//         let (output, body) = ::lockattr::__private::Output::of(async move {
+//             if false {
+//                 return ::lockattr::__private::never::<Result<Receipt, Error>>();
+//             }
+//             let order_id = order_id;
+//             let card = card;
+//             let Json(card) = card;
+//             let key = { ... };
+//             ::lockattr::__private::enter(::lockattr::__private::installed(), key).await;
+//             match () {
+//                 () => { ... }
+//             }
+//         });
+//         let ending = (&output).ending();
+//         ::lockattr::__private::locked(
 //             const { &::lockattr::__private::Spec::new(module_path!(), "charge").ttl(...) },
-//             ::lockattr::__private::installed(),
-//             key,
-//             move |_| async move {
-//                 if false {
-//                     return ::lockattr::__private::never::<Result<Receipt, Error>>();
-//                 }
-//                 ...
-//             },
+//             ending,
+//             ::lockattr::__private::refused,
+//             body,
 //         )
-//         .await
 //     }
-fn expand(args: &Args, key: &Key, params: &Params, function: &Function) -> TokenStream {
-    let Function {
-        attrs,
-        vis,
-        sig,
-        body,
-        output,
-        ..
-    } = function;
+//
+//     #[cfg(any(clippy, doc))]
+//     async fn charge(order_id: u64, Json(card): Json<Card>) -> Result<Receipt, Error> {
+//         if false { ... }
+//         ...
+//     }
+fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let krate: Path = args
         .krate
         .clone()
         .unwrap_or_else(|| parse_quote!(::lockattr));
     let private = quote!(#krate::__private);
+    let Function {
+        attrs,
+        vis,
+        sig,
+        output,
+        ..
+    } = function;
+    let mut sig = sig.clone();
+    let is_read = attrs.iter().any(reads_the_signature);
+    // `impl Future<Output = !>` is not stable.
+    let stays_async = is_read || matches!(output.ty, Type::Never(_));
+    let refusal = Refusal::of(args, &krate, function);
+    let edge = output.edge(&located_at(quote!(#private::never), output.span));
+    let set_handler = &refusal.inside;
+    let inside = |bind| {
+        let enter = enter(args, bind, key, &krate, &function.params);
+        quote!(#set_handler #enter)
+    };
+    let as_read = as_read(args, &inside(None), &refusal, &krate, function);
+    let inside = inside(args.bind.as_ref());
 
-    // The key is made before the body takes the arguments, and in a statement of its own:
-    // `format_args!` must not be alive across the await.
-    let key_name = Ident::new("__lockattr_key", Span::mixed_site());
-    let key = key.to_tokens(&krate, params);
+    let (pack, body) = match &function.form {
+        Form::AsyncFn => {
+            let Arguments { pack, bind } =
+                Arguments::take_out_of(&mut sig, &private, stays_async, is_read);
+            if !stays_async {
+                sig.asyncness = None;
+                sig.output = future_of(&sig.output, &private);
+            }
+            let body = function.braced(function.body.clone());
+            let body = function.braced(quote!(#edge #bind #inside match () { () => #body }));
+            // With the span of the body: errors then call its variables by their names.
+            let at = body.span();
+            (pack, quote_spanned!(at=> async move #body))
+        }
+        Form::Boxed(Boxed {
+            bind, this, rest, ..
+        }) => {
+            let inside = match this {
+                Some(this) => rename_self(inside, this),
+                None => inside,
+            };
+            let mut body = Group::new(
+                Delimiter::Brace,
+                quote!(#edge #bind #inside match () { () => #rest }),
+            );
+            let at = rest.span();
+            body.set_span(at);
+            (TokenStream::new(), quote_spanned!(at=> async move #body))
+        }
+        Form::BoxedSomehow => {
+            let Arguments { bind, .. } =
+                Arguments::take_out_of(&mut sig.clone(), &private, false, true);
+            let (body, ty) = (function.braced(function.body.clone()), &function.sig.output);
+            let body = quote!(async move {
+                #edge #bind #inside
+                match () { () => (move || #ty #body)().await }
+            });
+            (TokenStream::new(), body)
+        }
+    };
+
+    // Located at the return type, because that is what the bounds of the call are about.
+    let at = Span::mixed_site().located_at(output.span);
     let spec = spec(args, &private, &sig.ident.to_string());
-    let pool_name = Ident::new("__lockattr_pool", Span::mixed_site());
+    let (locked, refuse) = (quote!(#private::locked), &refusal.outside);
+    let locked = located_at(locked, output.span);
+    let (future, output_name, ending) = (name("body"), name("output"), name("ending"));
+    let call = quote_spanned!(at=> #locked(#spec, #ending, #refuse, #future));
+    let call = match &function.form {
+        Form::AsyncFn if stays_async => quote_spanned!(at=> #call.await),
+        Form::AsyncFn => call,
+        Form::Boxed(Boxed { pin, .. }) => quote!(#pin(#call)),
+        Form::BoxedSomehow => quote!(#private::Box::pin(#call)),
+    };
+    let prepare = &refusal.before;
+    let body = function.braced(quote! {
+        #prepare
+        #pack
+        let (#output_name, #future) = #private::Output::of(#body);
+        let #ending = {
+            use #private::{AnyOutput as _, SendOutput as _};
+            (&#output_name).ending()
+        };
+        #call
+    });
+    let compiled = quote!(#(#attrs)* #vis #sig #body);
+    if !matches!(function.form, Form::AsyncFn) {
+        return compiled;
+    }
+    quote! {
+        #[cfg(not(any(clippy, doc)))]
+        #compiled
+        #[cfg(any(clippy, doc))]
+        #as_read
+    }
+}
+
+/// The function for clippy and rustdoc, which do not compile it: as its author wrote it, and with
+/// all that the attribute's options use used.
+fn as_read(
+    args: &Args,
+    inside: &TokenStream,
+    refusal: &Refusal,
+    krate: &Path,
+    function: &Function,
+) -> TokenStream {
+    let private = quote!(#krate::__private);
+    let Function {
+        attrs,
+        vis,
+        sig,
+        body,
+        ..
+    } = function;
+    let (before, refuse) = (&refusal.before, &refusal.outside);
+    let lease = args
+        .bind
+        .as_ref()
+        .map(|name| quote!(let #name = #private::never::<&#krate::Lease>();));
+    // Items come first in a block of their own.
+    let body = function.braced(body.clone());
+    let body = function.braced(quote! {
+        if false {
+            #before
+            #inside
+            return (#refuse)(#private::never());
+        }
+        #lease
+        #body
+    });
+    quote!(#(#attrs)* #vis #sig #body)
+}
+
+/// The statements that acquire the lock.
+fn enter(
+    args: &Args,
+    bind: Option<&Ident>,
+    key: &Key,
+    krate: &Path,
+    params: &Params,
+) -> TokenStream {
+    let private = quote!(#krate::__private);
+    let (key_name, pool_name) = (name("key"), name("pool"));
     let (pool, pool_statement) = match &args.pool {
         None => (quote!(#private::installed()), None),
         Some(Pool::Named(name)) => (quote!(#private::named(#name)), None),
         Some(Pool::Expr(place)) => {
             let at = Span::mixed_site().located_at(place.span());
             let given = located_at(quote!(#private::given), place.span());
-            // In a statement of its own too: what the expression borrows must not be alive there.
             (
                 quote!(#pool_name),
+                // In a statement of its own: what the expression borrows must not be alive there.
                 Some(quote_spanned!(at=> let #pool_name = #given(&#place);)),
             )
         }
     };
-
-    let lease = args
-        .bind
-        .as_ref()
-        .map_or_else(|| quote!(_), |name| quote!(#name));
-    let borrow = args.bind.as_ref().map(|name| quote!(let #name = &#name;));
-    let body = if function.boxed {
-        // What `#[async_trait]` made is a boxed future, of a type that is known.
-        let body = function.braced(body.clone());
-        if let Some(borrow) = &borrow {
-            quote!(async move { #borrow #body.await })
-        } else {
-            quote!(#body)
+    let key = key.to_tokens(krate, params);
+    let enter = quote!(#private::enter(#pool, #key_name).await);
+    let enter = match bind {
+        None => quote!(#enter;),
+        Some(bind) => {
+            let lease = name("lease");
+            quote!(let #lease = #enter; let #bind = &#lease;)
         }
-    } else {
-        let edge = output.edge(&located_at(quote!(#private::never), output.span));
-        let body = function.braced(quote!(#edge #borrow #body));
-        quote!(async move #body)
     };
-
-    // Located at the return type, because that is what the bounds of the call are about.
-    let at = Span::mixed_site().located_at(output.span);
-    let (hold, refuse) = match refuse(args, &private, function) {
-        None => (quote!(#private::hold), None),
-        Some(refuse) => (quote!(#private::hold_or), Some(quote!(#refuse,))),
-    };
-    let hold = located_at(hold, output.span);
-    let call =
-        quote_spanned!(at=> #hold(#spec, #pool, #key_name, #refuse move |#lease| #body).await);
-
-    let statements = quote!(#pool_statement let #key_name = #key; #call);
-    let body = if function.boxed {
-        function.braced(quote!(::std::boxed::Box::pin(async move { #statements })))
-    } else {
-        function.braced(statements)
-    };
-    quote!(#(#attrs)* #vis #sig #body)
+    // The key is in a statement of its own too: `format_args!` must not be alive across the await.
+    quote!(#pool_statement let #key_name = #key; #enter)
 }
 
-/// How the function's value is made out of an error; `None` where the return type says it.
-fn refuse(args: &Args, private: &TokenStream, function: &Function) -> Option<TokenStream> {
-    let (ty, span) = (&function.output.ty, function.output.span);
-    let handler = args
-        .or_else
-        .as_ref()
-        .map(|handler| quote!(#private::handler::<#ty, _>(#handler)));
-    if !args.skips_when_busy() {
-        return handler;
-    }
-    let error = Ident::new("__lockattr_error", Span::mixed_site());
-    let refused = match handler {
-        None => quote!(refused(#error)),
-        Some(handler) => quote!(refused_or(#error, #handler)),
+/// A generated variable, which the body cannot see.
+pub(crate) fn name(name: &str) -> Ident {
+    format_ident!("__lockattr_{name}", span = Span::mixed_site())
+}
+
+/// `-> impl Future<Output = R>`, which the compiler makes of an `async fn`: with all lifetimes,
+/// because the token has the edition of this crate.
+fn future_of(output: &ReturnType, private: &TokenStream) -> ReturnType {
+    let (ty, span) = match output {
+        ReturnType::Default => (quote!(()), Span::mixed_site()),
+        ReturnType::Type(_, ty) => (quote!(#ty), ty.span()),
     };
     let at = Span::mixed_site().located_at(span);
-    let rules = quote_spanned!(at=> (&#private::Skip::<#ty>::NEW).by_type().#refused);
-    Some(quote!(|#error| {
-        use #private::{Fallible as _, Infallible as _};
-        #rules
-    }))
+    let future = quote_spanned!(at=> impl #private::Future<Output = #ty>);
+    parse_quote!(-> #future)
+}
+
+/// Whether another attribute may look at the arguments.
+fn reads_the_signature(attr: &Attribute) -> bool {
+    const BUILT_IN: [&str; 10] = [
+        "allow",
+        "cfg",
+        "cold",
+        "deny",
+        "deprecated",
+        "doc",
+        "expect",
+        "forbid",
+        "inline",
+        "warn",
+    ];
+    !BUILT_IN.iter().any(|name| attr.path().is_ident(name))
 }
 
 fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {

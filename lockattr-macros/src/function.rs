@@ -4,7 +4,9 @@ use proc_macro2::{Delimiter, Group, Span, TokenStream};
 use syn::parse::{Parse, ParseStream};
 use syn::{AttrStyle, Attribute, Error, Result, Signature, Token, Visibility, braced};
 
+use crate::boxed::Boxed;
 use crate::output::Output;
+use crate::params::Params;
 
 const NOT_A_FUNCTION: &str = "`#[distributed_lock]` goes on an `async fn`";
 const NO_BODY: &str =
@@ -23,10 +25,19 @@ pub(crate) struct Function {
     pub(crate) sig: Signature,
     pub(crate) body: TokenStream,
     pub(crate) output: Output,
-    /// Whether the function is no `async fn`, but makes a boxed future: what `#[async_trait]`
-    /// leaves behind.
-    pub(crate) boxed: bool,
+    /// What the key may speak of.
+    pub(crate) params: Params,
+    pub(crate) form: Form,
     braces: Span,
+}
+
+/// How the function makes its future.
+pub(crate) enum Form {
+    AsyncFn,
+    /// It returns a boxed one, and does nothing else, as `#[async_trait]` leaves functions behind.
+    Boxed(Boxed),
+    /// It returns a boxed one, by code of any form.
+    BoxedSomehow,
 }
 
 impl Parse for Function {
@@ -44,7 +55,7 @@ impl Parse for Function {
         if let Some(constness) = sig.constness {
             return Err(Error::new(constness.span, CONST));
         }
-        let (output, boxed) = match (sig.asyncness, Output::awaited(&sig)) {
+        let (output, is_boxed) = match (sig.asyncness, Output::awaited(&sig)) {
             (Some(_), _) => (Output::declared(&sig), false),
             (None, Some(awaited)) => (awaited, true),
             (None, None) => return Err(Error::new(sig.fn_token.span, NOT_ASYNC)),
@@ -56,13 +67,24 @@ impl Parse for Function {
             attr.style = AttrStyle::Outer;
             attrs.push(attr);
         }
+        let body: TokenStream = content.parse()?;
+        let form = match (is_boxed, Boxed::take_apart(&body)) {
+            (false, _) => Form::AsyncFn,
+            (true, Some(boxed)) => Form::Boxed(boxed),
+            (true, None) => Form::BoxedSomehow,
+        };
+        let mut params = Params::of(&sig);
+        if let Form::Boxed(boxed) = &form {
+            boxed.patterns.iter().for_each(|pat| params.bind(pat));
+        }
         Ok(Self {
             attrs,
             vis,
             sig,
-            body: content.parse()?,
+            body,
             output,
-            boxed,
+            params,
+            form,
             braces,
         })
     }

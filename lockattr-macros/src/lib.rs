@@ -1,6 +1,8 @@
 //! The `#[distributed_lock]` attribute of the `lockattr` crate; use it from there.
 
 mod args;
+mod arguments;
+mod boxed;
 mod duration;
 mod errors;
 mod expand;
@@ -10,6 +12,7 @@ mod key_call;
 mod key_template;
 mod output;
 mod params;
+mod refusal;
 mod suggest;
 mod template;
 mod timing;
@@ -32,16 +35,42 @@ use proc_macro::TokenStream;
 /// | `max_hold = "5m"` | renewal ends after this time | none |
 /// | `on_lost = "finish"` | the body runs on when its lease is lost | `"cancel"` |
 /// | `on_busy = "skip"` | return the default value when somebody else holds the lock: at once, or after `wait` | `"error"` |
-/// | `or_else = handler` | makes the function's value out of a `lockattr::Error` | `Err(error.into())` |
+/// | `or_else = handler` | makes the function's value out of a `lockattr::Error`; see below | `Err(error.into())` |
 /// | `bind = lease` | the body sees its `&Lease` under this name | none |
 /// | `pool = "reports"` | a named pool, or a place that holds one: `self.locks` | the installed pool |
-/// | `reentrant = true` | a task may take a key that it holds already | `false` |
+/// | `reentrant = true` | a task may take a key that it holds already; see below | `false` |
 /// | `crate = path` | where the `lockattr` crate is found | `::lockattr` |
 ///
 /// Values are percent-encoded in the key, so different arguments never share a lock by accident.
 /// The key is computed before the body runs, by reference. To take the same lock by hand, write
 /// `pool.lock(key!("order:{order_id}"))`. An expression is taken as it is written; if it leaves a
 /// placeholder such as `{order_id}` in the text, the call gives `Error::InvalidKey`.
+///
+/// # The function stays what it is
+///
+/// Arguments, named or not, are dropped under the lock, in the order in which the plain function
+/// drops them. The future is `Send` and `UnwindSafe` when the plain one is: where the value is not
+/// known to be `Send`, the release goes on in the background instead of being awaited.
+///
+/// Compiled, an `async fn` becomes a function that returns its future; clippy and rustdoc read it
+/// as it is written. Where another attribute below this one may read the signature, it stays an
+/// `async fn`, and what its argument patterns do not bind is dropped after the release.
+///
+/// Lints that are silent with the attribute, and why: `clippy::unused_async`, because the function
+/// does wait, for the lock; `async_fn_in_trait` on a default method, outside of clippy.
+///
+/// # `or_else`
+///
+/// When the lease is lost, the body is dropped with its arguments before the handler runs. So the
+/// handler gets clones of the arguments that it names, made at each call; one that is not `Clone`
+/// is a compile error. References are `Clone`.
+///
+/// # `reentrant`
+///
+/// A call nested under the same key runs under the outer call's lease. Its own `on_lost`, `bind`,
+/// `on_busy` and `or_else` count; `ttl`, `wait`, `renew` and `max_hold` do not, because there is
+/// nothing to acquire. Nested calls that run side by side take turns. Under a lease that is over
+/// nothing nests: the call fails with `Error::Lost`.
 ///
 /// The attribute goes on top of all others: attributes expand from top to bottom, and
 /// `#[tokio::main]` or `#[tokio::test]` remove the `async` that it needs to see.

@@ -3,8 +3,8 @@
 use proc_macro2::{Span, TokenStream};
 use syn::spanned::Spanned as _;
 use syn::{
-    AngleBracketedGenericArguments, GenericArgument, PathArguments, ReturnType, Signature, Type,
-    TypeParamBound, parse_quote,
+    AngleBracketedGenericArguments, GenericArgument, Path, PathArguments, ReturnType, Signature,
+    Type, TypeParamBound, parse_quote,
 };
 
 /// What a function gives to its caller.
@@ -115,24 +115,61 @@ fn infer_impl_traits(ty: &mut Type) {
     match ty {
         Type::ImplTrait(_) => *ty = parse_quote!(_),
         Type::Path(path) => {
-            for segment in &mut path.path.segments {
-                let PathArguments::AngleBracketed(arguments) = &mut segment.arguments else {
-                    continue;
-                };
-                for argument in &mut arguments.args {
-                    if let GenericArgument::Type(ty) = argument {
-                        infer_impl_traits(ty);
-                    }
+            if let Some(qself) = &mut path.qself {
+                infer_impl_traits(&mut qself.ty);
+            }
+            infer_in_path(&mut path.path);
+        }
+        Type::TraitObject(object) => {
+            for bound in &mut object.bounds {
+                if let TypeParamBound::Trait(bound) = bound {
+                    infer_in_path(&mut bound.path);
                 }
             }
         }
+        Type::FnPtr(pointer) => {
+            for input in &mut pointer.inputs {
+                infer_impl_traits(&mut input.ty);
+            }
+            infer_in_return(&mut pointer.output);
+        }
         Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(infer_impl_traits),
+        Type::Ptr(pointer) => infer_impl_traits(&mut pointer.elem),
         Type::Reference(reference) => infer_impl_traits(&mut reference.elem),
         Type::Slice(slice) => infer_impl_traits(&mut slice.elem),
         Type::Array(array) => infer_impl_traits(&mut array.elem),
         Type::Paren(paren) => infer_impl_traits(&mut paren.elem),
         Type::Group(group) => infer_impl_traits(&mut group.elem),
         _ => {}
+    }
+}
+
+fn infer_in_path(path: &mut Path) {
+    for segment in &mut path.segments {
+        match &mut segment.arguments {
+            PathArguments::None => {}
+            PathArguments::AngleBracketed(arguments) => {
+                for argument in &mut arguments.args {
+                    match argument {
+                        GenericArgument::Type(ty) => infer_impl_traits(ty),
+                        GenericArgument::AssocType(assoc) => infer_impl_traits(&mut assoc.ty),
+                        _ => {}
+                    }
+                }
+            }
+            PathArguments::Parenthesized(arguments) => {
+                for input in &mut arguments.inputs {
+                    infer_impl_traits(&mut input.ty);
+                }
+                infer_in_return(&mut arguments.output);
+            }
+        }
+    }
+}
+
+fn infer_in_return(output: &mut ReturnType) {
+    if let ReturnType::Type(_, ty) = output {
+        infer_impl_traits(ty);
     }
 }
 
@@ -154,6 +191,19 @@ mod tests {
         assert_eq!(
             text(Output::declared(&sig).ty),
             text(quote!(Result<(Vec<_>, &'static [_]), Box<Error>>))
+        );
+        let sig: Signature = parse_quote! {
+            fn f() -> (Box<dyn Iterator<Item = impl Copy> + Send>, fn(u8) -> impl Copy, *const impl Copy,
+                Box<dyn Fn(u8) -> impl Copy>)
+        };
+        assert_eq!(
+            text(Output::declared(&sig).ty),
+            text(quote!((
+                Box<dyn Iterator<Item = _> + Send>,
+                fn(u8) -> _,
+                *const _,
+                Box<dyn Fn(u8) -> _>
+            )))
         );
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use proc_macro2::Span;
+use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt as _;
 use syn::{FnArg, Pat, Signature};
 
@@ -26,7 +26,7 @@ impl Params {
         params
     }
 
-    fn bind(&mut self, pat: &Pat) {
+    pub(crate) fn bind(&mut self, pat: &Pat) {
         match pat {
             Pat::Ident(ident) => {
                 self.names
@@ -62,6 +62,14 @@ impl Params {
             return self.receiver;
         }
         self.names.get(name).copied()
+    }
+
+    /// The same, as identifiers of the function.
+    pub(crate) fn idents(&self) -> impl Iterator<Item = Ident> {
+        self.names.iter().map(|(name, span)| {
+            syn::parse_str::<Ident>(name)
+                .map_or_else(|_| Ident::new_raw(name, *span), |_| Ident::new(name, *span))
+        })
     }
 
     /// Where `self` is declared; a `self` written elsewhere does not mean the same to rustc.

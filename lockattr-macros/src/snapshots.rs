@@ -134,7 +134,7 @@ fn half_typed_body() {
     );
     let text = expanded.to_string();
     assert!(
-        text.contains("hold") && text.contains("let total = order ."),
+        text.contains("enter") && text.contains("let total = order ."),
         "{text}"
     );
 }

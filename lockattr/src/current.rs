@@ -1,20 +1,249 @@
-//! The leases that the running task holds.
+//! The calls of locked functions that the running task is in, and their leases.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::iter::successors;
-use std::sync::Arc;
+use std::mem;
+use std::panic::UnwindSafe;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
 
-use crate::driver::Commands;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::Span;
+use tracing::span::EnteredSpan;
+
+use crate::driver::{Commands, Grant};
 use crate::key::Key;
+use crate::label::Label;
 use crate::lease::Lease;
+use crate::spec::{Options, Spec};
+use crate::{Error, LossReason};
 
-tokio::task_local! {
-    static HELD: Arc<Held>;
+thread_local! {
+    /// The innermost call that is being polled on this thread.
+    static CURRENT: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
+
+    /// Of the bodies that are being dropped on this thread.
+    static OPENED: RefCell<Vec<Option<Scope>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A lease and those that it is nested in.
-struct Held {
-    lease: Lease,
-    outer: Option<Arc<Held>>,
+/// What a call asks for.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    Attribute(&'static Spec),
+    Request(Box<(Options, Label)>),
+}
+
+impl Asked {
+    pub(crate) fn options(&self) -> &Options {
+        match self {
+            Self::Attribute(spec) => &spec.options,
+            Self::Request(request) => &request.0,
+        }
+    }
+
+    pub(crate) fn label(&self) -> Label {
+        match self {
+            Self::Attribute(spec) => Label::Function {
+                module: spec.module,
+                function: spec.function,
+            },
+            Self::Request(request) => request.1,
+        }
+    }
+}
+
+/// One call of a locked function, and those that it is nested in.
+#[derive(Debug)]
+pub(crate) struct Call {
+    asked: Asked,
+    outer: Option<Arc<Call>>,
+    lease: OnceLock<Lease>,
+    result: Mutex<Entered>,
+    /// One nested call at a time runs under this call's lease.
+    turn: Semaphore,
+}
+
+/// How far the call has come.
+#[derive(Debug)]
+pub(crate) enum Entered {
+    Not,
+    Refused(Error),
+    Held(Hold),
+}
+
+/// What keeps the lease for as long as the call runs.
+#[derive(Debug)]
+pub(crate) enum Hold {
+    Own { grant: Grant, ttl: Duration },
+    Nested { _turn: Turn },
+}
+
+/// The right to run under the lease of an outer call.
+#[derive(Debug)]
+pub(crate) struct Turn(Arc<Call>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.turn.add_permits(1);
+    }
+}
+
+impl Call {
+    /// A call nested in the one that is being polled, if there is one.
+    pub(crate) fn new(asked: Asked) -> Arc<Self> {
+        Arc::new(Self {
+            asked,
+            outer: running(),
+            lease: OnceLock::new(),
+            result: Mutex::new(Entered::Not),
+            turn: Semaphore::new(1),
+        })
+    }
+
+    pub(crate) fn asked(&self) -> &Asked {
+        &self.asked
+    }
+
+    /// The lease under which the call runs, once it does.
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        self.lease.get()
+    }
+
+    pub(crate) fn enter(&self, lease: Lease, hold: Hold) {
+        // A call enters once.
+        drop(self.lease.set(lease));
+        *self.result() = Entered::Held(hold);
+    }
+
+    pub(crate) fn refuse(&self, error: Error) {
+        *self.result() = Entered::Refused(error);
+    }
+
+    pub(crate) fn is_entered(&self) -> bool {
+        matches!(*self.result(), Entered::Held(_))
+    }
+
+    /// The ttl of the lease, if it is not an outer call's.
+    pub(crate) fn own_ttl(&self) -> Option<Duration> {
+        match *self.result() {
+            Entered::Held(Hold::Own { ttl, .. }) => Some(ttl),
+            _ => None,
+        }
+    }
+
+    /// Takes the refusal or the lease out of the call.
+    pub(crate) fn leave(&self) -> Entered {
+        mem::replace(&mut *self.result(), Entered::Not)
+    }
+
+    fn result(&self) -> MutexGuard<'_, Entered> {
+        self.result.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The nearest of the outer calls that runs under a lease of this key.
+    pub(crate) fn outer_under(&self, pool: &Commands, key: &Key) -> Option<(Arc<Self>, Lease)> {
+        nearest_under(self.outer.as_ref()?, pool, key)
+    }
+
+    /// Waits until no other nested call runs under this call's `lease`, first come, first served.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] when the lease is over.
+    pub(crate) async fn turn(self: Arc<Self>, lease: &Lease) -> Result<Turn, Error> {
+        let taken = {
+            let mut lost = pin!(lease.lost());
+            let mut free = pin!(self.turn.acquire());
+            poll_fn(|cx| {
+                let ended = lost.as_mut().poll(cx).is_ready();
+                if let Some(reason) = lease.over().or(ended.then_some(LossReason::Expired)) {
+                    return Poll::Ready(Err(lease.lost_error(reason)));
+                }
+                let free = free.as_mut().poll(cx);
+                free.map(|permit| {
+                    permit
+                        .map(SemaphorePermit::forget)
+                        .map_err(|_| Error::Closed)
+                })
+            })
+            .await
+        };
+        taken?;
+        Ok(Turn(self))
+    }
+}
+
+/// Makes a call the running one, in its lease's span, until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Scope {
+    previous: Option<Arc<Call>>,
+    _span: EnteredSpan,
+}
+
+impl Scope {
+    pub(crate) fn enter(call: &Arc<Call>) -> Self {
+        let span = call.lease().map_or_else(Span::none, Lease::span);
+        Self {
+            previous: swap(Some(Arc::clone(call))),
+            _span: span.entered(),
+        }
+    }
+}
+
+impl Drop for Scope {
+    fn drop(&mut self) {
+        drop(swap(self.previous.take()));
+    }
+}
+
+/// Enters the scope of a call when it is dropped: it stands before the body in its struct.
+#[derive(Debug, Default)]
+pub struct OpenOnDrop(Option<Arc<Call>>);
+
+/// Leaves that scope when it is dropped: it stands after the body.
+#[derive(Debug)]
+pub struct CloseOnDrop;
+
+impl UnwindSafe for OpenOnDrop {}
+
+impl OpenOnDrop {
+    pub(crate) fn arm(&mut self, call: &Arc<Call>) {
+        self.0 = Some(Arc::clone(call));
+    }
+}
+
+impl Drop for OpenOnDrop {
+    fn drop(&mut self) {
+        let scope = self.0.as_ref().map(Scope::enter);
+        // Without a thread-local there is no running call either.
+        _ = OPENED.try_with(|opened| opened.borrow_mut().push(scope));
+    }
+}
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        let scope = OPENED.try_with(|opened| opened.borrow_mut().pop());
+        drop(scope);
+    }
+}
+
+/// Sets the running call and returns the one before. While the thread ends there is none.
+fn swap(call: Option<Arc<Call>>) -> Option<Arc<Call>> {
+    CURRENT
+        .try_with(|current| current.replace(call))
+        .ok()
+        .flatten()
+}
+
+/// The innermost call that is being polled.
+pub(crate) fn running() -> Option<Arc<Call>> {
+    CURRENT
+        .try_with(|current| current.borrow().clone())
+        .ok()
+        .flatten()
 }
 
 /// The innermost lease under which this task runs: that of the nearest function with the
@@ -38,30 +267,33 @@ struct Held {
 /// # }
 /// ```
 pub fn current() -> Option<Lease> {
-    HELD.try_with(|held| held.lease.clone()).ok()
+    let innermost = running()?;
+    outwards(&innermost).find_map(|call| call.lease().cloned())
 }
 
 /// The lease of this key that the task holds, if it does.
 pub(crate) fn find(pool: &Commands, key: &Key) -> Option<Lease> {
-    find_held(|lease| lease.pool().is_of(pool) && lease.key() == key.as_str())
+    nearest_under(&running()?, pool, key).map(|(_, lease)| lease)
 }
 
 /// Whether the task runs under a valid lease of this key, of whatever pool.
 pub(crate) fn is_held(key: &Key) -> bool {
-    find_held(|lease| lease.key() == key.as_str() && lease.is_valid()).is_some()
+    let Some(innermost) = running() else {
+        return false;
+    };
+    outwards(&innermost)
+        .filter_map(|call| call.lease())
+        .any(|lease| lease.key() == key.as_str() && lease.is_valid())
 }
 
-/// Runs `body` as holder of `lease`.
-pub(crate) fn scope<F: Future>(lease: Lease, body: F) -> impl Future<Output = F::Output> {
-    let outer = HELD.try_with(Arc::clone).ok();
-    HELD.scope(Arc::new(Held { lease, outer }), body)
+fn outwards(innermost: &Arc<Call>) -> impl Iterator<Item = &Arc<Call>> {
+    successors(Some(innermost), |call| call.outer.as_ref())
 }
 
-fn find_held(is_it: impl Fn(&Lease) -> bool) -> Option<Lease> {
-    let innermost = HELD.try_with(Arc::clone).ok()?;
-    let outwards = successors(Some(&*innermost), |held| held.outer.as_deref());
-    outwards
-        .map(|held| &held.lease)
-        .find(|lease| is_it(lease))
-        .cloned()
+fn nearest_under(innermost: &Arc<Call>, pool: &Commands, key: &Key) -> Option<(Arc<Call>, Lease)> {
+    outwards(innermost).find_map(|call| {
+        let lease = call.lease()?;
+        let is_it = lease.key() == key.as_str() && lease.pool().is_of(pool);
+        is_it.then(|| (Arc::clone(call), lease.clone()))
+    })
 }

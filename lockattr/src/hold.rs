@@ -1,133 +1,251 @@
 //! A body that runs under a lease, and not a moment longer.
 
-use std::future::poll_fn;
-use std::pin::pin;
+mod ongoing;
 
-use tracing::{Instrument as _, warn};
+use std::convert::Infallible;
+use std::future::{pending, poll_fn};
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use crate::__private::Outcome;
-use crate::driver::{Acquiring, Grant};
+use pin_project_lite::pin_project;
+
+use crate::Error;
+use crate::current::{self, Asked, Call, CloseOnDrop, Hold, OpenOnDrop};
 use crate::key::Key;
-use crate::label::Label;
 use crate::lease::Lease;
-use crate::pool::{LockPool, PoolSource};
-use crate::spec::{OnLost, Options, Spec};
-use crate::{Error, LossReason, current};
+use crate::pool::PoolSource;
+use crate::spec::Spec;
+use ongoing::{Next, Ongoing, Releasing};
 
-/// The way into a body.
-pub(crate) enum Entry {
-    /// The lease has to be acquired.
-    Acquire(Acquiring),
-    /// The task holds it already, and nests.
-    Nested(Lease),
+/// Whether the release is awaited before the caller gets the value.
+pub trait Ending<R> {
+    /// The value while the release is awaited.
+    type Kept;
+
+    /// Returns what is to be kept, or the value if the caller gets it now.
+    fn keep(value: R) -> Result<Self::Kept, R>;
+
+    /// The value.
+    fn give(kept: Self::Kept) -> R;
 }
 
-impl Entry {
-    pub(crate) fn new(
-        pool: &LockPool,
-        key: Key,
-        options: &Options,
-        label: Label,
-    ) -> Result<Self, Error> {
-        match current::find(pool.commands(), &key) {
-            Some(lease) if options.reentrant => Ok(Self::Nested(lease)),
-            Some(_) => Err(Error::Reentrant { key: key.shared() }),
-            None => Ok(Self::Acquire(pool.begin(key, options, label)?)),
-        }
+/// The value is kept until the lock service has confirmed the release.
+#[derive(Debug)]
+pub struct AwaitRelease;
+
+impl<R> Ending<R> for AwaitRelease {
+    type Kept = R;
+
+    fn keep(value: R) -> Result<R, R> {
+        Ok(value)
+    }
+
+    fn give(kept: R) -> R {
+        kept
     }
 }
 
-/// What `#[distributed_lock]` expands to: runs `body` under the lock, or returns the error as the
-/// function's own.
-pub fn hold<R, F>(
-    spec: &'static Spec,
-    pool: PoolSource,
-    key: Result<Key, Error>,
-    body: impl FnOnce(Lease) -> F,
-) -> impl Future<Output = R>
-where
-    R: Outcome,
-    F: Future<Output = R>,
-{
-    hold_or(spec, pool, key, R::refused, body)
+/// The release goes on in the background: a value that is not `Send` must not be kept over an
+/// await, or the future would not be `Send` either.
+#[derive(Debug)]
+pub struct ReleaseInBackground;
+
+impl<R> Ending<R> for ReleaseInBackground {
+    type Kept = Infallible;
+
+    fn keep(value: R) -> Result<Infallible, R> {
+        Err(value)
+    }
+
+    fn give(kept: Infallible) -> R {
+        match kept {}
+    }
 }
 
-/// The same for functions that say by themselves what to return: `refuse` makes it of the error.
-///
-/// # Cancel safety
-///
-/// Dropping the future cancels the body, if it runs, and releases the lock in the background.
-pub async fn hold_or<R, F>(
-    spec: &'static Spec,
-    pool: PoolSource,
-    key: Result<Key, Error>,
-    refuse: impl FnOnce(Error) -> R,
-    body: impl FnOnce(Lease) -> F,
-) -> R
-where
-    F: Future<Output = R>,
-{
-    let label = Label::Function {
-        module: spec.module,
-        function: spec.function,
-    };
-    let entry = key.and_then(|key| Entry::new(&pool.resolve()?, key, &spec.options, label));
-    let output = match entry {
-        Ok(Entry::Acquire(acquiring)) => match acquiring.await {
-            Ok(grant) => run(grant, spec.options.on_lost, body).await,
-            Err(error) => Err(error),
+pin_project! {
+    /// Polls a body that calls [`enter`], and stops it when its lease is lost.
+    ///
+    /// It is one flat type, because each one in between counts against the compiler's recursion
+    /// limit where locked functions call each other.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it cancels the body, if it runs, and releases the lock in the background.
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless polled"]
+    #[project = LockedProj]
+    #[allow(missing_docs, reason = "its parts are nobody's business")]
+    pub enum Locked<F: Future, H, E: Ending<F::Output>> {
+        // In the order in which they are dropped: the body, with everything it owns, in its scope
+        // and before its lease.
+        Running {
+            open: OpenOnDrop,
+            #[pin]
+            body: F,
+            refuse: Option<H>,
+            close: CloseOnDrop,
+            ongoing: Ongoing,
         },
-        Ok(Entry::Nested(lease)) => Ok(body(lease).await),
-        Err(error) => Err(error),
-    };
-    output.unwrap_or_else(refuse)
+        Releasing {
+            value: Option<E::Kept>,
+            release: Releasing,
+        },
+        Over,
+    }
 }
 
-/// Runs `body` until it is finished or its lease is lost, and releases.
+/// What `#[distributed_lock]` expands to: runs `body`, which calls [`enter`], under the lock.
 ///
-/// The grant comes first and the body after it, so that the body, with everything it owns, is
-/// dropped before its lease is given up, whichever way this ends.
-pub(crate) async fn run<R, F>(
-    grant: Grant,
-    on_lost: OnLost,
-    body: impl FnOnce(Lease) -> F,
-) -> Result<R, Error>
+/// `refuse` makes the function's value of the error when the lock is not acquired or is lost.
+pub fn locked<F, H, E>(spec: &'static Spec, _: E, refuse: H, body: F) -> Locked<F, H, E>
 where
-    F: Future<Output = R>,
+    F: Future,
+    H: FnOnce(Error) -> F::Output,
+    E: Ending<F::Output>,
 {
-    let output = {
-        let lease = grant.lease();
-        let body = current::scope(lease.clone(), body(lease.clone()));
-        let mut body = pin!(body.instrument(lease.span()));
-        let mut lost = pin!(lease.lost());
-        poll_fn(|cx| {
-            if on_lost == OnLost::Cancel {
-                // The clock is asked too: the thread that tells of losses may be late.
-                let told = lost.as_mut().poll(cx).is_ready();
-                if let Some(reason) = lease.over().or(told.then_some(LossReason::Expired)) {
-                    return Err(reason).into();
-                }
-            }
-            body.as_mut().poll(cx).map(Ok)
-        })
-        .await
-    };
-    match output {
-        Ok(value) => {
-            note_end(grant.lease());
-            grant.release().await;
-            Ok(value)
+    Locked::new(Asked::Attribute(spec), refuse, body)
+}
+
+impl<F, H, E> Locked<F, H, E>
+where
+    F: Future,
+    H: FnOnce(Error) -> F::Output,
+    E: Ending<F::Output>,
+{
+    pub(crate) fn new(asked: Asked, refuse: H, body: F) -> Self {
+        Self::Running {
+            open: OpenOnDrop::default(),
+            body,
+            refuse: Some(refuse),
+            close: CloseOnDrop,
+            ongoing: Ongoing::new(asked),
         }
-        Err(reason) => Err(grant.lease().lost_error(reason)),
     }
 }
 
-/// A body that is finished has done its work: its value is returned even when the lease ended
-/// under it, but not in silence.
-fn note_end(lease: &Lease) {
-    if let Some(reason) = lease.over() {
-        lease.pool().counters().finished_after_loss.add_one();
-        let (key, fencing_token) = (lease.key(), lease.fencing_token());
-        warn!(parent: lease.span(), key, fencing_token, %reason, "the body finished after its lease was over");
+impl<F, H, E> Future for Locked<F, H, E>
+where
+    F: Future,
+    H: FnOnce(Error) -> F::Output,
+    E: Ending<F::Output>,
+{
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        loop {
+            match self.as_mut().project() {
+                LockedProj::Running {
+                    open,
+                    body,
+                    refuse,
+                    ongoing,
+                    ..
+                } => {
+                    let polled = match ongoing.begin(cx, open) {
+                        Ok(turn) => {
+                            let polled = body.poll(&mut turn.context());
+                            turn.end();
+                            polled.map(Ok)
+                        }
+                        Err(error) => Poll::Ready(Err(error)),
+                    };
+                    let ended = match polled {
+                        Poll::Ready(ended) => ended,
+                        Poll::Pending => match ongoing.next() {
+                            Next::Poll => continue,
+                            Next::Wait => return Poll::Pending,
+                            Next::Refuse(error) => Err(error),
+                        },
+                    };
+                    let (ongoing, refuse) = (ongoing.take(), refuse.take());
+                    match ended.map(E::keep) {
+                        Ok(Ok(value)) => {
+                            drop(refuse);
+                            let (value, release) = (Some(value), ongoing.release());
+                            self.set(Self::Releasing { value, release });
+                        }
+                        Ok(Err(value)) => {
+                            self.set(Self::Over);
+                            drop(refuse);
+                            ongoing.finish();
+                            return Poll::Ready(value);
+                        }
+                        Err(error) => {
+                            self.set(Self::Over);
+                            drop(ongoing);
+                            let refuse = refuse.expect("it is taken once");
+                            return Poll::Ready(refuse(error));
+                        }
+                    }
+                }
+                LockedProj::Releasing { value, release } => {
+                    ready!(Pin::new(release).poll(cx));
+                    let value = value.take().expect("it is taken once");
+                    self.set(Self::Over);
+                    return Poll::Ready(E::give(value));
+                }
+                LockedProj::Over => panic!("`async fn` resumed after completion"),
+            }
+        }
     }
+}
+
+/// What [`enter`] returns.
+type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Sync>>>;
+
+/// Waits for the lock of the call that polls this, which is a [`Locked`].
+///
+/// Does not return when the lock is refused: the call drops its body then.
+///
+/// Boxed, because its caller keeps the place for it while the body runs.
+///
+/// # Panics
+///
+/// When it is polled outside of a [`Locked`].
+pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
+    AssertUnwindSafe(Box::pin(async move {
+        let call = current::running().expect("called from the expansion of `#[distributed_lock]`");
+        match acquire(&call, pool, key).await {
+            Ok((lease, hold)) => {
+                call.enter(lease.clone(), hold);
+                // Back to the call once, which polls the body in the scope of its lease.
+                let mut is_back = false;
+                poll_fn(|_| {
+                    if std::mem::replace(&mut is_back, true) {
+                        return Poll::Ready(());
+                    }
+                    Poll::Pending
+                })
+                .await;
+                lease
+            }
+            Err(error) => {
+                call.refuse(error);
+                pending().await
+            }
+        }
+    }))
+}
+
+async fn acquire(
+    call: &Arc<Call>,
+    pool: PoolSource,
+    key: Result<Key, Error>,
+) -> Result<(Lease, Hold), Error> {
+    let (key, pool, asked) = (key?, pool.resolve()?, call.asked());
+    if let Some((outer, lease)) = call.outer_under(pool.commands(), &key) {
+        if asked.options().reentrant {
+            let turn = outer.turn(&lease).await?;
+            return Ok((lease, Hold::Nested { _turn: turn }));
+        }
+        // A lease that is over keeps nobody out: the key is acquired anew.
+        if lease.is_valid() {
+            return Err(Error::Reentrant { key: key.shared() });
+        }
+    }
+    let grant = pool.begin(key, asked.options(), asked.label())?.await?;
+    let ttl = pool.ttl(asked.options());
+    Ok((grant.lease().clone(), Hold::Own { grant, ttl }))
 }

@@ -1,6 +1,7 @@
 //! What a holder sees of its lease.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
@@ -245,6 +246,11 @@ impl Lease {
         self.0.tenure.ended.get().copied()
     }
 }
+
+// What a panic could leave half done is nothing that a lease shows: a body that holds one stays
+// what it is without the attribute.
+impl UnwindSafe for Lease {}
+impl RefUnwindSafe for Lease {}
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -20,6 +20,7 @@ mod protocol;
 mod request;
 mod service_url;
 mod spec;
+mod stall;
 mod template;
 mod timing;
 

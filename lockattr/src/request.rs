@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crate::Error;
 use crate::asked_key::Key;
+use crate::current::{self, Asked};
 use crate::guard::Guard;
-use crate::hold::{self, Entry};
+use crate::hold::{AwaitRelease, Locked, enter};
 use crate::label::Label;
 use crate::lease::Lease;
-use crate::pool::LockPool;
+use crate::pool::{LockPool, PoolSource};
 use crate::spec::{OnLost, Options, Wait};
 
 /// A request for a lock, made by [`LockPool::lock`].
@@ -64,6 +65,9 @@ impl LockRequest {
     }
 
     /// Whether [`run`](Self::run) nests when the task holds the key already. Defaults to false.
+    ///
+    /// Of a nested request [`on_lost`](Self::on_lost) counts; the rest is the outer lease's. Those
+    /// that run side by side take turns, and under a lease that is over they get [`Error::Lost`].
     pub fn reentrant(mut self, reentrant: bool) -> Self {
         self.options.reentrant = reentrant;
         self
@@ -82,16 +86,13 @@ impl LockRequest {
     /// Cancel safe: whatever the server may have granted by then is released in the background.
     /// The place in the queue is lost.
     pub async fn acquire(self) -> Result<Guard, Error> {
-        let options = Options {
-            reentrant: false,
-            ..self.options
-        };
-        match Entry::new(&self.pool, self.key.checked()?, &options, self.label)? {
-            Entry::Acquire(acquiring) => acquiring.await.map(Guard::new),
-            Entry::Nested(lease) => Err(Error::Reentrant {
-                key: lease.key().into(),
-            }),
+        let key = self.key.checked()?;
+        let held = current::find(self.pool.commands(), &key);
+        if held.is_some_and(|lease| lease.is_valid()) {
+            return Err(Error::Reentrant { key: key.shared() });
         }
+        let acquiring = self.pool.begin(key, &self.options, self.label)?;
+        acquiring.await.map(Guard::new)
     }
 
     /// Takes the lock if it is free; `None` if somebody else holds it.
@@ -137,11 +138,17 @@ impl LockRequest {
     where
         F: Future<Output = R>,
     {
-        match Entry::new(&self.pool, self.key.checked()?, &self.options, self.label)? {
-            Entry::Acquire(acquiring) => {
-                hold::run(acquiring.await?, self.options.on_lost, body).await
-            }
-            Entry::Nested(lease) => Ok(body(lease).await),
-        }
+        let Self {
+            pool,
+            key,
+            options,
+            label,
+        } = self;
+        let asked = Asked::Request(Box::new((options, label)));
+        let body = async move {
+            let lease = enter(PoolSource::Given(pool), key.checked()).await;
+            Ok(body(lease).await)
+        };
+        Locked::<_, _, AwaitRelease>::new(asked, Err, body).await
     }
 }

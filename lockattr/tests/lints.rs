@@ -1,6 +1,10 @@
 //! The attribute adds no lint of its own, and silences none.
 #![deny(warnings, clippy::pedantic)]
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use lockattr::{Error, LockPool, distributed_lock};
 
 /// Lints on functions still see the function.
@@ -75,4 +79,129 @@ async fn the_attribute_is_quiet() {
         assert_eq!(Ledger { id: 1 }.method(1).await.unwrap(), 2);
     })
     .await;
+}
+
+/// Each lint, and the function that it is about.
+type Found = BTreeSet<(String, String)>;
+
+/// The corpus with the attribute and without it, under all lints that clippy knows.
+///
+/// `unused_async` is silent with the attribute: the function does wait, for the lock.
+#[test]
+fn clippy_says_the_same_with_and_without_the_attribute() {
+    let groups = ["all", "pedantic", "nursery", "restriction"];
+    let lints = groups.map(|group| format!("-Wclippy::{group}"));
+    compare("clippy-driver", &lints, &["clippy::unused_async"]);
+}
+
+/// `async_fn_in_trait` is silent: outside of clippy the method is none any longer.
+#[test]
+fn the_compiler_says_the_same_with_and_without_the_attribute() {
+    let lints = ["-Wunused".to_owned(), "-Wmissing-docs".to_owned()];
+    compare("rustc", &lints, &["async_fn_in_trait"]);
+}
+
+#[track_caller]
+fn compare(compiler: &str, lints: &[String], silent: &[&str]) {
+    if Command::new(compiler).arg("--version").output().is_err() {
+        eprintln!("skipped: there is no {compiler}");
+        return;
+    }
+    let mut plain = lint(compiler, lints, &[]);
+    let mut locked = lint(compiler, lints, &["--cfg", "locked"]);
+    assert!(plain.len() > 20, "the corpus was not linted: {plain:?}");
+    for found in [&mut plain, &mut locked] {
+        found.retain(|(lint, _)| !silent.contains(&lint.as_str()));
+    }
+    let added: Vec<_> = locked.difference(&plain).collect();
+    let silenced: Vec<_> = plain.difference(&locked).collect();
+    assert!(added.is_empty(), "added: {added:?}");
+    assert!(silenced.is_empty(), "silenced: {silenced:?}");
+}
+
+fn lint(compiler: &str, lints: &[String], more: &[&str]) -> Found {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lints/corpus.rs");
+    let (deps, library) = library();
+    let output = compile(compiler, &library, &deps)
+        .arg(&corpus)
+        .args(lints)
+        .args(more)
+        .output()
+        .expect("it could say its version");
+    let messages = String::from_utf8(output.stderr).expect("diagnostics are UTF-8");
+    assert!(output.status.success(), "{messages}");
+    let text = std::fs::read_to_string(corpus).expect("the compiler has read it");
+    let functions = functions(&text);
+    let read = |line: &str| -> Option<(String, String)> {
+        let message: serde_json::Value = serde_json::from_str(line).ok()?;
+        let lint = message["code"]["code"].as_str()?.to_owned();
+        let spans = message["spans"].as_array()?;
+        let place = spans.iter().find(|span| span["is_primary"] == true)?;
+        let row = usize::try_from(place["line_start"].as_u64()?).ok()?;
+        Some((lint, functions.get(row - 1)?.clone()))
+    };
+    messages.lines().filter_map(read).collect()
+}
+
+/// The library that this test was built with.
+fn library() -> (PathBuf, PathBuf) {
+    let test = std::env::current_exe().expect("a test is a file");
+    let deps = test.parent().expect("in a folder").to_owned();
+    let entries = std::fs::read_dir(&deps).expect("which can be read");
+    let is_library = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.starts_with("liblockattr-") && name.ends_with(".rlib")
+    };
+    let mut libraries: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(is_library)
+        .collect();
+    libraries.sort_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    let newest = libraries
+        .into_iter()
+        .rev()
+        .find(|path| can_be_used(path, &deps));
+    (deps, newest.expect("the test is linked with it"))
+}
+
+/// Some were built for another selection of features, whose dependencies are not there.
+fn can_be_used(library: &Path, deps: &Path) -> bool {
+    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uses_lockattr.rs");
+    std::fs::write(&source, "pub use lockattr::Error;").expect("a folder for tests");
+    let compiled = compile("rustc", library, deps).arg(source).output();
+    compiled.is_ok_and(|output| output.status.success())
+}
+
+fn compile(compiler: &str, library: &Path, deps: &Path) -> Command {
+    let mut command = Command::new(compiler);
+    command
+        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata"])
+        .args(["--error-format=json", "--cap-lints=warn"])
+        .args(["--out-dir", env!("CARGO_TARGET_TMPDIR")])
+        .arg(format!("-Ldependency={}", deps.display()))
+        .arg(format!("--extern=lockattr={}", library.display()));
+    command
+}
+
+/// Of each line the function that it is in; attributes belong to the next one.
+fn functions(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let name = |line: &str| {
+        let (_, name) = line.split_once("async fn ")?;
+        name.split(['(', '<']).next().map(str::to_owned)
+    };
+    let is_attribute =
+        |line: &str| line.trim_start().starts_with("#[cfg_attr") || line.trim() == "#[must_use]";
+    let mut current = String::new();
+    let mut functions = Vec::new();
+    for (n, line) in lines.iter().enumerate() {
+        let declared = if is_attribute(line) {
+            lines[n..].iter().find_map(|line| name(line))
+        } else {
+            name(line)
+        };
+        current = declared.unwrap_or(current);
+        functions.push(current.clone());
+    }
+    functions
 }

@@ -1,6 +1,7 @@
 //! The attribute on every shape of function, each run for real on the memory backend.
 #![deny(warnings, clippy::pedantic)]
 #![allow(
+    clippy::large_types_passed_by_value,
     clippy::unused_async,
     clippy::needless_pass_by_value,
     reason = "the shapes are the point"
@@ -288,6 +289,50 @@ async fn unused() -> AppResult {
     Ok(())
 }
 
+#[distributed_lock(key = "never", or_else = |error| panic!("{error}"))]
+async fn never_returns() -> ! {
+    std::future::pending().await
+}
+
+#[distributed_lock(key = "impl in dyn:{n}")]
+async fn impl_in_dyn(n: u8) -> AppResult<Box<dyn Iterator<Item = impl Display + use<>> + Send>> {
+    Ok(Box::new(0..n))
+}
+
+#[distributed_lock(key = "not send")]
+async fn error_not_send(n: u8) -> Result<u8, Box<dyn std::error::Error>> {
+    tokio::task::yield_now().await;
+    Ok(format!("{n}").parse()?)
+}
+
+#[distributed_lock(key = "rc")]
+async fn value_not_send() -> AppResult<Rc<u8>> {
+    tokio::task::yield_now().await;
+    Ok(Rc::new(1))
+}
+
+#[distributed_lock(key = "moved:{name}", wait = "0s", or_else = |error| format!("{name}: {error}"))]
+async fn handler_of_a_moved_argument(name: String, mut count: u8) -> String {
+    count += 1;
+    tokio::task::yield_now().await;
+    name + &count.to_string()
+}
+
+#[distributed_lock(key = "skipped", wait = "0s", on_busy = "skip", or_else = |error| panic!("{user} {error}"))]
+async fn skips_beside_a_handler(Path(user): Path<String>) -> Option<String> {
+    Some(user)
+}
+
+/// What another attribute reads stays as it was.
+#[distributed_lock(key = "below:{id}:{first}")]
+#[must_use = "read by the compiler"]
+async fn below(Path(id): Path<u64>, (first, _): (String, u8), mut n: u8) -> AppResult<String> {
+    n += 1;
+    tokio::task::yield_now().await;
+    let _ = (id, first);
+    Ok(format!("{} {n}", held_key()))
+}
+
 struct Ledger {
     locks: LockPool,
     tenant: &'static str,
@@ -322,6 +367,23 @@ impl Ledger {
         Ok(self.total)
     }
 
+    #[distributed_lock(key = "by hand:{n}")]
+    fn by_hand(
+        &self,
+        n: u8,
+    ) -> std::pin::Pin<Box<dyn Future<Output = AppResult<u64>> + Send + Sync + '_>> {
+        if n == 0 {
+            return Box::pin(async { Err(AppError::Lock(Error::Closed)) });
+        }
+        Box::pin(async move { Ok(self.total + u64::from(n)) })
+    }
+
+    #[distributed_lock(key = "handler", wait = "0s", or_else = |_| self.tenant.len())]
+    async fn handler_of_self(self) -> usize {
+        drop(self.locks);
+        0
+    }
+
     #[distributed_lock(key = "new")]
     async fn associated(locks: LockPool) -> AppResult<Self> {
         Ok(Self {
@@ -329,6 +391,15 @@ impl Ledger {
             tenant: "t",
             total: 0,
         })
+    }
+}
+
+impl Clone for Ledger {
+    fn clone(&self) -> Self {
+        Self {
+            locks: self.locks.clone(),
+            ..*self
+        }
     }
 }
 
@@ -365,6 +436,8 @@ impl Service for Ledger {
 trait Boxed: Send + Sync {
     async fn charge(&self, id: u64, note: &str) -> AppResult<String>;
     async fn bound(&self) -> AppResult<u64>;
+    async fn patterns(&self, path: Path<u64>, pair: (u8, u8)) -> AppResult<String>;
+    async fn changes(&mut self, add: u64) -> AppResult<u64>;
 }
 
 #[async_trait::async_trait]
@@ -376,6 +449,18 @@ impl Boxed for Ledger {
         }
         tokio::task::yield_now().await;
         Ok(held_key())
+    }
+
+    #[distributed_lock(key = "boxed:{id}:{b}:{self.tenant}")]
+    async fn patterns(&self, Path(id): Path<u64>, (_, b): (u8, u8)) -> AppResult<String> {
+        let _ = (id, b);
+        Ok(held_key())
+    }
+
+    #[distributed_lock(key = "boxed:{self.tenant}", pool = self.locks)]
+    async fn changes(&mut self, add: u64) -> AppResult<u64> {
+        self.total += add;
+        Ok(self.total)
     }
 
     #[distributed_lock(key = "boxed:bound", bind = lease)]
@@ -418,6 +503,18 @@ async fn functions() {
             assert_eq!(bound().await.unwrap().0, "bound");
             assert_eq!(renamed().await.unwrap(), 1);
             assert_eq!(recursive(3).await.unwrap(), 3);
+            let rows = impl_in_dyn(3).await.unwrap();
+            assert_eq!(rows.map(|row| row.to_string()).collect::<String>(), "012");
+            assert_eq!(error_not_send(7).await.unwrap(), 7);
+            assert_eq!(*value_not_send().await.unwrap(), 1);
+            assert_eq!(handler_of_a_moved_argument("n".into(), 1).await, "n2");
+            assert_eq!(skips_beside_a_handler(Path("u".into())).await.unwrap(), "u");
+            assert_eq!(
+                below(Path(1), ("a".into(), 2), 3).await.unwrap(),
+                "below:1:a 4"
+            );
+            let never = tokio::time::timeout(Duration::from_millis(1), never_returns());
+            assert!(never.await.is_err());
             assert!(nests(2).await.unwrap() > 0);
             let nested = deadlocks(1).await.unwrap_err();
             assert!(
@@ -493,14 +590,23 @@ async fn methods() {
                 ledger.charge(1, "a b").await.unwrap(),
                 "boxed:t%3A1:1:a%20b"
             );
+            let patterns = ledger.patterns(Path(3), (1, 2)).await;
+            assert_eq!(patterns.unwrap(), "boxed:3:2:t%3A1");
+            assert_eq!(ledger.changes(1).await.unwrap(), 6);
+            assert_eq!(ledger.by_hand(1).await.unwrap(), 7);
+            assert!(ledger.by_hand(0).await.is_err());
+            assert_eq!(ledger.clone().handler_of_self().await, 0);
+            let guard = locks.lock("handler").acquire().await.unwrap();
+            assert_eq!(ledger.clone().handler_of_self().await, 3);
+            guard.release().await;
             assert!(Boxed::bound(&ledger).await.unwrap() > 0);
-            assert_eq!(Arc::new(ledger).by_arc().await.unwrap(), 5);
+            assert_eq!(Arc::new(ledger).by_arc().await.unwrap(), 6);
             Ledger::associated(own.clone()).await.unwrap();
         })
         .await;
     assert_eq!(
         own.stats().acquired,
-        2,
+        3,
         "`pool = place` is not replaced by the scope"
     );
 }
@@ -509,6 +615,8 @@ async fn methods() {
 async fn what_a_busy_lock_gives() {
     let pool = pool().await;
     let _skip = pool.lock("skip").acquire().await.unwrap();
+    let _moved = pool.lock("moved:n").acquire().await.unwrap();
+    let _skipped = pool.lock("skipped").acquire().await.unwrap();
     let _or_else = pool.lock("or-else:1").acquire().await.unwrap();
     pool.scope(async {
         skip_nothing().await;
@@ -517,6 +625,12 @@ async fn what_a_busy_lock_gives() {
         assert_eq!(skip_or_else().await, None);
         assert!(or_else(1).await.contains("held by someone else"));
         assert_eq!(or_else(2).await, "2");
+        let moved = handler_of_a_moved_argument("n".into(), 1).await;
+        assert!(
+            moved.starts_with("n: the lock `moved:n` is held"),
+            "{moved}"
+        );
+        assert_eq!(skips_beside_a_handler(Path("u".into())).await, None);
     })
     .await;
 }
@@ -538,6 +652,63 @@ fn futures_are_send_where_their_bodies_are() {
     drop(assert_send(generic::<_, 1>(String::new())));
     drop(assert_send(impl_trait(1)));
     drop(assert_send(skip_result()));
+    drop(assert_send(error_not_send(1)));
+    drop(assert_send(value_not_send()));
+    drop(assert_send(handler_of_a_moved_argument(String::new(), 1)));
+}
+
+#[test]
+fn futures_are_unwind_safe_where_their_bodies_are() {
+    fn assert_unwind_safe<T: std::panic::UnwindSafe>(_: T) {}
+
+    #[distributed_lock(key = "k", bind = lease)]
+    async fn locked(n: Vec<u8>) -> Result<u64, Error> {
+        std::future::ready(()).await;
+        Ok(lease.fencing_token() + u64::from(n[0]))
+    }
+
+    #[distributed_lock(key = "k")]
+    #[must_use = "an attribute that stays"]
+    async fn below(n: Vec<u8>) -> Result<u8, Error> {
+        std::future::ready(()).await;
+        Ok(n[0])
+    }
+
+    assert_unwind_safe(locked(vec![1]));
+    assert_unwind_safe(below(vec![1]));
+}
+
+/// What the attribute adds does not depend on their sizes.
+#[test]
+fn the_attribute_adds_no_copy_of_arguments_or_value() {
+    const LARGE: usize = 1 << 13;
+    type Large = [u8; LARGE];
+
+    async fn plain(argument: Large) -> Result<Large, Error> {
+        tokio::task::yield_now().await;
+        Ok(argument)
+    }
+
+    #[distributed_lock(key = "large")]
+    async fn locked(argument: Large) -> Result<Large, Error> {
+        tokio::task::yield_now().await;
+        Ok(argument)
+    }
+
+    #[distributed_lock(key = "large")]
+    #[must_use = "an attribute that stays"]
+    async fn below(argument: Large) -> Result<Large, Error> {
+        tokio::task::yield_now().await;
+        Ok(argument)
+    }
+
+    let plain = size_of_val(&plain([0; LARGE]));
+    for locked in [
+        size_of_val(&locked([0; LARGE])),
+        size_of_val(&below([0; LARGE])),
+    ] {
+        assert!(locked <= plain + 512, "{locked} to {plain}");
+    }
 }
 
 #[tokio::test]

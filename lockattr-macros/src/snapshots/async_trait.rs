@@ -7,7 +7,10 @@ fn charge<'life0, 'async_trait>(
 where
     'life0: 'async_trait,
 {
-    ::std::boxed::Box::pin(async move {
+    let (__lockattr_output, __lockattr_body) = ::lockattr::__private::Output::of(async move {
+        if false {
+            return ::lockattr::__private::never::<AppResult>();
+        }
         let __lockattr_key = {
             #[allow(unexpected_cfgs)]
             {
@@ -24,14 +27,24 @@ where
                 ),
             )
         };
-        ::lockattr::__private::hold(
-                const {
-                    &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
-                },
-                ::lockattr::__private::installed(),
-                __lockattr_key,
-                move |_| { Box::pin(async move { self.pay(id).await }) },
-            )
-            .await
-    })
+        ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
+            .await;
+        match () {
+            () => self.pay(id).await,
+        }
+    });
+    let __lockattr_ending = {
+        use ::lockattr::__private::{AnyOutput as _, SendOutput as _};
+        (&__lockattr_output).ending()
+    };
+    Box::pin(
+        ::lockattr::__private::locked(
+            const {
+                &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+            },
+            __lockattr_ending,
+            ::lockattr::__private::refused,
+            __lockattr_body,
+        ),
+    )
 }

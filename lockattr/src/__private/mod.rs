@@ -1,20 +1,28 @@
 //! What the expansion of `#[distributed_lock]` names. No public API: it changes without notice.
 
+extern crate alloc;
+
+mod ending;
+mod handler;
 mod outcome;
 mod pool;
 mod skip;
 
+pub use alloc::boxed::Box;
 pub use core::format_args;
+pub use core::future::Future;
 pub use core::time::Duration;
 
 pub use crate::asked_key::{checked, user_key};
 pub use crate::assert_held::assert_held;
-pub use crate::hold::{hold, hold_or};
+pub use crate::hold::{enter, locked};
 pub use crate::key::Key;
 pub use crate::pool::PoolSource;
 pub use crate::spec::Spec;
 pub use crate::template::{Value, Values, expression, key};
+pub use ending::{AnyOutput, Output, SendOutput};
+pub use handler::{Handler, Kept, handler, kept};
 pub use lockattr_macros::{assert_held, key};
-pub use outcome::{CarriesLockError, Outcome, handler, never};
+pub use outcome::{CarriesLockError, Outcome, never, refused};
 pub use pool::{AsPool, given, installed, named};
 pub use skip::{Fallible, Infallible, OfResult, OfValue, Skip, SkipsTo};

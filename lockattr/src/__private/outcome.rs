@@ -8,15 +8,15 @@ pub fn never<R>() -> R {
     unreachable!("called from a branch that is never taken")
 }
 
-/// Names the type that an `or_else` handler gives, so that its value is coerced as the body's is.
-pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
-    handler
-}
-
 /// An error that the function's type has no room for.
 pub(super) fn unreported(error: &Error) {
     crate::driver::count_unreported();
     tracing::error!(%error, "a locked function could not run, and returned its default");
+}
+
+/// The value of a function whose type says how it carries the error.
+pub fn refused<R: Outcome>(error: Error) -> R {
+    R::refused(error)
 }
 
 /// What a locked function may return.

@@ -68,6 +68,9 @@ counters! {
     restarted,
     /// Bodies that ran to their end although their lease was over.
     finished_after_loss,
+    /// Bodies that were woken while they held their lease, and not polled for longer than its ttl:
+    /// their lock was kept for nothing.
+    stalled,
     /// Errors that a function had no way to return (`on_busy = "skip"` without a `Result`), in the
     /// whole process.
     unreported,

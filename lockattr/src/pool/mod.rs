@@ -5,6 +5,7 @@ mod registry;
 mod source;
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -186,6 +187,10 @@ impl LockPool {
         &self.0.commands
     }
 
+    pub(crate) fn ttl(&self, options: &Options) -> Duration {
+        options.ttl.unwrap_or(self.0.default_ttl)
+    }
+
     /// Sends the request for a lease.
     pub(crate) fn begin(
         &self,
@@ -193,7 +198,7 @@ impl LockPool {
         options: &Options,
         label: Label,
     ) -> Result<Acquiring, Error> {
-        let ttl = options.ttl.unwrap_or(self.0.default_ttl);
+        let ttl = self.ttl(options);
         check_ttl(ttl)?;
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
@@ -213,6 +218,10 @@ impl LockPool {
         }))
     }
 }
+
+// Everything shared is behind mutexes that survive a panic, or belongs to the I/O thread.
+impl UnwindSafe for LockPool {}
+impl RefUnwindSafe for LockPool {}
 
 impl fmt::Debug for LockPool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

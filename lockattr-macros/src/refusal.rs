@@ -1,0 +1,150 @@
+//! How the function's value is made out of an error.
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
+use quote::{quote, quote_spanned};
+use syn::{Path, Type};
+
+use crate::args::Args;
+use crate::boxed::rename_self;
+use crate::expand::{located_at, name};
+use crate::function::Function;
+
+/// The code for it, and where that stands.
+pub(crate) struct Refusal {
+    /// Statements before the body's future is made.
+    pub(crate) before: TokenStream,
+    /// Statements inside of it.
+    pub(crate) inside: TokenStream,
+    /// An expression that is an `FnOnce(Error) -> R`, beside it.
+    pub(crate) outside: TokenStream,
+}
+
+impl Refusal {
+    pub(crate) fn of(args: &Args, krate: &Path, function: &Function) -> Self {
+        let private = quote!(#krate::__private);
+        let refuse = refuse(args, &private, function);
+        let Some(handler) = &args.or_else else {
+            return Self::outside(refuse);
+        };
+        let handler = quote!(#handler);
+        let names: Vec<Ident> = function
+            .params
+            .idents()
+            .filter(|name| names(&handler, &name.to_string()))
+            .collect();
+        let receiver = function.params.receiver();
+        let uses_self = receiver.is_some() && names_self(&handler);
+        if names.is_empty() && !uses_self {
+            return Self::outside(refuse);
+        }
+
+        // When the lease is lost, the arguments are dropped with the body. So the handler is made
+        // of clones of those that it names, where they are bound.
+        let (slot, outer_slot, error) = (name("handler"), name("refuse"), name("error"));
+        let this = name("self");
+        let at = Span::mixed_site().located_at(handler_span(&handler));
+        let kept = located_at(quote!(#private::kept), handler_span(&handler));
+        let keep = names.iter().map(|name| {
+            let mut name = name.clone();
+            name.set_span(name.span().located_at(handler_span(&handler)));
+            quote_spanned!(at=> let #name = #kept(&#name);)
+        });
+        let keep_self = receiver.filter(|_| uses_self).map(|receiver| {
+            let receiver = Ident::new("self", receiver);
+            quote_spanned!(at=> let #this = #kept(&#receiver);)
+        });
+        let refuse = if uses_self {
+            rename_self(refuse, &this)
+        } else {
+            refuse
+        };
+        Self {
+            before: quote! {
+                let #slot = #private::Handler::new();
+                let #outer_slot = ::core::clone::Clone::clone(&#slot);
+            },
+            inside: quote! {
+                #slot.set({
+                    #keep_self
+                    #(#keep)*
+                    move |#error: #krate::Error| (#refuse)(#error)
+                });
+            },
+            outside: quote!(move |#error| #outer_slot.call(#error)),
+        }
+    }
+
+    fn outside(refuse: TokenStream) -> Self {
+        Self {
+            before: TokenStream::new(),
+            inside: TokenStream::new(),
+            outside: refuse,
+        }
+    }
+}
+
+/// An expression that is an `FnOnce(Error) -> R`.
+fn refuse(args: &Args, private: &TokenStream, function: &Function) -> TokenStream {
+    let (ty, span) = (&function.output.ty, function.output.span);
+    let named = match ty {
+        // Not a type that can be named in expressions.
+        Type::Never(_) => quote!(_),
+        ty => quote!(#ty),
+    };
+    let handler = args
+        .or_else
+        .as_ref()
+        .map(|handler| quote!(#private::handler::<#named, _>(#handler)));
+    if !args.skips_when_busy() {
+        return handler.unwrap_or_else(|| located_at(quote!(#private::refused), span));
+    }
+    let error = name("error");
+    let refused = match handler {
+        None => quote!(refused(#error)),
+        Some(handler) => quote!(refused_or(#error, #handler)),
+    };
+    let at = Span::mixed_site().located_at(span);
+    let rules = quote_spanned!(at=> (&#private::Skip::<#ty>::NEW).by_type().#refused);
+    quote!(|#error| {
+        use #private::{Fallible as _, Infallible as _};
+        #rules
+    })
+}
+
+fn handler_span(handler: &TokenStream) -> Span {
+    let first = handler.clone().into_iter().next();
+    first.map_or_else(Span::call_site, |token| token.span())
+}
+
+fn names_self(tokens: &TokenStream) -> bool {
+    tokens.clone().into_iter().any(|token| match token {
+        TokenTree::Ident(ident) => ident == "self",
+        TokenTree::Group(group) => names_self(&group.stream()),
+        _ => false,
+    })
+}
+
+/// Whether the tokens speak of a variable, also inside of a format string.
+fn names(tokens: &TokenStream, name: &str) -> bool {
+    let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
+    let punct = |n: Option<usize>, wanted: char| {
+        n.and_then(|n| tokens.get(n))
+            .is_some_and(|token| matches!(token, TokenTree::Punct(p) if p.as_char() == wanted))
+    };
+    tokens.iter().enumerate().any(|(n, token)| match token {
+        TokenTree::Ident(ident) => {
+            let is_member = punct(n.checked_sub(1), '.') && !punct(n.checked_sub(2), '.');
+            let is_path = punct(n.checked_sub(1), ':') && punct(n.checked_sub(2), ':');
+            let is_field = punct(Some(n + 1), ':');
+            ident == name && !is_member && !is_path && !is_field
+        }
+        TokenTree::Group(group) => names(&group.stream(), name),
+        TokenTree::Literal(literal) => {
+            let (text, name) = (literal.to_string(), name.trim_start_matches("r#"));
+            ["}", ":"]
+                .iter()
+                .any(|end| text.contains(&format!("{{{name}{end}")))
+        }
+        TokenTree::Punct(_) => false,
+    })
+}

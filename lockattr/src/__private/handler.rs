@@ -1,0 +1,84 @@
+//! `or_else`: a handler that names arguments of the function.
+//!
+//! When the lease is lost, the body is dropped with its arguments before the handler runs. So the
+//! handler is made inside the body's future, of clones, and handed out through a [`Handler`].
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::Error;
+
+/// Names the type that an `or_else` handler gives, so that its value is coerced as the body's is.
+pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
+    handler
+}
+
+/// What the handler gets in place of an argument that it names.
+pub fn kept<T: Kept>(argument: &T) -> T {
+    argument.keep()
+}
+
+/// An argument that a handler may name.
+#[diagnostic::on_unimplemented(
+    message = "`or_else` names an argument of type `{Self}`, which is not `Clone`",
+    label = "this handler needs a clone of the argument",
+    note = "when the lease is lost, the handler runs after the body was dropped with its arguments; so it gets clones of those that it names",
+    note = "name only arguments that are `Clone` (or references), or handle the error at the caller"
+)]
+pub trait Kept {
+    /// The clone.
+    #[must_use]
+    fn keep(&self) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T: Clone> Kept for T {
+    fn keep(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// The way of a handler out of the body's future.
+pub struct Handler<H>(Arc<Mutex<Option<H>>>);
+
+impl<H> Handler<H> {
+    /// Without a handler yet.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "the expansion names it")]
+    pub fn new() -> Self {
+        Self(Arc::new(Mutex::new(None)))
+    }
+
+    /// Sets the handler; before the lock is asked for.
+    pub fn set<R>(&self, handler: H)
+    where
+        H: FnOnce(Error) -> R,
+    {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(handler);
+    }
+
+    /// Calls the handler.
+    ///
+    /// # Panics
+    ///
+    /// When it was not set.
+    pub fn call<R>(&self, error: Error) -> R
+    where
+        H: FnOnce(Error) -> R,
+    {
+        let handler = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        handler.expect("set before the lock is asked for")(error)
+    }
+}
+
+impl<H> Clone for Handler<H> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<H> fmt::Debug for Handler<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handler").finish_non_exhaustive()
+    }
+}

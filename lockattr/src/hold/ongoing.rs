@@ -1,0 +1,264 @@
+//! The part of a locked call that does not depend on its body's type.
+
+use std::fmt;
+use std::panic::UnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::current::{Asked, Call, Entered, Hold, OpenOnDrop, Scope};
+use crate::driver::Grant;
+use crate::lease::Lease;
+use crate::spec::OnLost;
+use crate::stall::Alarm;
+use crate::{Error, LossReason};
+
+type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + Sync>>;
+
+/// A call from its first poll to its release.
+pub struct Ongoing {
+    stage: Stage,
+    watch: Option<Watch>,
+}
+
+enum Stage {
+    Asked(Asked),
+    Running(Arc<Call>),
+    Over,
+}
+
+/// The release of a call's own lease.
+pub struct Releasing(Option<BoxFuture<()>>);
+
+impl Future for Releasing {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            None => Poll::Ready(()),
+            Some(release) => release.as_mut().poll(cx),
+        }
+    }
+}
+
+/// What is watched once the call has its lease.
+struct Watch {
+    lease: Lease,
+    /// `None` for `on_lost = "finish"`.
+    lost: Option<BoxFuture<LossReason>>,
+    alarm: Arc<Alarm>,
+    waker: Waker,
+    /// Nested calls leave it to the outer one to notice stalls.
+    ttl: Option<Duration>,
+}
+
+/// What the call does after its body was polled and is not finished.
+pub(super) enum Next {
+    Wait,
+    Poll,
+    Refuse(Error),
+}
+
+impl Ongoing {
+    pub(super) fn new(asked: Asked) -> Self {
+        Self {
+            stage: Stage::Asked(asked),
+            watch: None,
+        }
+    }
+
+    /// Prepares one poll of the body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] when the lease is over: the body must not run on.
+    pub(super) fn begin<'a>(
+        &'a mut self,
+        cx: &'a Context<'_>,
+        open: &mut OpenOnDrop,
+    ) -> Result<Turn<'a>, Error> {
+        if let Stage::Asked(asked) = &self.stage {
+            let call = Call::new(asked.clone());
+            open.arm(&call);
+            self.stage = Stage::Running(call);
+        }
+        let Stage::Running(call) = &self.stage else {
+            unreachable!("the body is polled while the call runs")
+        };
+        let waker = match &mut self.watch {
+            None => cx.waker(),
+            Some(watch) => watch.look(cx)?,
+        };
+        Ok(Turn {
+            call,
+            waker,
+            is_over: false,
+            _scope: Scope::enter(call),
+        })
+    }
+
+    pub(super) fn next(&mut self) -> Next {
+        let Stage::Running(call) = &self.stage else {
+            return Next::Wait;
+        };
+        if self.watch.is_some() {
+            return Next::Wait;
+        }
+        if call.is_entered() {
+            self.watch = call.lease().map(|lease| Watch::new(call, lease.clone()));
+            return Next::Poll;
+        }
+        match call.leave() {
+            Entered::Refused(error) => Next::Refuse(error),
+            _ => Next::Wait,
+        }
+    }
+
+    /// Takes the call out of its place.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            stage: std::mem::replace(&mut self.stage, Stage::Over),
+            watch: self.watch.take(),
+        }
+    }
+
+    /// Starts the release of a call whose body is finished.
+    pub(super) fn release(mut self) -> Releasing {
+        Releasing(
+            self.finished()
+                .map(|grant| -> BoxFuture<()> { Box::pin(grant.release()) }),
+        )
+    }
+
+    /// The same, in the background.
+    pub(super) fn finish(mut self) {
+        drop(self.finished());
+    }
+
+    /// Releases in the background whatever the call has.
+    pub(super) fn give_up(&mut self) {
+        if let Some(watch) = self.watch.take() {
+            watch.note_stall(watch.alarm.dropped());
+        }
+        if let Stage::Running(call) = std::mem::replace(&mut self.stage, Stage::Over) {
+            drop(call.leave());
+        }
+    }
+
+    /// A body that is finished has done its work: its value is returned even when the lease ended
+    /// under it, but not in silence.
+    fn finished(&mut self) -> Option<Grant> {
+        self.watch = None;
+        let Stage::Running(call) = &self.stage else {
+            return None;
+        };
+        let Entered::Held(Hold::Own { grant, .. }) = call.leave() else {
+            return None;
+        };
+        let lease = grant.lease();
+        if let Some(reason) = lease.over() {
+            lease.pool().counters().finished_after_loss.add_one();
+            let (key, fencing_token) = (lease.key(), lease.fencing_token());
+            warn!(key, fencing_token, %reason, "the body finished after its lease was over");
+        }
+        Some(grant)
+    }
+}
+
+impl Drop for Ongoing {
+    fn drop(&mut self) {
+        self.give_up();
+    }
+}
+
+impl Watch {
+    fn new(call: &Call, lease: Lease) -> Self {
+        let lost: Option<BoxFuture<LossReason>> = match call.asked().options().on_lost {
+            OnLost::Finish => None,
+            OnLost::Cancel => {
+                let lease = lease.clone();
+                Some(Box::pin(async move { lease.lost().await }))
+            }
+        };
+        let alarm = Alarm::new(Waker::noop());
+        Self {
+            lost,
+            waker: Waker::from(Arc::clone(&alarm)),
+            alarm,
+            ttl: call.own_ttl(),
+            lease,
+        }
+    }
+
+    /// Looks after the lease and after stalls; returns the waker that the body gets.
+    fn look(&mut self, cx: &Context<'_>) -> Result<&Waker, Error> {
+        self.note_stall(self.alarm.polled(cx.waker()));
+        if let Some(lost) = &mut self.lost {
+            let mut cx = Context::from_waker(cx.waker());
+            // The clock is asked too: the thread that tells of losses may be late.
+            let ended = lost.as_mut().poll(&mut cx).is_ready();
+            if let Some(reason) = self.lease.over().or(ended.then_some(LossReason::Expired)) {
+                return Err(self.lease.lost_error(reason));
+            }
+        }
+        Ok(&self.waker)
+    }
+
+    fn note_stall(&self, idle: Duration) {
+        if self.ttl.is_some_and(|ttl| idle > ttl) {
+            self.lease.pool().counters().stalled.add_one();
+            let key = self.lease.key();
+            warn!(
+                key,
+                ?idle,
+                "a body that holds its lock was not polled; set `max_hold` to bound how long it keeps others out"
+            );
+        }
+    }
+}
+
+/// One poll of the body.
+pub(super) struct Turn<'a> {
+    call: &'a Call,
+    waker: &'a Waker,
+    is_over: bool,
+    _scope: Scope,
+}
+
+impl<'a> Turn<'a> {
+    pub(super) fn context(&self) -> Context<'a> {
+        Context::from_waker(self.waker)
+    }
+
+    pub(super) fn end(mut self) {
+        self.is_over = true;
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        // A body that panicked is gone, even when its future is kept.
+        if !self.is_over {
+            drop(self.call.leave());
+        }
+    }
+}
+
+// A panic of the body leaves nothing half done here: the lease is given up.
+impl UnwindSafe for Ongoing {}
+impl UnwindSafe for Releasing {}
+
+impl fmt::Debug for Releasing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Releasing").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Ongoing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ongoing").finish_non_exhaustive()
+    }
+}
