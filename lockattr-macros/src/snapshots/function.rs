@@ -9,8 +9,12 @@ pub fn charge(
         }
         let order_id = order_id;
         let __lockattr_key = {
-            if false {
-                _ = ::lockattr::__private::format_args!("order:{order_id}");
+            #[allow(unexpected_cfgs)]
+            {
+                #[cfg(rust_analyzer)]
+                if false {
+                    _ = ::lockattr::__private::format_args!("order:{order_id}");
+                }
             }
             let __lockattr_values = ::lockattr::__private::Values::new("");
             ::lockattr::__private::key(
@@ -46,8 +50,12 @@ pub fn charge(
 pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
     if false {
         let __lockattr_key = {
-            if false {
-                _ = ::lockattr::__private::format_args!("order:{order_id}");
+            #[allow(unexpected_cfgs)]
+            {
+                #[cfg(rust_analyzer)]
+                if false {
+                    _ = ::lockattr::__private::format_args!("order:{order_id}");
+                }
             }
             let __lockattr_values = ::lockattr::__private::Values::new("");
             ::lockattr::__private::key(

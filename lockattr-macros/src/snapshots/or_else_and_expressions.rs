@@ -5,7 +5,11 @@ fn charge(order: Order) -> impl crate::lockattr::__private::Future<Output = Stat
             return crate::lockattr::__private::never::<StatusCode>();
         }
         let order = order;
-        let __lockattr_key = crate::lockattr::__private::display(&order_key(&order));
+        let __lockattr_key = crate::lockattr::__private::expression(
+            &(order_key(&order)),
+            &["order"],
+            false,
+        );
         crate::lockattr::__private::enter(
                 crate::lockattr::__private::installed(),
                 __lockattr_key,
@@ -21,10 +25,14 @@ fn charge(order: Order) -> impl crate::lockattr::__private::Future<Output = Stat
     };
     crate::lockattr::__private::locked(
         const {
-            &crate::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+            const SPEC: crate::lockattr::__private::Spec = crate::lockattr::__private::Spec::new(
+                    ::core::module_path!(),
+                    "charge",
+                )
                 .ttl(TTL)
                 .wait_forever()
-                .renew(false)
+                .renew(false);
+            &SPEC
         },
         __lockattr_ending,
         crate::lockattr::__private::handler::<StatusCode, _>(StatusCode::from),
@@ -34,7 +42,11 @@ fn charge(order: Order) -> impl crate::lockattr::__private::Future<Output = Stat
 #[cfg(any(clippy, doc))]
 async fn charge(order: Order) -> StatusCode {
     if false {
-        let __lockattr_key = crate::lockattr::__private::display(&order_key(&order));
+        let __lockattr_key = crate::lockattr::__private::expression(
+            &(order_key(&order)),
+            &["order"],
+            false,
+        );
         crate::lockattr::__private::enter(
                 crate::lockattr::__private::installed(),
                 __lockattr_key,

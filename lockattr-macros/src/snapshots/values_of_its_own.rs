@@ -7,14 +7,16 @@ fn charge(
             return ::lockattr::__private::never::<Result<_, AppError>>();
         }
         let order = order;
-        let __lockattr_key = {
-            let __lockattr_values = ::lockattr::__private::Values::new("");
-            ::lockattr::__private::key(
-                &__lockattr_values,
-                ::lockattr::__private::format_args!(
-                    "order:{id}", id = __lockattr_values.value(& (order.id()))
-                ),
-            )
+        let __lockattr_key = match (&(order.id()),) {
+            (__lockattr_value_0,) => {
+                let __lockattr_values = ::lockattr::__private::Values::new("");
+                ::lockattr::__private::key(
+                    &__lockattr_values,
+                    ::lockattr::__private::format_args!(
+                        "order:{id}", id = __lockattr_values.value(__lockattr_value_0)
+                    ),
+                )
+            }
         };
         ::lockattr::__private::enter(
                 ::lockattr::__private::named("reports"),
@@ -42,14 +44,16 @@ fn charge(
 #[cfg(any(clippy, doc))]
 async fn charge(order: Order) -> Result<impl Display, AppError> {
     if false {
-        let __lockattr_key = {
-            let __lockattr_values = ::lockattr::__private::Values::new("");
-            ::lockattr::__private::key(
-                &__lockattr_values,
-                ::lockattr::__private::format_args!(
-                    "order:{id}", id = __lockattr_values.value(& (order.id()))
-                ),
-            )
+        let __lockattr_key = match (&(order.id()),) {
+            (__lockattr_value_0,) => {
+                let __lockattr_values = ::lockattr::__private::Values::new("");
+                ::lockattr::__private::key(
+                    &__lockattr_values,
+                    ::lockattr::__private::format_args!(
+                        "order:{id}", id = __lockattr_values.value(__lockattr_value_0)
+                    ),
+                )
+            }
         };
         ::lockattr::__private::enter(
                 ::lockattr::__private::named("reports"),
