@@ -154,6 +154,13 @@ impl Call {
     ///
     /// [`Error::Lost`] when the lease is over.
     pub(crate) async fn turn(self: Arc<Self>, lease: &Lease) -> Result<Turn, Error> {
+        if let Some(reason) = lease.over() {
+            return Err(lease.lost_error(reason));
+        }
+        if let Ok(permit) = self.turn.try_acquire() {
+            permit.forget();
+            return Ok(Turn(Arc::clone(&self)));
+        }
         let taken = {
             let mut lost = pin!(lease.lost());
             let mut free = pin!(self.turn.acquire());

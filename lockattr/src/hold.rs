@@ -153,7 +153,7 @@ where
                     };
                     let ended = match polled {
                         Poll::Ready(ended) => ended,
-                        Poll::Pending => match ongoing.next() {
+                        Poll::Pending => match ongoing.next(cx) {
                             Next::Poll => continue,
                             Next::Wait => return Poll::Pending,
                             Next::Refuse(error) => Err(error),

@@ -47,7 +47,9 @@ impl Future for Releasing {
 /// What is watched once the call has its lease.
 struct Watch {
     lease: Lease,
-    /// `None` for `on_lost = "finish"`.
+    /// Whether the body is dropped when the lease is lost.
+    cancels: bool,
+    /// Made when the body waits for the first time: many never do.
     lost: Option<BoxFuture<LossReason>>,
     alarm: Arc<Alarm>,
     waker: Waker,
@@ -100,12 +102,12 @@ impl Ongoing {
         })
     }
 
-    pub(super) fn next(&mut self) -> Next {
+    pub(super) fn next(&mut self, cx: &Context<'_>) -> Next {
         let Stage::Running(call) = &self.stage else {
             return Next::Wait;
         };
-        if self.watch.is_some() {
-            return Next::Wait;
+        if let Some(watch) = &mut self.watch {
+            return watch.wait(cx);
         }
         if call.is_entered() {
             self.watch = call.lease().map(|lease| Watch::new(call, lease.clone()));
@@ -176,16 +178,10 @@ impl Drop for Ongoing {
 
 impl Watch {
     fn new(call: &Call, lease: Lease) -> Self {
-        let lost: Option<BoxFuture<LossReason>> = match call.asked().options().on_lost {
-            OnLost::Finish => None,
-            OnLost::Cancel => {
-                let lease = lease.clone();
-                Some(Box::pin(async move { lease.lost().await }))
-            }
-        };
         let alarm = Alarm::new(Waker::noop());
         Self {
-            lost,
+            cancels: call.asked().options().on_lost == OnLost::Cancel,
+            lost: None,
             waker: Waker::from(Arc::clone(&alarm)),
             alarm,
             ttl: call.own_ttl(),
@@ -196,15 +192,35 @@ impl Watch {
     /// Looks after the lease and after stalls; returns the waker that the body gets.
     fn look(&mut self, cx: &Context<'_>) -> Result<&Waker, Error> {
         self.note_stall(self.alarm.polled(cx.waker()));
-        if let Some(lost) = &mut self.lost {
-            let mut cx = Context::from_waker(cx.waker());
-            // The clock is asked too: the thread that tells of losses may be late.
-            let ended = lost.as_mut().poll(&mut cx).is_ready();
-            if let Some(reason) = self.lease.over().or(ended.then_some(LossReason::Expired)) {
-                return Err(self.lease.lost_error(reason));
-            }
+        if self.cancels
+            && let Some(reason) = self.over(cx)
+        {
+            return Err(self.lease.lost_error(reason));
         }
         Ok(&self.waker)
+    }
+
+    /// Why the lease is over; wakes the task when it ends, once the body waits.
+    fn over(&mut self, cx: &Context<'_>) -> Option<LossReason> {
+        let ended = self.lost.as_mut().is_some_and(|lost| {
+            let mut cx = Context::from_waker(cx.waker());
+            lost.as_mut().poll(&mut cx).is_ready()
+        });
+        // The clock is asked too: the thread that tells of losses may be late.
+        let over = self.lease.over();
+        over.or(ended.then_some(LossReason::Expired))
+    }
+
+    fn wait(&mut self, cx: &Context<'_>) -> Next {
+        if !self.cancels || self.lost.is_some() {
+            return Next::Wait;
+        }
+        let lease = self.lease.clone();
+        self.lost = Some(Box::pin(async move { lease.lost().await }));
+        match self.over(cx) {
+            Some(reason) => Next::Refuse(self.lease.lost_error(reason)),
+            None => Next::Wait,
+        }
     }
 
     fn note_stall(&self, idle: Duration) {
