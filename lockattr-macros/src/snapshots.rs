@@ -121,6 +121,52 @@ fn async_trait() {
     );
 }
 
+#[test]
+fn async_trait_patterns() {
+    check(
+        quote!(key = "order:{self.tenant}:{id}"),
+        &quote! {
+            fn charge<'life0, 'async_trait>(
+                &'life0 self,
+                __arg1: Path<u64>,
+            ) -> ::core::pin::Pin<Box<dyn ::core::future::Future<Output = AppResult> + Send + 'async_trait>>
+            where
+                'life0: 'async_trait,
+            {
+                Box::pin(async move {
+                    if let ::core::option::Option::Some(__ret) = ::core::option::Option::None::<AppResult> {
+                        #[allow(unreachable_code)]
+                        return __ret;
+                    }
+                    let __self = self;
+                    let Path(id) = {
+                        let __arg1 = __arg1;
+                        __arg1
+                    };
+                    let __ret: AppResult = { __self.pay(id).await };
+                    #[allow(unreachable_code)]
+                    __ret
+                })
+            }
+        },
+        &expect_file!["snapshots/async_trait_patterns.rs"],
+    );
+}
+
+#[test]
+fn below_another_attribute() {
+    check(
+        quote!(key = "order:{id}", or_else = |error| refused(id, error)),
+        &quote! {
+            #[instrument]
+            async fn charge(Path(id): Path<u64>, mut order: Order) -> StatusCode {
+                order.pay(id).await
+            }
+        },
+        &expect_file!["snapshots/below_another_attribute.rs"],
+    );
+}
+
 /// What an editor sends while somebody types: the function must stay, whatever is in it.
 #[test]
 fn half_typed_body() {

@@ -195,7 +195,7 @@ where
 /// What [`enter`] returns.
 type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Sync>>>;
 
-/// Waits for the lock of the call that polls this, which is a [`Locked`].
+/// Waits for the lock of the call that polls this, which is a `Locked`.
 ///
 /// Does not return when the lock is refused: the call drops its body then.
 ///
@@ -203,7 +203,7 @@ type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Syn
 ///
 /// # Panics
 ///
-/// When it is polled outside of a [`Locked`].
+/// When it is polled outside of a `Locked`.
 pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
     AssertUnwindSafe(Box::pin(async move {
         let call = current::running().expect("called from the expansion of `#[distributed_lock]`");
