@@ -164,7 +164,7 @@ impl Ongoing {
         if let Some(reason) = lease.over() {
             lease.pool().counters().finished_after_loss.add_one();
             let (key, fencing_token) = (lease.key(), lease.fencing_token());
-            warn!(key, fencing_token, %reason, "the body finished after its lease was over");
+            warn!(parent: lease.span(), key, fencing_token, %reason, "the body finished after its lease was over");
         }
         Some(grant)
     }
@@ -228,6 +228,7 @@ impl Watch {
             self.lease.pool().counters().stalled.add_one();
             let key = self.lease.key();
             warn!(
+                parent: self.lease.span(),
                 key,
                 ?idle,
                 "a body that holds its lock was not polled; set `max_hold` to bound how long it keeps others out"
