@@ -95,10 +95,12 @@ fn refuse(args: &Args, private: &TokenStream, function: &Function) -> TokenStrea
         .or_else
         .as_ref()
         .map(|handler| quote!(#private::handler::<#named, _>(#handler)));
-    if !args.skips_when_busy() {
-        return handler.unwrap_or_else(|| located_at(quote!(#private::refused), span));
-    }
     let error = name("error");
+    if !args.skips_when_busy() {
+        // In a closure, so that a type that cannot carry the error is reported once.
+        let refused = located_at(quote!(#private::refused::<#named>), span);
+        return handler.unwrap_or_else(|| quote!(|#error| #refused(#error)));
+    }
     let refused = match handler {
         None => quote!(refused(#error)),
         Some(handler) => quote!(refused_or(#error, #handler)),

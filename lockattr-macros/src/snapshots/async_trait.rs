@@ -43,7 +43,9 @@ where
                 &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
             },
             __lockattr_ending,
-            ::lockattr::__private::refused,
+            |__lockattr_error| ::lockattr::__private::refused::<
+                AppResult,
+            >(__lockattr_error),
             __lockattr_body,
         ),
     )

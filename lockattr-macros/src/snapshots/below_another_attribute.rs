@@ -20,8 +20,12 @@ async fn charge(Path(id): Path<u64>, order: Order) -> StatusCode {
                 >(|error| refused(id, error)))(__lockattr_error)
             });
         let __lockattr_key = {
-            if false {
-                _ = ::lockattr::__private::format_args!("order:{id}");
+            #[allow(unexpected_cfgs)]
+            {
+                #[cfg(rust_analyzer)]
+                if false {
+                    _ = ::lockattr::__private::format_args!("order:{id}");
+                }
             }
             let __lockattr_values = ::lockattr::__private::Values::new("");
             ::lockattr::__private::key(
@@ -66,8 +70,12 @@ async fn charge(Path(id): Path<u64>, mut order: Order) -> StatusCode {
                 >(|error| refused(id, error)))(__lockattr_error)
             });
         let __lockattr_key = {
-            if false {
-                _ = ::lockattr::__private::format_args!("order:{id}");
+            #[allow(unexpected_cfgs)]
+            {
+                #[cfg(rust_analyzer)]
+                if false {
+                    _ = ::lockattr::__private::format_args!("order:{id}");
+                }
             }
             let __lockattr_values = ::lockattr::__private::Values::new("");
             ::lockattr::__private::key(

@@ -41,7 +41,9 @@ pub fn charge(
                 .wait(::lockattr::__private::Duration::new(2u64, 0u32))
         },
         __lockattr_ending,
-        ::lockattr::__private::refused,
+        |__lockattr_error| ::lockattr::__private::refused::<
+            Result<Receipt, AppError>,
+        >(__lockattr_error),
         __lockattr_body,
     )
 }
@@ -67,7 +69,9 @@ pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
         };
         ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
             .await;
-        return (::lockattr::__private::refused)(::lockattr::__private::never());
+        return (|__lockattr_error| ::lockattr::__private::refused::<
+            Result<Receipt, AppError>,
+        >(__lockattr_error))(::lockattr::__private::never());
     }
     { pay(order_id).await }
 }

@@ -37,7 +37,7 @@ fn charge(
     ::lockattr::__private::locked(
         const { &::lockattr::__private::Spec::new(::core::module_path!(), "charge") },
         __lockattr_ending,
-        ::lockattr::__private::refused,
+        |__lockattr_error| ::lockattr::__private::refused::<AppResult>(__lockattr_error),
         __lockattr_body,
     )
 }
@@ -57,7 +57,9 @@ async fn charge(&self, req: Request) -> AppResult {
             )
         };
         ::lockattr::__private::enter(__lockattr_pool, __lockattr_key).await;
-        return (::lockattr::__private::refused)(::lockattr::__private::never());
+        return (|__lockattr_error| ::lockattr::__private::refused::<
+            AppResult,
+        >(__lockattr_error))(::lockattr::__private::never());
     }
     let lease = ::lockattr::__private::never::<&::lockattr::Lease>();
     { self.pay(req, lease.fencing_token()).await }

@@ -37,7 +37,9 @@ fn charge(
                 .reentrant(true)
         },
         __lockattr_ending,
-        ::lockattr::__private::refused,
+        |__lockattr_error| ::lockattr::__private::refused::<
+            Result<_, AppError>,
+        >(__lockattr_error),
         __lockattr_body,
     )
 }
@@ -60,7 +62,9 @@ async fn charge(order: Order) -> Result<impl Display, AppError> {
                 __lockattr_key,
             )
             .await;
-        return (::lockattr::__private::refused)(::lockattr::__private::never());
+        return (|__lockattr_error| ::lockattr::__private::refused::<
+            Result<_, AppError>,
+        >(__lockattr_error))(::lockattr::__private::never());
     }
     { order.pay().await }
 }

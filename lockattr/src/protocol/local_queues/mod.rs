@@ -228,6 +228,12 @@ impl<W> LocalQueues<W> {
         (front.map(|waiter| look(&waiter.caller)), failures)
     }
 
+    /// What `look` makes of the caller on whose behalf the lease is asked for.
+    pub(crate) fn first<T>(&mut self, key: &Key, id: u64, look: impl FnOnce(&W) -> T) -> Option<T> {
+        let line = self.tenure(key, id)?;
+        line.waiting.front().map(|waiter| look(&waiter.caller))
+    }
+
     /// The lock service does not work, and is asked again.
     pub(crate) fn troubled(&mut self, now: Time, key: &Key, id: u64, error: BackendError) {
         let response_timeout = self.limits.response_timeout;
