@@ -231,7 +231,12 @@ fn as_read(
         body,
         ..
     } = function;
-    let (before, refuse) = (&refusal.before, &refusal.outside);
+    let before = &refusal.before;
+    let refuse = match (&args.or_else, args.skips_when_busy()) {
+        // Without the type: a lifetime in it would count as needed.
+        (None, false) => quote!(#private::refused),
+        _ => refusal.outside.clone(),
+    };
     let lease = args
         .bind
         .as_ref()

@@ -69,9 +69,7 @@ pub async fn charge(order_id: u64) -> Result<Receipt, AppError> {
         };
         ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
             .await;
-        return (|__lockattr_error| ::lockattr::__private::refused::<
-            Result<Receipt, AppError>,
-        >(__lockattr_error))(::lockattr::__private::never());
+        return (::lockattr::__private::refused)(::lockattr::__private::never());
     }
     { pay(order_id).await }
 }

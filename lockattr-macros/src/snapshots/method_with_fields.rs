@@ -57,9 +57,7 @@ async fn charge(&self, req: Request) -> AppResult {
             )
         };
         ::lockattr::__private::enter(__lockattr_pool, __lockattr_key).await;
-        return (|__lockattr_error| ::lockattr::__private::refused::<
-            AppResult,
-        >(__lockattr_error))(::lockattr::__private::never());
+        return (::lockattr::__private::refused)(::lockattr::__private::never());
     }
     let lease = ::lockattr::__private::never::<&::lockattr::Lease>();
     { self.pay(req, lease.fencing_token()).await }

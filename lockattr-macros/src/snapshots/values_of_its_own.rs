@@ -62,9 +62,7 @@ async fn charge(order: Order) -> Result<impl Display, AppError> {
                 __lockattr_key,
             )
             .await;
-        return (|__lockattr_error| ::lockattr::__private::refused::<
-            Result<_, AppError>,
-        >(__lockattr_error))(::lockattr::__private::never());
+        return (::lockattr::__private::refused)(::lockattr::__private::never());
     }
     { order.pay().await }
 }

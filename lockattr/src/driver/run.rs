@@ -289,14 +289,12 @@ impl<B: Backend> Driver<B> {
         };
         let shared = &self.commands.shared;
         let key = &entry.key;
-        let trace = match &entry.tenure {
-            Some(tenure) => tenure.holder_trace(),
+        let trace = if let Some(tenure) = &entry.tenure {
+            tenure.holder_trace()
+        } else {
             // It is asked for on behalf of the first that waits.
-            None => {
-                let call = |caller: &Caller| Arc::clone(&caller.0);
-                let first = shared.queues().first(key, id, call);
-                first.map_or_else(CallTrace::none, |first| first.trace().clone())
-            }
+            let first = shared.queues().first(key, id, |first| Arc::clone(&first.0));
+            first.map_or_else(CallTrace::none, |first| first.trace().clone())
         };
         observe(&shared.counters, &trace, key, &notice);
         match notice {
