@@ -56,7 +56,7 @@ async fn of_many_that_install_at_once_one_wins() {
     }
 }
 
-/// Pools of other names are kept, also by those who install at the same time.
+/// Pools of other names are kept, also when several are installed at the same time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn installs_of_several_names_keep_each_other() {
     let mut installs = JoinSet::new();

@@ -90,7 +90,7 @@ pub(super) struct Link {
     pub(super) dialling: Option<u64>,
     /// Counts the connections, so that reports about older ones are noticed.
     pub(super) generations: u64,
-    /// Where those who wait by this connection are told of their leases.
+    /// The channel of the handoffs to this connection's waiters.
     pub(super) channel: String,
     /// Attempts to be sent with the next batch.
     pub(super) outgoing: Vec<Attempt>,

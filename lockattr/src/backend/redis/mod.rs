@@ -96,7 +96,7 @@ struct Answer {
 /// What the tasks of this backend report.
 enum Report {
     Answered(Answer),
-    /// Something was published for those who wait by this connection.
+    /// A handoff was published for a waiter of this connection.
     Message {
         link: usize,
         generation: u64,

@@ -31,7 +31,7 @@ local since = string.format('%.0f', math.floor(now / 1000))
 -- or the clock does not run back. A counter that is ahead of the clock gets on by one only, so that
 -- it never is by more than one reservation, and what a lost counter could repeat is long over.
 -- Printed by format: Lua's own conversion gives 1.764e+15.
--- What somebody else wrote there is put back, since one call for both costs less than to look first;
+-- A foreign value there is put back, since one call for both costs less than to look first;
 -- KEEPTTL, because theirs may have one.
 local function reserve(fence, count)
   local found = call('SET', fence, string.format('%.0f', now + count - 1), 'KEEPTTL', 'GET')
