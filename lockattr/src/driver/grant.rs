@@ -94,6 +94,8 @@ impl Future for Acquiring {
     type Output = Result<Grant, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // In a forked process nobody answers, and a mutex may be locked for ever.
+        self.commands.shared.check_process()?;
         loop {
             let answer = ready!(self.call.poll(cx));
             self.waiter = None;

@@ -2,7 +2,10 @@
 //!
 //! [`Preload::fork`]: lockattr_tests::Preload::fork
 
+use std::future::Future;
 use std::os::unix::process::parent_id;
+use std::pin::Pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 use std::{env, process};
 
@@ -29,16 +32,24 @@ fn main() {
         call().await.unwrap();
         (pool, guards)
     });
+    let mut waiting: Acquiring = Box::pin(pool.lock("held").wait(LONG).acquire());
+    runtime.block_on(async {
+        let polled = waiting
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+    });
     // A fork, by the library that is preloaded.
     let child = parent_id();
     if child == 0 {
         let checks = async {
-            let checks = in_the_child(&url, &pool, guard, dropped);
+            let checks = in_the_child(&url, &pool, guard, dropped, waiting);
             timeout(AT_ONCE, checks).await
         };
         let checks = new_runtime().block_on(checks);
         return checks.expect("a call hangs");
     }
+    drop(waiting);
     let child = Pid::from_raw(child.cast_signed()).unwrap();
     let (_, status) = waitpid(Some(child), WaitOptions::empty()).unwrap().unwrap();
     assert_eq!(status.exit_status(), Some(0), "what the child found");
@@ -53,8 +64,17 @@ fn main() {
     println!("as it should be, in process {}", process::id());
 }
 
-async fn in_the_child(url: &str, pool: &LockPool, guard: Guard, dropped: Guard) {
+type Acquiring = Pin<Box<dyn Future<Output = Result<Guard, Error>>>>;
+
+async fn in_the_child(
+    url: &str,
+    pool: &LockPool,
+    guard: Guard,
+    dropped: Guard,
+    waiting: Acquiring,
+) {
     let refused = [
+        waiting.await.unwrap_err(),
         call().await.unwrap_err(),
         pool.lock("k").wait(LONG).acquire().await.unwrap_err(),
         pool.lock("k").try_acquire().await.unwrap_err(),
