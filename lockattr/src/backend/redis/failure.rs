@@ -140,7 +140,7 @@ pub(super) fn no_connection(within: Duration) -> BackendError {
 
 pub(super) fn silent() -> BackendError {
     BackendError::new(
-        BackendErrorKind::Unreachable,
+        BackendErrorKind::Timeout,
         "the server does not answer; the connection was given up",
     )
 }
