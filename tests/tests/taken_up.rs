@@ -10,6 +10,8 @@ use lockattr::{Error, Guard, LockPool, LockRequest};
 use lockattr_tests::{Service, eventually_async};
 
 const CLAIM_WINDOW: Duration = Duration::from_millis(200);
+/// Longer than a lease takes to go on, on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn pool(service: &Service) -> LockPool {
     let builder = service.builder().claim_window(CLAIM_WINDOW);
@@ -17,7 +19,7 @@ async fn pool(service: &Service) -> LockPool {
 }
 
 fn request(pool: &LockPool) -> LockRequest {
-    pool.lock("k").ttl(Service::LONG).wait(Service::LONG)
+    pool.lock("k").ttl(Service::LONG).wait(PATIENCE)
 }
 
 type Acquiring = Pin<Box<dyn Future<Output = Result<Guard, Error>>>>;
