@@ -433,6 +433,30 @@ fn a_batch_of_one_is_not_refilled() {
     }
 }
 
+/// Orders of different callers overtake each other on their way to the I/O thread.
+#[test]
+fn an_order_that_was_withdrawn_is_not_due() {
+    let mut f = Fixture::new(64);
+    let Joined::Asking {
+        waiter: a,
+        order: ask,
+    } = f.join(f.terms(), "a")
+    else {
+        panic!("nobody is before it");
+    };
+    let Joined::Behind { waiter: b, .. } = f.join(f.terms(), "b") else {
+        panic!("a is before it");
+    };
+    let key = f.key.clone();
+    assert!(f.queues.is_due(&ask));
+    f.queues.leave(&key, a);
+    assert!(f.queues.is_due(&ask), "for b");
+    let (_, withdrawal) = f.queues.leave(&key, b);
+    assert!(withdrawal.is_some() && !f.queues.is_due(&ask));
+    f.ask("c");
+    assert!(!f.queues.is_due(&ask), "c asks for itself");
+}
+
 /// The first question of a short wait found its connection dead: the second one is waited for too.
 #[test]
 fn a_wait_that_ends_on_a_dead_connection_gets_one_more_answer() {
