@@ -67,7 +67,7 @@ impl Documents {
     }
 
     #[distributed_lock(key = "doc:{owner}:{title}", wait = "0s", pool = self.locks)]
-    async fn edit<T>(
+    async fn edit<T: Send>(
         &self,
         owner: &str,
         title: &str,

@@ -2,7 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{fmt, mem};
 
@@ -29,6 +29,7 @@ pub(crate) struct Acquiring {
     commands: Commands,
     terms: Terms,
     asked_at: Time,
+    is_polled: bool,
 }
 
 impl Acquiring {
@@ -39,6 +40,7 @@ impl Acquiring {
             commands,
             terms: terms.clone(),
             asked_at: Time::now(),
+            is_polled: false,
         };
         new.join(terms);
         new
@@ -94,10 +96,15 @@ impl Future for Acquiring {
     type Output = Result<Grant, Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // In a forked process nobody answers, and a mutex may be locked for ever.
-        self.commands.shared.check_process()?;
         loop {
-            let answer = ready!(self.call.poll(cx));
+            let Poll::Ready(answer) = self.call.poll(cx) else {
+                // In a forked process nobody answers. Not at the first poll, right after the request:
+                // to ask for the process costs as much as to pass a lease on.
+                if mem::replace(&mut self.is_polled, true) {
+                    self.commands.shared.check_process()?;
+                }
+                return Poll::Pending;
+            };
             self.waiter = None;
             return Poll::Ready(match answer {
                 Answer::Granted(grant) => Ok(grant),
