@@ -68,7 +68,7 @@ impl Acquisition {
         } else if timing::worth_having(valid_until, step.now, ttl) {
             self.hold(granted, since, valid_until, step);
         } else if self.tries_once() {
-            self.last_failure = Some(too_late());
+            self.last_failure = Some(too_late(ttl, step.now.since(since)));
             self.fail(step);
             self.release(step.now);
         } else {
@@ -202,11 +202,12 @@ impl Acquisition {
     }
 }
 
-fn too_late() -> BackendError {
-    BackendError::new(
-        BackendErrorKind::Timeout,
-        "the answer came too late to leave a lease",
-    )
+fn too_late(ttl: Duration, round_trip: Duration) -> BackendError {
+    let message = format!(
+        "the answer came too late to leave a lease of the ttl of {ttl:?}; the round trip takes \
+         {round_trip:?}; a longer `ttl` leaves more time"
+    );
+    BackendError::new(BackendErrorKind::Timeout, message)
 }
 
 pub(super) fn malformed(reply: &Reply) -> Failure {
