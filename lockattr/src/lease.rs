@@ -92,14 +92,6 @@ impl Tenure {
         }
     }
 
-    /// How long it is valid; [`Time::from_nanos`]`(0)` once it is lost.
-    pub(crate) fn passable_until(&self) -> Time {
-        match self.ended.get() {
-            Some(_) => Time::from_nanos(0),
-            None => self.valid_until(),
-        }
-    }
-
     /// Where the events of the present holder, or of the last one, belong.
     pub(crate) fn holder_trace(&self) -> CallTrace {
         let holder = self.holder();

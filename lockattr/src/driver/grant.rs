@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use super::call::{Answer, Call};
-use super::{CallTrace, Commands, observe};
+use super::{CallTrace, Commands, Reply, observe};
 use crate::Error;
 use crate::clock::Time;
 use crate::lease::{Lease, Tenure};
@@ -18,13 +18,13 @@ use tokio::sync::oneshot;
 /// A lease on its way to the caller.
 ///
 /// From the first attempt on, the I/O thread is responsible for what the server may have granted.
-/// Dropping this future gives the place in the local queue up, and a lease that was offered goes to
+/// Dropping this future leaves the local queue, and a lease that was offered goes to
 /// the next one. So does a lease that is not taken up within the claim window, because nothing polls
 /// this future; polled again later, it asks anew.
 #[derive(Debug)]
 pub(crate) struct Acquiring {
     call: Arc<Call>,
-    /// The place in the local queue; `None` once the answer is there.
+    /// The waiter in the local queue; `None` once the answer is there.
     waiter: Option<u64>,
     commands: Commands,
     terms: Terms,
@@ -47,12 +47,12 @@ impl Acquiring {
     }
 
     fn join(&mut self, terms: Terms) {
-        let Some(place) = self.commands.join(terms, &self.call) else {
+        let Some((waiter, is_first)) = self.commands.join(terms, &self.call) else {
             return;
         };
-        // Kept before the event: a subscriber that panics leaves no place behind.
-        self.waiter = Some(place.waiter);
-        if !place.is_first {
+        // Kept before the event: a subscriber that panics leaves no waiter behind.
+        self.waiter = Some(waiter);
+        if !is_first {
             let counters = self.commands.counters();
             observe::waiting(counters, self.call.trace(), &self.terms.key, None);
         }
@@ -101,7 +101,7 @@ impl Future for Acquiring {
                 // In a forked process nobody answers. Not at the first poll, right after the request:
                 // to ask for the process costs as much as to pass a lease on.
                 if mem::replace(&mut self.is_polled, true) {
-                    self.commands.shared.check_process()?;
+                    self.commands.shared().check_process()?;
                 }
                 return Poll::Pending;
             };
@@ -155,7 +155,7 @@ impl Grant {
     pub(crate) async fn release(mut self) {
         if let Some((commands, tenure)) = self.finish() {
             let (done, confirmed) = oneshot::channel();
-            commands.give_back(tenure, Some(done));
+            commands.hand_over(tenure, Some(Reply::Call(done)));
             // An error means that the thread is gone, and with it everything there was to release.
             drop(confirmed.await);
         }
@@ -186,7 +186,7 @@ impl fmt::Debug for Grant {
 impl Drop for Grant {
     fn drop(&mut self) {
         if let Some((commands, tenure)) = self.finish() {
-            commands.give_back(tenure, None);
+            commands.hand_over(tenure, None);
         }
     }
 }

@@ -1,28 +1,27 @@
 //! The pool's own I/O thread: it drives the protocol and a backend.
 //!
 //! Connections, timers, renewals and late releases live here, so they neither stop when a user's
-//! runtime is blocked nor end with it. Callers talk to the thread by messages that every runtime
-//! can wait for.
+//! runtime is blocked nor end with it. Callers' threads do their part of the protocol themselves,
+//! under the mutex of the [`Coordinator`], and wake the thread when something is to be sent.
 
 mod call;
+mod effects;
 mod grant;
 mod observe;
 mod recovery;
 mod run;
-mod shutdown;
 mod start;
 mod stats;
 mod thread_end;
 mod trace_context;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak, mpsc};
 use std::task::Waker;
 use std::time::Duration;
 use std::{fmt, process};
 
-use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing::debug_span;
 use tracing::field::Empty;
 
@@ -34,56 +33,55 @@ pub(crate) use stats::{Counters, count_unreported};
 pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
+use crate::backend::Attempt;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::lease::{Lease, Tenure};
-use crate::protocol::{Joined, LocalQueues, Order, Released, Terms, Waiter};
+use crate::protocol::{self, Caller, Queued, Released, Terms, Waiter};
 use recovery::shielded;
 
-/// What callers ask of the I/O thread.
+type Coordinator = protocol::Coordinator<WaitingCall, Reply>;
+type Effect = protocol::Effect<WaitingCall, Reply>;
+
+/// Where an answer to a request goes. Dropping it says that the pool is gone.
 #[derive(Debug)]
-enum Command {
-    Order(Order),
-    Release {
-        id: u64,
-        done: Option<oneshot::Sender<()>>,
-    },
-    Extend {
-        id: u64,
-        ttl: Duration,
-        reply: Reply,
-    },
-    /// Wake the loop: a new deadline is earlier than the present sleep.
-    Wake,
-    Shutdown {
-        within: Duration,
-        reply: Reply,
-    },
+enum Reply {
+    Call(oneshot::Sender<Result<(), Error>>),
     /// A thread that ends waits until no release is under way; then its sender is dropped.
-    AwaitReleases {
-        waits: mpsc::Sender<()>,
+    ThreadEnd {
+        _waits: mpsc::Sender<()>,
     },
 }
 
-type Reply = oneshot::Sender<Result<(), Error>>;
+impl Reply {
+    fn send(self, answer: Result<(), Error>) {
+        if let Self::Call(call) = self {
+            // An error means that the caller waits no longer.
+            drop(call.send(answer));
+        }
+    }
+}
 
 /// A call that waits for its lease. When it is dropped unanswered, the pool is gone.
 #[derive(Debug)]
-struct Caller(Arc<Call>);
+struct WaitingCall(Arc<Call>);
 
-/// A tenure goes back to the lock service; the next caller asks for itself.
-struct Over {
-    next: Option<Order>,
-}
-
-impl Caller {
+impl WaitingCall {
     fn refuse(self, counters: &Counters, key: &Key, error: Error) {
         observe::refused(counters, self.0.trace(), key, &error);
         wake(self.0.refuse(error));
     }
 }
 
-impl Drop for Caller {
+impl Caller for WaitingCall {
+    type Trace = Arc<Call>;
+
+    fn trace(&self) -> Arc<Call> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for WaitingCall {
     fn drop(&mut self) {
         wake(self.0.refuse(Error::Closed));
     }
@@ -95,17 +93,27 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// The way to the I/O thread. The thread ends when the last clone is gone and nothing of the pool
-/// is left on the server.
+/// The way to a pool. The I/O thread ends when the last clone is gone and nothing of the pool is left
+/// on the server.
 #[derive(Clone)]
-pub(crate) struct Commands {
-    sender: UnboundedSender<Command>,
+pub(crate) struct Commands(Arc<Handle>);
+
+/// Wakes the I/O thread when it is dropped, so that the thread can end.
+struct Handle {
     shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.wake.notify_one();
+    }
 }
 
 #[derive(Debug)]
 struct Shared {
-    queues: Mutex<LocalQueues<Caller>>,
+    coordinator: Mutex<Coordinator>,
+    /// Wakes the I/O thread.
+    wake: Notify,
     counters: Counters,
     response_timeout: Duration,
     /// Disconnected when the I/O thread is gone.
@@ -119,7 +127,7 @@ struct Shared {
 /// A way to [`Commands`] that does not keep the thread alive: the thread's own, and that of leases.
 #[derive(Clone)]
 pub(crate) struct WeakCommands {
-    sender: WeakUnboundedSender<Command>,
+    handle: Weak<Handle>,
     shared: Arc<Shared>,
 }
 
@@ -138,11 +146,7 @@ opaque!(Commands, WeakCommands);
 
 impl WeakCommands {
     pub(crate) fn upgrade(&self) -> Option<Commands> {
-        let sender = self.sender.upgrade()?;
-        Some(Commands {
-            sender,
-            shared: Arc::clone(&self.shared),
-        })
+        self.handle.upgrade().map(Commands)
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -151,13 +155,40 @@ impl WeakCommands {
 
     /// Whether both lead to the same pool.
     pub(crate) fn is_of(&self, pool: &Commands) -> bool {
-        Arc::ptr_eq(&self.shared, &pool.shared)
+        Arc::ptr_eq(&self.shared, pool.shared())
+    }
+
+    fn has_callers(&self) -> bool {
+        self.handle.strong_count() > 0
     }
 }
 
 impl Shared {
-    fn queues(&self) -> MutexGuard<'_, LocalQueues<Caller>> {
-        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    fn coordinator(&self) -> MutexGuard<'_, Coordinator> {
+        let coordinator = self.coordinator.lock();
+        coordinator.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets a caller's thread do its part, and wakes the I/O thread if it has to do the rest.
+    fn with<T>(&self, act: impl FnOnce(&mut Coordinator, Time) -> T) -> T {
+        let (result, is_due) = {
+            let mut coordinator = self.coordinator();
+            let result = act(&mut coordinator, Time::now());
+            (result, coordinator.is_due())
+        };
+        if is_due {
+            self.wake.notify_one();
+        }
+        result
+    }
+
+    /// Takes the mutex for one effect only: performing it may run foreign code.
+    fn next_effect(&self) -> Option<Effect> {
+        self.coordinator().next_effect()
+    }
+
+    fn next_attempt(&self, now: Time) -> Option<Attempt> {
+        self.coordinator().next_attempt(now)
     }
 
     /// To be called before any mutex is locked: in a forked process it may be locked for ever.
@@ -172,6 +203,10 @@ impl Shared {
 }
 
 impl Commands {
+    fn shared(&self) -> &Arc<Shared> {
+        &self.0.shared
+    }
+
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Terms) -> Acquiring {
         let (key, label) = (&terms.key, terms.label);
@@ -179,86 +214,56 @@ impl Commands {
         Acquiring::begin(self.clone(), terms, CallTrace::new(span))
     }
 
-    /// Takes a place in the local queue, if one is to be had.
-    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<Place> {
+    /// Joins the queue of the key. Returns the waiter's number and whether it is the first, or `None`
+    /// if the call is refused.
+    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<(u64, bool)> {
         let key = terms.key.clone();
-        let caller = Caller(Arc::clone(call));
-        if let Err(error) = self.shared.check_process() {
+        let caller = WaitingCall(Arc::clone(call));
+        if let Err(error) = self.shared().check_process() {
             caller.refuse(self.counters(), &key, error);
             return None;
         }
-        let joined = self.shared.queues().join(Time::now(), terms, caller);
-        match joined {
-            Joined::Asking { waiter, order } => {
-                self.send(Command::Order(order));
-                Some(Place {
-                    waiter,
-                    is_first: true,
-                })
-            }
-            Joined::Behind {
-                waiter,
-                order,
-                wake,
-            } => {
-                self.send_order(order, wake);
-                Some(Place {
-                    waiter,
-                    is_first: false,
-                })
-            }
-            Joined::Refused(caller, error) => {
+        let queued = self
+            .shared()
+            .with(|coordinator, now| coordinator.acquire(now, terms, caller));
+        match queued {
+            Queued::Waiting { waiter, is_first } => Some((waiter, is_first)),
+            Queued::Refused(caller, error) => {
                 caller.refuse(self.counters(), &key, error);
                 None
             }
         }
     }
 
-    /// Gives a place in the local queue up.
+    /// Leaves the queue of the key.
     fn leave(&self, key: &Key, waiter: u64) {
         if self.is_forked() {
             return;
         }
-        let (waiter, order) = self.shared.queues().leave(key, waiter);
+        let (waiter, is_releasing) = self
+            .shared()
+            .with(|coordinator, now| coordinator.leave(now, key, waiter));
         // Runs the caller's waker and the end of its span, which the mutex must not wait for.
         drop(waiter);
-        if order.is_some() {
+        if is_releasing {
             thread_end::await_releases(self);
-        }
-        self.send_order(order, false);
-    }
-
-    /// Passes the lease on to the next one in this process, or gives it back.
-    fn give_back(&self, tenure: &Arc<Tenure>, done: Option<oneshot::Sender<()>>) {
-        let id = tenure.id();
-        if let Some(over) = self.pass_on(tenure) {
-            thread_end::await_releases(self);
-            self.send(Command::Release { id, done });
-            self.send_order(over.next, false);
         }
     }
 
-    /// Gives the lease to the next one in this process, unless the tenure is over.
-    fn pass_on(&self, tenure: &Arc<Tenure>) -> Option<Over> {
+    /// Hands the lease to the next waiter of this process, or gives it back to the lock service.
+    fn hand_over(&self, tenure: &Arc<Tenure>, mut request: Option<Reply>) {
         loop {
-            let (key, id, until) = (tenure.key(), tenure.id(), tenure.passable_until());
-            let now = Time::now();
-            let released = self.shared.queues().released(now, key, id, until);
+            let released = self.shared().with(|coordinator, now| {
+                coordinator.release(now, tenure.key(), tenure.id(), &mut request)
+            });
             match released {
-                Released::Over { next } => return Some(Over { next }),
-                Released::Passed {
-                    waiter,
-                    token,
-                    order,
-                    wake: needs_wake,
-                } => {
-                    self.send_order(order, needs_wake);
+                Released::Over => return thread_end::await_releases(self),
+                Released::Passed { waiter, token } => {
                     if let Ok(waker) = self.deliver(tenure, &waiter, token) {
                         self.counters().passed_on.add_one();
                         // This may run in a destructor, where a panic of the next one's waker would
                         // abort the process.
-                        shielded(|| wake(waker));
-                        return None;
+                        return shielded(|| wake(waker));
                     }
                 }
             }
@@ -269,10 +274,10 @@ impl Commands {
     fn deliver(
         &self,
         tenure: &Arc<Tenure>,
-        waiter: &Waiter<Caller>,
+        waiter: &Waiter<WaitingCall>,
         token: u64,
     ) -> Result<Option<Waker>, Gone> {
-        let Caller(call) = &waiter.caller;
+        let WaitingCall(call) = &waiter.caller;
         shielded(|| observe::acquired(self.counters(), call.trace(), tenure.key(), token));
         let lease = Lease::new(Arc::clone(tenure), token, Arc::clone(call));
         let grant = Grant::new(lease, self.clone());
@@ -282,22 +287,7 @@ impl Commands {
         })
     }
 
-    fn send_order(&self, order: Option<Order>, wake: bool) {
-        if let Some(order) = order {
-            self.send(Command::Order(order));
-        } else if wake {
-            self.send(Command::Wake);
-        }
-    }
-
-    /// With the thread gone there is nothing left to ask for or to release, and the queues are
-    /// closed.
-    fn send(&self, command: Command) {
-        drop(self.sender.send(command));
-    }
-
-    /// Extends the lease of the holder of `token`. From here on the tenure is not passed on, so the
-    /// extension cannot come to the next holder's lease.
+    /// Extends the lease of the holder of `token`.
     ///
     /// # Errors
     ///
@@ -309,55 +299,57 @@ impl Commands {
         token: u64,
         ttl: Duration,
     ) -> Option<Result<(), Error>> {
-        let (key, id) = (tenure.key(), tenure.id());
-        let is_holder = self.shared.queues().extended(key, id, token);
-        if !is_holder {
-            return None;
-        }
-        Some(self.ask(|reply| Command::Extend { id, ttl, reply }).await)
+        let answer = self.ask(|coordinator, now, reply| {
+            coordinator.extend(now, tenure.key(), tenure.id(), (token, ttl), reply)
+        });
+        Some(answer?.await.unwrap_or(Err(Error::Closed)))
     }
 
     pub(crate) async fn shutdown(&self, within: Duration) -> Result<(), Error> {
-        self.shared.check_process()?;
-        self.shared.is_closed.store(true, Ordering::Release);
-        self.ask(|reply| Command::Shutdown { within, reply }).await
+        self.shared().check_process()?;
+        self.shared().is_closed.store(true, Ordering::Release);
+        let answer = self.ask(|coordinator, now, reply| coordinator.shutdown(now, within, reply));
+        self.shared().wake.notify_one();
+        match answer {
+            Some(answer) => answer.await.unwrap_or(Err(Error::Closed)),
+            None => Err(Error::Closed),
+        }
     }
 
     /// Whether it was built by another process, from which this one was forked.
     fn is_forked(&self) -> bool {
-        self.shared.check_process().is_err()
+        self.shared().check_process().is_err()
     }
 
     /// Whether calls of this process can still be served.
     pub(crate) fn is_usable(&self) -> bool {
-        let is_closed = self.shared.is_closed.load(Ordering::Acquire) || self.sender.is_closed();
-        !is_closed && !self.is_forked()
+        let is_closed = self.shared().is_closed.load(Ordering::Acquire);
+        !is_closed && !self.is_forked() && self.shared().has_thread()
     }
 
     fn downgrade(&self) -> WeakCommands {
         WeakCommands {
-            sender: self.sender.downgrade(),
-            shared: Arc::clone(&self.shared),
+            handle: Arc::downgrade(&self.0),
+            shared: Arc::clone(self.shared()),
         }
     }
 
     pub(crate) fn counters(&self) -> &Counters {
-        &self.shared.counters
+        &self.shared().counters
     }
 
-    async fn ask(&self, command: impl FnOnce(Reply) -> Command) -> Result<(), Error> {
-        self.shared.check_process()?;
+    /// Makes a request that is answered later; `None` if `request` refuses it.
+    fn ask(
+        &self,
+        request: impl FnOnce(&mut Coordinator, Time, Reply) -> Result<(), Reply>,
+    ) -> Option<oneshot::Receiver<Result<(), Error>>> {
         let (reply, answer) = oneshot::channel();
-        drop(self.sender.send(command(reply)));
-        answer.await.unwrap_or(Err(Error::Closed))
+        let asked = self
+            .shared()
+            .with(|coordinator, now| request(coordinator, now, Reply::Call(reply)));
+        asked.ok().map(|()| answer)
     }
 }
 
 /// The waiter is gone, and its lease goes to another.
 struct Gone;
-
-/// A place in the local queue.
-struct Place {
-    waiter: u64,
-    is_first: bool,
-}

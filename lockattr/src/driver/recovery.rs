@@ -1,8 +1,8 @@
 //! What becomes of a pool whose I/O thread panics.
 //!
 //! Foreign code runs on that thread: wakers of futures, and subscribers of traces. After a panic
-//! nobody knows what of the present round was done. So whoever holds a lease hears that it is lost,
-//! whoever waits that there will be none, and the thread goes on with nothing. What is left on the
+//! nobody knows what of the present round was done. So holders hear that their leases are lost,
+//! waiters that there will be none, and the thread goes on with nothing. What is left on the
 //! server ends by its ttl, as after a crash.
 
 use std::mem;
@@ -12,8 +12,7 @@ use tokio::runtime::Runtime;
 use tracing::error;
 
 use super::observe::observe;
-use super::run::{Driver, Entry};
-use super::{Counters, Shared};
+use super::run::Driver;
 use crate::backend::{Backend, BackendError, BackendErrorKind};
 use crate::protocol::Notice;
 use crate::{Error, LossReason};
@@ -27,16 +26,17 @@ impl<B: Backend> Driver<B> {
     }
 
     fn start_over(&mut self) {
-        let Shared { counters, .. } = &*self.commands.shared;
+        let counters = self.commands.counters();
         counters.restarted.add_one();
         shielded(|| error!("the I/O thread of a pool panicked; its leases are lost"));
-        self.keeper.clear();
-        self.waits.clear();
-        for entry in mem::take(&mut self.entries).into_values() {
-            shielded(|| entry.abandon(counters));
+        let mut forgotten = self.commands.shared.coordinator().clear();
+        for tenure in mem::take(&mut self.tenures).into_values() {
+            let reason = LossReason::Panicked;
+            tenure.end(reason);
+            let lost = Notice::Lost(reason);
+            shielded(|| observe(counters, &tenure.holder_trace(), tenure.key(), &lost));
         }
-        let waiting = self.commands.shared.queues().clear();
-        for waiter in waiting {
+        for waiter in mem::take(&mut forgotten.waiters) {
             let key = waiter.key().clone();
             let message = "the pool's I/O thread panicked, and has started over";
             let error = Error::Backend {
@@ -45,17 +45,8 @@ impl<B: Backend> Driver<B> {
             };
             shielded(|| waiter.caller.refuse(counters, &key, error));
         }
-    }
-}
-
-impl Entry {
-    /// Whoever waits for the answer to a release or an extension hears of the end of its channel.
-    fn abandon(self, counters: &Counters) {
-        if let Some(tenure) = self.tenure {
-            tenure.end(LossReason::Panicked);
-            let lost = Notice::Lost(LossReason::Panicked);
-            observe(counters, &tenure.holder_trace(), &self.key, &lost);
-        }
+        // Requests for a release or an extension hear of the end of their channels.
+        shielded(|| drop(forgotten));
     }
 }
 

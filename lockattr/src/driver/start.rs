@@ -4,15 +4,15 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, mpsc};
 use std::{process, thread};
 
-use tokio::sync::mpsc::unbounded_channel;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 use tracing::dispatcher;
 
 use super::run::Driver;
-use super::{Commands, Counters, Shared, thread_end, trace_context};
+use super::{Commands, Coordinator, Counters, Handle, Shared, thread_end, trace_context};
 use crate::Error;
 use crate::backend::Backend;
-use crate::protocol::{Keeper, Limits, LocalQueues};
+use crate::owner::OwnerIds;
+use crate::protocol::Limits;
 
 /// Starts the I/O thread and waits until `connect` has made the backend on it.
 ///
@@ -21,37 +21,37 @@ use crate::protocol::{Keeper, Limits, LocalQueues};
 /// What `connect` reports, and [`Error::System`] when the thread cannot be started.
 pub(crate) async fn start<B, F>(
     limits: Limits,
-    keeper: Keeper,
+    owners: OwnerIds,
     connect: impl FnOnce() -> F + Send + 'static,
 ) -> Result<Commands, Error>
 where
     B: Backend,
     F: Future<Output = Result<B, Error>>,
 {
-    start_on(thread::Builder::new(), limits, keeper, connect).await
+    start_on(thread::Builder::new(), limits, owners, connect).await
 }
 
 async fn start_on<B, F>(
     thread: thread::Builder,
     limits: Limits,
-    mut keeper: Keeper,
+    owners: OwnerIds,
     connect: impl FnOnce() -> F + Send + 'static,
 ) -> Result<Commands, Error>
 where
     B: Backend,
     F: Future<Output = Result<B, Error>>,
 {
-    let (sender, inbox) = unbounded_channel();
     let (is_over, io_thread) = mpsc::channel::<()>();
     let shared = Arc::new(Shared {
-        queues: Mutex::new(LocalQueues::new(limits)),
+        coordinator: Mutex::new(Coordinator::new(limits, owners, fastrand::Rng::new())),
+        wake: Notify::new(),
         counters: Counters::default(),
         response_timeout: limits.response_timeout,
         io_thread: Mutex::new(io_thread),
         process: process::id(),
         is_closed: AtomicBool::new(false),
     });
-    let commands = Commands { sender, shared };
+    let commands = Commands(Arc::new(Handle { shared }));
     let weak = commands.downgrade();
     let (ready, connected) = oneshot::channel();
     let dispatch = trace_context::present_dispatcher();
@@ -70,12 +70,11 @@ where
         match runtime.block_on(connect()) {
             Ok(backend) => {
                 if let Some(window) = backend.claim_window() {
-                    keeper.set_claim_window(window);
-                    weak.shared.queues().set_claim_window(window);
+                    weak.shared.coordinator().set_claim_window(window);
                 }
                 // If nobody waits any longer, the channel is closed and `run` ends at once.
                 if ready.send(Ok(())).is_ok() {
-                    Driver::new(keeper, backend, inbox, weak).run_on(&runtime);
+                    Driver::new(backend, weak).run_on(&runtime);
                 }
             }
             Err(error) => drop(ready.send(Err(error))),
@@ -96,7 +95,6 @@ mod tests {
 
     use super::*;
     use crate::backend::memory::MemoryBackend;
-    use crate::owner::OwnerIds;
     use crate::protocol::Batch;
 
     #[tokio::test]
@@ -110,13 +108,9 @@ mod tests {
                 time: Duration::ZERO,
             },
         };
-        let keeper = Keeper::new(
-            limits,
-            OwnerIds::random().unwrap(),
-            fastrand::Rng::with_seed(1),
-        );
+        let owners = OwnerIds::random().unwrap();
         let too_large = thread::Builder::new().stack_size(usize::MAX / 2);
-        let started = start_on(too_large, limits, keeper, || async {
+        let started = start_on(too_large, limits, owners, || async {
             Ok(MemoryBackend::private())
         });
         let error = started.await.unwrap_err();

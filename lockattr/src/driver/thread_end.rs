@@ -8,11 +8,11 @@
 
 use std::cell::RefCell;
 use std::mem;
-use std::sync::mpsc::{Sender, TryRecvError, channel};
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
+use std::sync::mpsc::{TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use super::{Command, Commands, Shared, WeakCommands};
+use super::{Commands, Reply, Shared, WeakCommands};
 
 /// The longest that the end of a thread is held up.
 const LONGEST: Duration = Duration::from_millis(500);
@@ -24,15 +24,12 @@ thread_local! {
 /// The pools whose releases the end of this thread waits for.
 struct Pools(RefCell<Vec<WeakCommands>>);
 
-/// What waits until nothing is being released: dropping it says so.
-pub(super) type Waits = Vec<Sender<()>>;
-
 /// Lets the end of this thread wait for the releases of a pool, no longer than one answer may take.
 pub(super) fn await_releases(commands: &Commands) {
     // A thread that ends already cannot keep anything.
     let _ending = POOLS.try_with(|pools| {
         let mut pools = pools.0.borrow_mut();
-        let is_it = |known: &WeakCommands| Arc::ptr_eq(&known.shared, &commands.shared);
+        let is_it = |known: &WeakCommands| known.is_of(commands);
         if !pools.iter().rev().any(is_it) {
             pools.retain(|pool| pool.shared.has_thread());
             pools.push(commands.downgrade());
@@ -49,8 +46,12 @@ impl Drop for Pools {
         // All of them are asked before the first is waited for.
         let (waits, released) = channel();
         for commands in pools.iter().filter_map(WeakCommands::upgrade) {
-            let waits = waits.clone();
-            commands.send(Command::AwaitReleases { waits });
+            let reply = Reply::ThreadEnd {
+                _waits: waits.clone(),
+            };
+            // The thread is gone if this is refused.
+            let _refused = commands.shared().coordinator().drain(reply);
+            commands.shared().wake.notify_one();
         }
         drop(waits);
         // What is not released by then ends by its ttl.
@@ -59,7 +60,7 @@ impl Drop for Pools {
         let left = || until.saturating_duration_since(Instant::now());
         let _ = released.recv_timeout(left());
         // A pool without users has nobody to ask: its thread ends when everything is released.
-        for pool in pools.iter().filter(|pool| pool.sender.strong_count() == 0) {
+        for pool in pools.iter().filter(|pool| !pool.has_callers()) {
             let io_thread = pool.shared.io_thread.lock();
             let io_thread = io_thread.unwrap_or_else(PoisonError::into_inner);
             let _ = io_thread.recv_timeout(left());
@@ -68,7 +69,7 @@ impl Drop for Pools {
 }
 
 impl Shared {
-    fn has_thread(&self) -> bool {
+    pub(super) fn has_thread(&self) -> bool {
         let io_thread = self.io_thread.lock();
         let io_thread = io_thread.unwrap_or_else(PoisonError::into_inner);
         io_thread.try_recv() != Err(TryRecvError::Disconnected)

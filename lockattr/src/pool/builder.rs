@@ -15,7 +15,7 @@ use crate::backend::memory::MemoryBackend;
 use crate::driver::{self, Commands};
 use crate::lease::check_ttl;
 use crate::owner::OwnerIds;
-use crate::protocol::{Batch, Keeper, Limits};
+use crate::protocol::{Batch, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::Wait;
 use crate::timing::{DEFAULT_CLAIM_WINDOW, MIN_CLAIM_WINDOW};
@@ -288,14 +288,13 @@ impl LockPoolBuilder {
             claim_window: self.claim_window.unwrap_or(DEFAULT_CLAIM_WINDOW),
             batch: self.batch,
         };
-        let keeper = Keeper::new(limits, owners.clone(), fastrand::Rng::new());
         match service_url.service()? {
             Service::Memory { name } => {
                 info!(
                     "locks are kept in the memory of this process: they exclude nobody outside it"
                 );
                 let name = name.map(str::to_owned);
-                driver::start(limits, keeper, || async move {
+                driver::start(limits, owners, || async move {
                     Ok(name
                         .as_deref()
                         .map_or_else(MemoryBackend::private, MemoryBackend::named))
@@ -317,8 +316,9 @@ impl LockPoolBuilder {
                     #[cfg(feature = "tls")]
                     tls: self.tls,
                 };
-                let connect = async move || RedisBackend::connect(settings, &owners).await;
-                driver::start(limits, keeper, connect).await
+                let pool = owners.clone();
+                let connect = async move || RedisBackend::connect(settings, &pool).await;
+                driver::start(limits, owners, connect).await
             }
         }
     }

@@ -72,7 +72,7 @@ impl Keeper {
         }
     }
 
-    /// Somebody wants a lease, and with it so many fencing tokens. Every call ends in one
+    /// A queue wants a lease, and with it so many fencing tokens. Every call ends in one
     /// [`Notice::Acquired`] or [`Notice::Failed`], unless [`release`](Self::release) comes first.
     pub(crate) fn acquire(&mut self, now: Time, id: u64, terms: Terms, tokens: u32) {
         if self.closed {
@@ -190,7 +190,13 @@ impl Keeper {
         None
     }
 
-    /// The next thing to tell somebody.
+    /// Whether [`next_attempt`](Self::next_attempt) has one.
+    pub(crate) fn has_attempts(&self) -> bool {
+        self.lanes
+            .has_next(self.acquires_in_flight, self.limits.in_flight)
+    }
+
+    /// The next thing that happened.
     pub(crate) fn next_notice(&mut self) -> Option<(u64, Notice)> {
         self.notices.pop_front()
     }
@@ -221,7 +227,7 @@ impl Keeper {
         }
     }
 
-    /// Forgets all acquisitions. Owner ids are not used again, since those who ask have other ids.
+    /// Forgets all acquisitions. Owner ids are not used again, since new acquisitions have other ids.
     pub(crate) fn clear(&mut self) {
         let jitter = self.jitter.fork();
         let forgotten = mem::replace(self, Self::new(self.limits, self.owners.clone(), jitter));

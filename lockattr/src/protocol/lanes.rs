@@ -31,6 +31,12 @@ impl Lanes {
         }
     }
 
+    /// Whether [`pop`](Self::pop) has one.
+    pub(super) fn has_next(&self, acquires_in_flight: usize, limit: usize) -> bool {
+        let is_urgent = !(self.releases.is_empty() && self.renewals.is_empty());
+        is_urgent || (acquires_in_flight < limit && !self.acquires.is_empty())
+    }
+
     /// The next to send, while fewer acquires than `limit` are in flight. Renewals do not count:
     /// those of a hundred thousand leases would keep every acquire back.
     pub(super) fn pop(&mut self, acquires_in_flight: usize, limit: usize) -> Option<u64> {

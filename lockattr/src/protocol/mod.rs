@@ -1,11 +1,13 @@
 //! The life of leases as pure state machines: no clock, no sockets, no tokio.
 //!
-//! [`LocalQueues`] decides who of a process is next, and when a lease is passed on inside it.
-//! [`Keeper`] holds all acquisitions of a pool; [`Acquisition`](acquisition::Acquisition) is the
-//! life of one of them, from the first attempt to the confirmed release. Whoever drives them says
-//! what time it is and what happened, sends the attempts they ask for, and passes on their notices.
+//! [`Coordinator`] is what drivers see. In it, [`LocalQueues`](local_queues::LocalQueues) decides
+//! which caller of a process is next, and when a lease is passed on inside it;
+//! [`Keeper`](keeper::Keeper) holds all acquisitions of a pool, and
+//! [`Acquisition`](acquisition::Acquisition) is the life of one of them, from the first attempt to
+//! the confirmed release.
 
 mod acquisition;
+mod coordinator;
 mod keeper;
 mod lanes;
 mod local_queues;
@@ -15,8 +17,9 @@ mod model;
 mod simulation;
 
 pub(crate) use acquisition::Terms;
-pub(crate) use keeper::{Keeper, Limits};
-pub(crate) use local_queues::{Batch, Failures, Joined, LocalQueues, Order, Released, Waiter};
+pub(crate) use coordinator::{Caller, Coordinator, Effect, Queued, Released};
+pub(crate) use keeper::Limits;
+pub(crate) use local_queues::{Batch, Waiter};
 
 use std::time::Duration;
 
@@ -24,7 +27,7 @@ use crate::backend::{BackendError, Granted};
 use crate::clock::Time;
 use crate::{Error, LossReason};
 
-/// What a caller, or whoever watches the pool, is told about one acquisition.
+/// What happened to one acquisition.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) enum Notice {

@@ -12,13 +12,14 @@ use crate::spec::Wait;
 use crate::{Error, timing};
 
 #[derive(Debug)]
-pub(super) struct Line<W> {
+#[cfg_attr(test, derive(Clone, Hash))]
+pub(super) struct Line<C> {
     /// The acquisition that is asked for, or held, on behalf of those in the queue.
     pub(super) tenure: u64,
     /// What it was asked for under.
     pub(super) terms: Terms,
     pub(super) stage: Stage,
-    pub(super) waiting: Waiting<W>,
+    pub(super) waiting: Waiting<C>,
     /// When the present lease ends, held by this process or by another.
     pub(super) held_until: Option<Time>,
     /// When the I/O thread checks whether the holder has taken its lease up.
@@ -26,6 +27,7 @@ pub(super) struct Line<W> {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) enum Stage {
     Asking {
         /// Whether the service has answered, or failed to.
@@ -54,7 +56,7 @@ impl Stage {
     };
 }
 
-impl<W> Line<W> {
+impl<C> Line<C> {
     /// Starts over with a lease of its own for the one whose turn it is.
     pub(super) fn start(&mut self, tenure: u64, batch: Batch) -> Option<Order> {
         self.terms = self.waiting.front()?.terms.clone();
@@ -83,7 +85,7 @@ impl<W> Line<W> {
         }
     }
 
-    /// The lease is there. Gives the token of its first holder.
+    /// The lease is there. Returns the token of its first holder.
     pub(super) fn hold(&mut self, now: Time, granted: Granted, batch: Batch) -> u64 {
         let mut tokens = granted.tokens;
         let token = tokens.next().unwrap_or_default();
@@ -154,8 +156,9 @@ impl<W> Line<W> {
     }
 
     /// The token under which the lease can be passed on to the front, if it can.
-    pub(super) fn pass(&mut self, now: Time, valid_until: Time, enough: Duration) -> Option<u64> {
+    pub(super) fn pass(&mut self, now: Time, enough: Duration) -> Option<u64> {
         let front = self.waiting.front()?;
+        let valid_until = self.held_until?;
         let suits = passes_on(&self.terms) && self.suits(front);
         let Stage::Held {
             holder,
@@ -188,7 +191,7 @@ impl<W> Line<W> {
     }
 
     /// Whether a lease under the line's terms is what the waiter asked for.
-    pub(super) fn suits(&self, waiter: &Waiter<W>) -> bool {
+    pub(super) fn suits(&self, waiter: &Waiter<C>) -> bool {
         let (a, b) = (&self.terms, &waiter.terms);
         a.ttl == b.ttl && a.renew == b.renew && a.max_hold == b.max_hold
     }
@@ -205,7 +208,7 @@ impl<W> Line<W> {
     }
 
     /// Why one whose wait is over has no lease.
-    pub(super) fn reason(&self, now: Time, waiter: &Waiter<W>) -> Error {
+    pub(super) fn reason(&self, now: Time, waiter: &Waiter<C>) -> Error {
         let key = waiter.terms.key.shared();
         match &self.stage {
             Stage::Asking {

@@ -9,9 +9,9 @@
 
 mod line;
 mod offers;
-mod outcome;
 #[cfg(test)]
 mod tests;
+mod waiter;
 mod waiting;
 mod waits;
 
@@ -26,7 +26,7 @@ use crate::key::Key;
 use crate::spec::Wait;
 use crate::timing;
 use line::{Line, Stage, tries_once};
-pub(crate) use outcome::{Failures, Joined, Order, Released, Waiter};
+pub(crate) use waiter::{Failures, Handover, Joined, Order, Waiter};
 use waiting::Waiting;
 
 /// How long a lease may stay in one process.
@@ -38,26 +38,24 @@ pub(crate) struct Batch {
 }
 
 #[derive(Debug)]
-pub(crate) struct LocalQueues<W> {
-    lines: HashMap<Key, Line<W>>,
-    /// When whose wait is over.
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct LocalQueues<C> {
+    lines: HashMap<Key, Line<C>>,
+    /// When the wait of each waiter is over.
     deadlines: BTreeMap<(Time, u64), Key>,
     /// When which tenure's holder is checked, see [`offers`].
     offers: BTreeMap<(Time, u64), Key>,
-    /// Until when the I/O thread sleeps at most.
-    announced: Time,
     next_id: u64,
     limits: Limits,
     closed: bool,
 }
 
-impl<W> LocalQueues<W> {
+impl<C> LocalQueues<C> {
     pub(crate) fn new(limits: Limits) -> Self {
         Self {
             lines: HashMap::new(),
             deadlines: BTreeMap::new(),
             offers: BTreeMap::new(),
-            announced: Time::NEVER,
             next_id: 0,
             limits,
             closed: false,
@@ -68,8 +66,8 @@ impl<W> LocalQueues<W> {
         self.limits.claim_window = window;
     }
 
-    /// Somebody wants a key.
-    pub(crate) fn join(&mut self, now: Time, terms: Terms, caller: W) -> Joined<W> {
+    /// A caller wants a key.
+    pub(crate) fn join(&mut self, now: Time, terms: Terms, caller: C) -> Joined<C> {
         if self.closed {
             return Joined::Refused(caller, Error::Closed);
         }
@@ -82,7 +80,7 @@ impl<W> LocalQueues<W> {
         let id = self.new_id();
         let until = match terms.wait {
             Wait::For(wait) if !wait.is_zero() => now + wait,
-            // Whoever tries once is answered by the keeper.
+            // A caller that tries once is answered by the keeper.
             _ => Time::NEVER,
         };
         let waiter = Waiter {
@@ -93,15 +91,11 @@ impl<W> LocalQueues<W> {
             is_last_chance: false,
             caller,
         };
-        let wake = self.set_deadline(until, id, &terms.key);
+        self.set_deadline(until, id, &terms.key);
         if let Some(line) = self.lines.get_mut(&terms.key) {
             line.waiting.push_back(waiter);
             let order = line.wants_refill(now, batch);
-            return Joined::Behind {
-                waiter: id,
-                order,
-                wake,
-            };
+            return Joined::Behind { waiter: id, order };
         }
         let line = Line {
             tenure: self.new_id(),
@@ -113,16 +107,16 @@ impl<W> LocalQueues<W> {
         };
         let order = line.ask(batch);
         self.lines.insert(terms.key, line);
-        Joined::Asking { waiter: id, order }
+        Joined::First { waiter: id, order }
     }
 
     /// A waiter has lost interest. Returns it, since its caller may run foreign code when dropped.
-    pub(crate) fn leave(&mut self, key: &Key, waiter: u64) -> (Option<Waiter<W>>, Option<Order>) {
+    pub(crate) fn leave(&mut self, key: &Key, waiter: u64) -> (Option<Waiter<C>>, Option<Order>) {
         (self.remove(key, waiter), self.withdraw_if_deserted(key))
     }
 
-    /// The terms of whoever is to have the lease that has come, where it was asked for on the terms
-    /// of somebody who has given up since. They are the lease's from now on.
+    /// Returns the terms of the front, where the lease was asked for on the terms of a waiter that has
+    /// left since. They are the lease's from now on.
     pub(crate) fn adopt(&mut self, key: &Key, id: u64) -> Option<Terms> {
         let line = self.tenure(key, id)?;
         let front = line.waiting.front().filter(|front| !line.suits(front))?;
@@ -138,10 +132,10 @@ impl<W> LocalQueues<W> {
         id: u64,
         granted: Granted,
         valid_until: Time,
-    ) -> Released<W> {
+    ) -> Handover<C> {
         let batch = self.limits.batch;
         let Some(line) = self.tenure(key, id) else {
-            return Released::Over { next: None };
+            return Handover::Over { next: None };
         };
         line.held_until = Some(valid_until);
         if line.waiting.is_empty() {
@@ -152,19 +146,13 @@ impl<W> LocalQueues<W> {
     }
 
     /// A holder is finished with its lease.
-    pub(crate) fn released(
-        &mut self,
-        now: Time,
-        key: &Key,
-        id: u64,
-        valid_until: Time,
-    ) -> Released<W> {
+    pub(crate) fn released(&mut self, now: Time, key: &Key, id: u64) -> Handover<C> {
         let claim_window = self.limits.claim_window;
         let Some(line) = self.tenure(key, id) else {
-            return Released::Over { next: None };
+            return Handover::Over { next: None };
         };
         let enough = line::enough(claim_window, line.terms.ttl);
-        match line.pass(now, valid_until, enough) {
+        match line.pass(now, enough) {
             Some(token) => self.pass(now, key, token),
             None => self.start_over(key),
         }
@@ -174,8 +162,8 @@ impl<W> LocalQueues<W> {
     pub(crate) fn lost(&mut self, key: &Key, id: u64) -> Option<Order> {
         self.tenure(key, id)?;
         match self.start_over(key) {
-            Released::Over { next } => next,
-            Released::Passed { order, .. } => order,
+            Handover::Over { next } => next,
+            Handover::Passed { order, .. } => order,
         }
     }
 
@@ -210,8 +198,8 @@ impl<W> LocalQueues<W> {
         key: &Key,
         id: u64,
         ends_in: Duration,
-        look: impl FnOnce(&W) -> T,
-    ) -> (Option<T>, Failures<W>) {
+        look: impl FnOnce(&C) -> T,
+    ) -> (Option<T>, Failures<C>) {
         let mut failures = Failures::none();
         let mut is_news = false;
         if let Some(line) = self.tenure(key, id) {
@@ -229,7 +217,7 @@ impl<W> LocalQueues<W> {
     }
 
     /// What `look` makes of the caller on whose behalf the lease is asked for.
-    pub(crate) fn first<T>(&mut self, key: &Key, id: u64, look: impl FnOnce(&W) -> T) -> Option<T> {
+    pub(crate) fn first<T>(&mut self, key: &Key, id: u64, look: impl FnOnce(&C) -> T) -> Option<T> {
         let line = self.tenure(key, id)?;
         line.waiting.front().map(|waiter| look(&waiter.caller))
     }
@@ -261,14 +249,14 @@ impl<W> LocalQueues<W> {
     }
 
     /// There will be no lease for the one who asked.
-    pub(crate) fn failed(&mut self, key: &Key, id: u64, error: Error) -> Failures<W> {
+    pub(crate) fn failed(&mut self, key: &Key, id: u64, error: Error) -> Failures<C> {
         let mut failures = Failures::none();
         let Some(line) = self.tenure(key, id) else {
             return failures;
         };
         // Another may have taken the place of the one who wanted to try only once.
         let is_asker =
-            |front: &Waiter<W>| !matches!(error, Error::Busy { .. }) || tries_once(&front.terms);
+            |front: &Waiter<C>| !matches!(error, Error::Busy { .. }) || tries_once(&front.terms);
         if let Some(front) = line.waiting.front().filter(|front| is_asker(front)) {
             let front = front.id;
             let failed = self.remove(key, front);
@@ -276,38 +264,26 @@ impl<W> LocalQueues<W> {
                 .callers
                 .extend(failed.map(|waiter| (waiter, error)));
         }
-        if let Released::Over { next } = self.start_over(key) {
+        if let Handover::Over { next } = self.start_over(key) {
             failures.orders.extend(next);
         }
         failures
     }
 
-    /// No more leases; gives those who wait.
-    pub(crate) fn close(&mut self) -> Vec<Waiter<W>> {
+    /// Ends the queues. Returns the waiters.
+    pub(crate) fn close(&mut self) -> Vec<Waiter<C>> {
         self.closed = true;
         self.clear()
     }
 
-    /// Forgets all leases; gives those who wait.
-    pub(crate) fn clear(&mut self) -> Vec<Waiter<W>> {
+    /// Forgets all leases. Returns the waiters.
+    pub(crate) fn clear(&mut self) -> Vec<Waiter<C>> {
         self.deadlines.clear();
         self.offers.clear();
         let lines = self.lines.drain();
         lines
             .flat_map(|(_, line)| line.waiting.into_waiters())
             .collect()
-    }
-
-    /// Whether an order that was given still makes sense: nobody asks for a lease that nobody of the
-    /// queue waits for any longer.
-    pub(crate) fn is_due(&self, order: &Order) -> bool {
-        match order {
-            Order::Ask { id, terms, .. } => {
-                let line = self.lines.get(&terms.key);
-                line.is_some_and(|line| line.tenure == *id)
-            }
-            Order::Release { .. } | Order::Refill { .. } => true,
-        }
     }
 
     #[cfg(test)]
@@ -327,22 +303,21 @@ impl<W> LocalQueues<W> {
     }
 
     /// Gives the lease to the front.
-    fn pass(&mut self, now: Time, key: &Key, token: u64) -> Released<W> {
+    fn pass(&mut self, now: Time, key: &Key, token: u64) -> Handover<C> {
         let line = self.lines.get_mut(key).expect("it has the lease");
         let waiter = line.waiting.pop_front().expect("somebody waits");
         self.deadlines.remove(&(waiter.until, waiter.id));
         let order = line.wants_refill(now, self.limits.batch);
-        let wake = self.watch_offer(now, key);
-        Released::Passed {
+        self.watch_offer(now, key);
+        Handover::Passed {
             waiter,
             token,
             order,
-            wake,
         }
     }
 
     /// The next one asks for a lease of its own, if there is a next one.
-    fn start_over(&mut self, key: &Key) -> Released<W> {
+    fn start_over(&mut self, key: &Key) -> Handover<C> {
         self.forget_offer(key);
         let (id, batch) = (self.new_id(), self.limits.batch);
         let next = self
@@ -352,22 +327,38 @@ impl<W> LocalQueues<W> {
         if next.is_none() {
             self.lines.remove(key);
         }
-        Released::Over { next }
+        Handover::Over { next }
     }
 
-    fn remove(&mut self, key: &Key, waiter: u64) -> Option<Waiter<W>> {
+    fn remove(&mut self, key: &Key, waiter: u64) -> Option<Waiter<C>> {
         let line = self.lines.get_mut(key)?;
         let waiter = line.waiting.remove(waiter)?;
         self.deadlines.remove(&(waiter.until, waiter.id));
         Some(waiter)
     }
 
-    fn tenure(&mut self, key: &Key, id: u64) -> Option<&mut Line<W>> {
+    fn tenure(&mut self, key: &Key, id: u64) -> Option<&mut Line<C>> {
         self.lines.get_mut(key).filter(|line| line.tenure == id)
     }
 
     fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id
+    }
+}
+
+/// For the model: what tells two processes' queues apart. Deadlines follow from the rest.
+#[cfg(test)]
+mod fingerprint {
+    use std::hash::{Hash, Hasher};
+
+    use super::LocalQueues;
+    use crate::backend::hash_unordered;
+
+    impl<C: Hash> Hash for LocalQueues<C> {
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            hash_unordered(&self.lines, state);
+            self.closed.hash(state);
+        }
     }
 }

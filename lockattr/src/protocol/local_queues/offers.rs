@@ -12,17 +12,15 @@ use super::{LocalQueues, Stage};
 use crate::clock::Time;
 use crate::key::Key;
 
-impl<W> LocalQueues<W> {
-    /// Plans the check of an offer made now. Returns whether the I/O thread sleeps past it.
-    pub(super) fn watch_offer(&mut self, now: Time, key: &Key) -> bool {
+impl<C> LocalQueues<C> {
+    /// Plans the check of an offer made now.
+    pub(super) fn watch_offer(&mut self, now: Time, key: &Key) {
         let at = now + self.limits.claim_window;
-        match self.lines.get_mut(key) {
-            Some(line) if line.offer_checked_at.is_none() => {
-                line.offer_checked_at = Some(at);
-                self.offers.insert((at, line.tenure), key.clone());
-                at < self.announced
-            }
-            _ => false,
+        if let Some(line) = self.lines.get_mut(key)
+            && line.offer_checked_at.is_none()
+        {
+            line.offer_checked_at = Some(at);
+            self.offers.insert((at, line.tenure), key.clone());
         }
     }
 

@@ -47,7 +47,7 @@ impl Fixture {
     /// The first one joins, so a lease is asked for; gives its id.
     fn ask(&mut self, caller: &'static str) -> u64 {
         match self.join(self.terms(), caller) {
-            Joined::Asking {
+            Joined::First {
                 order: Order::Ask { id, .. },
                 ..
             } => id,
@@ -55,7 +55,7 @@ impl Fixture {
         }
     }
 
-    fn grant(&mut self, id: u64, tokens: std::ops::Range<u64>) -> Released<&'static str> {
+    fn grant(&mut self, id: u64, tokens: std::ops::Range<u64>) -> Handover<&'static str> {
         let granted = Granted {
             tokens,
             contended: false,
@@ -64,22 +64,21 @@ impl Fixture {
             .granted(self.now, &self.key, id, granted, self.now + TTL)
     }
 
-    fn release(&mut self, id: u64) -> Released<&'static str> {
-        let valid_until = self.now + TTL;
-        self.queues.released(self.now, &self.key, id, valid_until)
+    fn release(&mut self, id: u64) -> Handover<&'static str> {
+        self.queues.released(self.now, &self.key, id)
     }
 }
 
-fn passed(released: Released<&'static str>) -> (&'static str, u64) {
+fn passed(released: Handover<&'static str>) -> (&'static str, u64) {
     match released {
-        Released::Passed { waiter, token, .. } => (waiter.caller, token),
-        Released::Over { next } => panic!("over, next {next:?}"),
+        Handover::Passed { waiter, token, .. } => (waiter.caller, token),
+        Handover::Over { next } => panic!("over, next {next:?}"),
     }
 }
 
-fn next_ask(released: Released<&'static str>) -> u64 {
+fn next_ask(released: Handover<&'static str>) -> u64 {
     match released {
-        Released::Over {
+        Handover::Over {
             next: Some(Order::Ask { id, .. }),
         } => id,
         released => panic!("{released:?}"),
@@ -98,7 +97,7 @@ fn a_lease_is_passed_on_in_order_until_its_tokens_are_used() {
     assert_eq!(passed(f.release(id)), ("c", 9));
     let next = next_ask(f.release(id));
     assert_eq!(passed(f.grant(next, 20..23)), ("d", 20));
-    assert!(matches!(f.release(next), Released::Over { next: None }));
+    assert!(matches!(f.release(next), Handover::Over { next: None }));
     assert!(f.queues.is_empty());
 }
 
@@ -127,12 +126,12 @@ const OTHER_TERMS: [fn(Terms) -> Terms; 3] = [
     },
 ];
 
-/// It was asked for on the terms of somebody who has given up.
+/// It was asked for on the terms of a waiter that has left since.
 #[test]
 fn a_lease_is_for_the_front_on_whatever_terms() {
     for other in OTHER_TERMS {
         let mut f = Fixture::new(64);
-        let Joined::Asking {
+        let Joined::First {
             waiter,
             order: Order::Ask { id, .. },
         } = f.join(f.terms(), "a")
@@ -219,13 +218,11 @@ fn an_offer_is_checked_a_claim_window_after_it_was_made() {
     f.join(f.terms(), "b");
     let start = f.now;
     f.grant(id, 1..65);
-    assert_eq!(f.queues.next_deadline(start), start + window);
+    assert_eq!(f.queues.next_deadline(), start + window);
     assert!(f.queues.offers_due(start + window / 2).is_empty());
     // A younger offer of the same tenure plans no check of its own.
     f.now = start + MILLI * 2;
-    let Released::Passed { wake: false, .. } = f.release(id) else {
-        panic!("it is passed on");
-    };
+    passed(f.release(id));
     assert_eq!(f.queues.offers_due(start + window), [(key.clone(), id)]);
     f.queues.check_offer(&key, id, f.now);
     assert!(f.queues.offers_due(start + window).is_empty());
@@ -257,7 +254,7 @@ fn waiters_leave_from_anywhere() {
         assert!(f.queues.leave(&key, waiter).0.is_none(), "only once");
     }
     let mut served = Vec::new();
-    while let Released::Passed { waiter, .. } = f.release(id) {
+    while let Handover::Passed { waiter, .. } = f.release(id) {
         served.push(waiter.id);
         if served.len() == 63 {
             break;
@@ -275,17 +272,24 @@ fn a_lease_that_is_nearly_over_is_not_passed_on() {
     f.join(f.terms(), "b");
     f.grant(id, 1..65);
     f.join(f.terms(), "c");
-    let late = f.now + MILLI * 200;
-    assert_eq!(passed(f.queues.released(f.now, &f.key, id, late)), ("b", 2));
-    let too_late = f.now + MILLI * 199;
-    next_ask(f.queues.released(f.now, &f.key, id, too_late));
+    let renewed = || Granted {
+        tokens: 0..0,
+        contended: false,
+    };
+    let (now, key) = (f.now, f.key.clone());
+    let late = now + MILLI * 200;
+    f.queues.renewed(now, &key, id, renewed(), late);
+    assert_eq!(passed(f.release(id)), ("b", 2));
+    let too_late = now + MILLI * 199;
+    f.queues.renewed(now, &key, id, renewed(), too_late);
+    next_ask(f.release(id));
 }
 
 #[test]
 fn the_last_one_to_leave_withdraws_the_question() {
     let mut f = Fixture::new(64);
     let joined = f.join(f.terms(), "a");
-    let Joined::Asking { waiter: a, .. } = joined else {
+    let Joined::First { waiter: a, .. } = joined else {
         panic!("{joined:?}");
     };
     let joined = f.join(f.terms(), "b");
@@ -309,7 +313,7 @@ fn each_waits_as_long_as_it_said_and_the_first_for_its_answer() {
         ..f.terms()
     };
     let id = match f.join(short.clone(), "a") {
-        Joined::Asking {
+        Joined::First {
             order: Order::Ask { id, .. },
             ..
         } => id,
@@ -342,8 +346,8 @@ fn whoever_tries_once_does_not_stand_in_the_queue() {
 
     // The first one is answered by the keeper, whenever that is.
     let mut f = Fixture::new(64);
-    assert!(matches!(f.join(once, "a"), Joined::Asking { .. }));
-    assert_eq!(f.queues.next_deadline(f.now), Time::NEVER);
+    assert!(matches!(f.join(once, "a"), Joined::First { .. }));
+    assert_eq!(f.queues.next_deadline(), Time::NEVER);
 }
 
 /// What the service refuses, it refuses the one who asked; «busy» is for who wanted no more.
@@ -382,7 +386,7 @@ fn whoever_waits_hears_of_the_end() {
     let forgotten: Vec<_> = f.queues.clear().into_iter().map(|it| it.caller).collect();
     assert_eq!(forgotten, ["a", "b"]);
     assert!(f.queues.is_empty());
-    assert!(matches!(f.grant(id, 1..65), Released::Over { next: None }));
+    assert!(matches!(f.grant(id, 1..65), Handover::Over { next: None }));
     f.ask("c");
     assert_eq!(f.queues.close().len(), 1);
     let refused = f.join(f.terms(), "d");
@@ -398,7 +402,7 @@ fn tokens_are_refilled_before_they_are_used_up_unless_others_wait() {
             f.join(f.terms(), caller);
         }
         f.grant(id, 1..5);
-        let Released::Passed {
+        let Handover::Passed {
             order: Some(Order::Refill { tokens: 4, .. }),
             ..
         } = f.release(id)
@@ -415,7 +419,7 @@ fn tokens_are_refilled_before_they_are_used_up_unless_others_wait() {
         assert_eq!(passed(f.release(id)).1, if contended { 3 } else { 10 });
         // With others waiting, the batch ends when it would have ended.
         f.now = f.now + MILLI;
-        let goes_on = matches!(f.release(id), Released::Passed { .. });
+        let goes_on = matches!(f.release(id), Handover::Passed { .. });
         assert_eq!(goes_on, !contended);
     }
 }
@@ -426,35 +430,11 @@ fn a_batch_of_one_is_not_refilled() {
         let mut f = Fixture::new(size);
         let id = f.ask("a");
         f.join(f.terms(), "b");
-        let Released::Passed { order, .. } = f.grant(id, 1..u64::from(size) + 1) else {
+        let Handover::Passed { order, .. } = f.grant(id, 1..u64::from(size) + 1) else {
             panic!("it has come");
         };
         assert_eq!(order.is_some(), size > 1);
     }
-}
-
-/// Orders of different callers overtake each other on their way to the I/O thread.
-#[test]
-fn an_order_that_was_withdrawn_is_not_due() {
-    let mut f = Fixture::new(64);
-    let Joined::Asking {
-        waiter: a,
-        order: ask,
-    } = f.join(f.terms(), "a")
-    else {
-        panic!("nobody is before it");
-    };
-    let Joined::Behind { waiter: b, .. } = f.join(f.terms(), "b") else {
-        panic!("a is before it");
-    };
-    let key = f.key.clone();
-    assert!(f.queues.is_due(&ask));
-    f.queues.leave(&key, a);
-    assert!(f.queues.is_due(&ask), "for b");
-    let (_, withdrawal) = f.queues.leave(&key, b);
-    assert!(withdrawal.is_some() && !f.queues.is_due(&ask));
-    f.ask("c");
-    assert!(!f.queues.is_due(&ask), "c asks for itself");
 }
 
 /// The first question of a short wait found its connection dead: the second one is waited for too.
@@ -465,7 +445,7 @@ fn a_wait_that_ends_on_a_dead_connection_gets_one_more_answer() {
         wait: Wait::For(MILLI),
         ..f.terms()
     };
-    let Joined::Asking {
+    let Joined::First {
         order: Order::Ask { id, .. },
         ..
     } = f.join(short, "a")
@@ -519,22 +499,7 @@ fn who_waits_in_vain_hears_that_the_service_is_the_reason() {
     f.join(short(&f), "a");
     f.now = f.now + MILLI;
     assert!(f.queues.expire(f.now).callers.is_empty());
-    f.now = f.queues.next_deadline(f.now);
+    f.now = f.queues.next_deadline();
     let failures = f.queues.expire(f.now);
     assert_eq!(why(failures), BackendErrorKind::Timeout);
-}
-
-#[test]
-fn the_thread_is_woken_for_whose_wait_ends_before_it_would_look() {
-    let mut f = Fixture::new(64);
-    f.ask("a");
-    assert_eq!(f.queues.next_deadline(f.now), f.now + TTL);
-    for (wait, expected) in [(TTL, false), (Duration::from_millis(9_999), true)] {
-        let terms = Terms {
-            wait: Wait::For(wait),
-            ..f.terms()
-        };
-        let joined = f.join(terms, "b");
-        assert!(matches!(joined, Joined::Behind { wake, .. } if wake == expected));
-    }
 }

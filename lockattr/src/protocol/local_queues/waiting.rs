@@ -10,13 +10,14 @@ use super::Waiter;
 /// cancelled calls would otherwise move each other ten thousand times, under the pool's mutex. The
 /// ends are never gaps, and at most half of the places are.
 #[derive(Debug)]
-pub(super) struct Waiting<W> {
-    places: VecDeque<(u64, Option<Waiter<W>>)>,
+#[cfg_attr(test, derive(Clone, Hash))]
+pub(super) struct Waiting<C> {
+    places: VecDeque<(u64, Option<Waiter<C>>)>,
     gaps: usize,
 }
 
-impl<W> Waiting<W> {
-    pub(super) fn of(first: Waiter<W>) -> Self {
+impl<C> Waiting<C> {
+    pub(super) fn of(first: Waiter<C>) -> Self {
         Self {
             places: VecDeque::from([(first.id, Some(first))]),
             gaps: 0,
@@ -27,26 +28,26 @@ impl<W> Waiting<W> {
         self.places.is_empty()
     }
 
-    pub(super) fn front(&self) -> Option<&Waiter<W>> {
+    pub(super) fn front(&self) -> Option<&Waiter<C>> {
         self.places.front()?.1.as_ref()
     }
 
-    pub(super) fn front_mut(&mut self) -> Option<&mut Waiter<W>> {
+    pub(super) fn front_mut(&mut self) -> Option<&mut Waiter<C>> {
         self.places.front_mut()?.1.as_mut()
     }
 
     /// Ids grow from one waiter to the next.
-    pub(super) fn push_back(&mut self, waiter: Waiter<W>) {
+    pub(super) fn push_back(&mut self, waiter: Waiter<C>) {
         self.places.push_back((waiter.id, Some(waiter)));
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Waiter<W>> {
+    pub(super) fn pop_front(&mut self) -> Option<Waiter<C>> {
         let (_, waiter) = self.places.pop_front()?;
         self.trim();
         waiter
     }
 
-    pub(super) fn remove(&mut self, id: u64) -> Option<Waiter<W>> {
+    pub(super) fn remove(&mut self, id: u64) -> Option<Waiter<C>> {
         let place = self.places.binary_search_by_key(&id, |(id, _)| *id).ok()?;
         let waiter = self.places[place].1.take()?;
         self.gaps += 1;
@@ -58,7 +59,7 @@ impl<W> Waiting<W> {
         Some(waiter)
     }
 
-    pub(super) fn into_waiters(self) -> impl Iterator<Item = Waiter<W>> {
+    pub(super) fn into_waiters(self) -> impl Iterator<Item = Waiter<C>> {
         self.places.into_iter().filter_map(|(_, waiter)| waiter)
     }
 

@@ -1,4 +1,4 @@
-//! Whose wait is over, and what they are told.
+//! Waits that are over, and what their callers are told.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,18 @@ use crate::clock::Time;
 use crate::key::Key;
 use crate::timing;
 
-impl<W> LocalQueues<W> {
+impl<C> LocalQueues<C> {
     /// When [`expire`](Self::expire) or [`offers_due`](Self::offers_due) is due.
-    pub(crate) fn next_deadline(&mut self, now: Time) -> Time {
+    pub(crate) fn next_deadline(&self) -> Time {
         let first = |times: &BTreeMap<(Time, u64), Key>| {
             let first = times.first_key_value();
             first.map_or(Time::NEVER, |((at, _), _)| *at)
         };
-        let first = first(&self.deadlines).min(first(&self.offers));
-        // Keep the announced deadline even if its waiter has left; otherwise a queue that keeps
-        // emptying would wake the I/O thread on every join.
-        if self.announced <= now || first < self.announced {
-            self.announced = first;
-        }
-        self.announced
+        first(&self.deadlines).min(first(&self.offers))
     }
 
     /// Time has passed.
-    pub(crate) fn expire(&mut self, now: Time) -> Failures<W> {
+    pub(crate) fn expire(&mut self, now: Time) -> Failures<C> {
         let mut failures = Failures::none();
         while let Some((&(at, id), key)) = self.deadlines.first_key_value() {
             if at > now {
@@ -37,7 +31,7 @@ impl<W> LocalQueues<W> {
         failures
     }
 
-    fn wait_is_over(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
+    fn wait_is_over(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<C>) {
         let Some(line) = self.lines.get_mut(key) else {
             return;
         };
@@ -57,7 +51,7 @@ impl<W> LocalQueues<W> {
         self.refuse(now, key, id, failures);
     }
 
-    pub(super) fn refuse_last_chance(&mut self, now: Time, key: &Key, failures: &mut Failures<W>) {
+    pub(super) fn refuse_last_chance(&mut self, now: Time, key: &Key, failures: &mut Failures<C>) {
         let front = self.lines.get(key).and_then(|line| line.waiting.front());
         if let Some(front) = front.filter(|front| front.is_last_chance) {
             let id = front.id;
@@ -65,7 +59,7 @@ impl<W> LocalQueues<W> {
         }
     }
 
-    fn refuse(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<W>) {
+    fn refuse(&mut self, now: Time, key: &Key, id: u64, failures: &mut Failures<C>) {
         let Some(waiter) = self.remove(key, id) else {
             return;
         };
@@ -76,10 +70,9 @@ impl<W> LocalQueues<W> {
         failures.orders.extend(self.withdraw_if_deserted(key));
     }
 
-    pub(super) fn set_deadline(&mut self, until: Time, id: u64, key: &Key) -> bool {
+    pub(super) fn set_deadline(&mut self, until: Time, id: u64, key: &Key) {
         if until != Time::NEVER {
             self.deadlines.insert((until, id), key.clone());
         }
-        until < self.announced
     }
 }

@@ -45,7 +45,7 @@ impl World {
                 None => {}
                 Some(_) => actions.push(Action::Finish(n)),
             }
-            if process.keeper.wakeup() <= self.clock(n) {
+            if process.coordinator.wakeup() <= self.clock(n) {
                 actions.push(Action::Wake(n));
             }
             if !process.up.is_empty() {
@@ -57,7 +57,7 @@ impl World {
             if self.broken > 0 && !(process.up.is_empty() && process.down.is_empty()) {
                 actions.push(Action::Break(n));
             }
-            if self.crashes > 0 && process.keeper.unfinished() > 0 {
+            if self.crashes > 0 && process.coordinator.unfinished() > 0 {
                 actions.push(Action::Crash(n));
             }
         }
@@ -110,32 +110,25 @@ impl World {
         }
     }
 
-    fn ask(&mut self, n: usize) {
-        let now = self.clock(n);
-        let process = &mut self.processes[n];
-        process.calls -= 1;
-        process.last_call += 1;
-        process.call = Some(Call::Waiting);
-        process.known = self.greatest;
-        let id = process.last_call;
-        process.keeper.acquire(now, id, Self::terms(), 1);
-        self.settle(n);
-    }
-
     pub(super) fn finish(&mut self, n: usize) {
-        if let Some(Call::Holding { token, .. }) = self.processes[n].call {
-            self.write(token);
-        }
         let now = self.clock(n);
-        let process = &mut self.processes[n];
-        process.call = None;
-        process.keeper.release(now, process.last_call);
+        match self.processes[n].call.take() {
+            Some(Call::Holding { lease, token, .. }) => {
+                self.write(token);
+                self.give_back(n, lease);
+            }
+            Some(Call::Waiting { waiter }) => {
+                let coordinator = &mut self.processes[n].coordinator;
+                let _left = coordinator.leave(now, &Self::key(), waiter);
+            }
+            None => {}
+        }
         self.settle(n);
     }
 
     pub(super) fn wake(&mut self, n: usize) {
         let now = self.clock(n);
-        self.processes[n].keeper.on_time(now);
+        self.processes[n].coordinator.on_time(now);
         self.settle(n);
     }
 
@@ -174,7 +167,7 @@ impl World {
             return;
         }
         let now = self.clock(n);
-        self.processes[n].keeper.on_event(now, event);
+        self.processes[n].coordinator.on_event(now, event);
         self.settle(n);
     }
 }

@@ -46,7 +46,7 @@ impl World {
                 if process.is_crashed {
                     continue;
                 }
-                if process.keeper.wakeup() <= self.clock(n) {
+                if process.coordinator.wakeup() <= self.clock(n) {
                     self.wake(n);
                 }
                 if matches!(self.processes[n].call, Some(Call::Holding { .. })) {
@@ -76,12 +76,12 @@ impl World {
 
     fn is_over(&self) -> bool {
         let mut there = self.processes.iter().filter(|process| !process.is_crashed);
-        there.all(|process| process.call.is_none() && process.keeper.unfinished() == 0)
+        there.all(|process| process.call.is_none() && process.coordinator.unfinished() == 0)
     }
 
     fn next_wakeup(&self) -> Time {
         let there = self.processes.iter().filter(|process| !process.is_crashed);
-        let wakeups = there.map(|process| process.keeper.wakeup());
+        let wakeups = there.map(|process| process.coordinator.wakeup());
         wakeups
             .min()
             .unwrap_or(Time::NEVER)

@@ -1,6 +1,6 @@
 //! The protocol, checked exhaustively for small fleets.
 //!
-//! The states are those of the real [`Keeper`](super::Keeper)s and of the real memory
+//! The states are those of the real [`Coordinator`](super::Coordinator)s and of the real memory
 //! [`Server`](crate::backend::memory::Server); connections end with what is on its way, processes
 //! are as late as they like, and time advances in ticks up to a horizon. [`stateright`] visits every
 //! state there is.
@@ -19,7 +19,7 @@
 //! | `Tick` | the `PX` of `grant` and the `PEXPIRE`s run out |
 //! | `Forget` | `reserve` with no counter: it begins from `TIME` |
 //! | `StepClock` | `TIME` and the ends of all keys jump |
-//! | `Ask`, `Finish`, `Wake` | none: callers, and the keeper's own timers |
+//! | `Ask`, `Finish`, `Wake` | none: callers, and the coordinator's own timers |
 //!
 //! The small fleets are checked with all other tests. For the large ones:
 //! `cargo test --release -p lockattr --lib model -- --ignored --nocapture`.

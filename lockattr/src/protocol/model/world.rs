@@ -16,7 +16,7 @@ use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
 use crate::owner::OwnerIds;
-use crate::protocol::{Batch, Keeper, Limits, Notice, Terms};
+use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Notice, Queued, Terms};
 use crate::spec::Wait;
 
 pub(super) const TTL: Duration = Duration::from_millis(200);
@@ -26,13 +26,25 @@ pub(super) const TICK: Duration = Duration::from_millis(100);
 /// Claims of a ttl, and a waiter that asks again after three fifths of this.
 const CLAIM_WINDOW: Duration = Duration::from_millis(500);
 
+/// A call of a process, by its number.
+#[derive(Debug, Clone, Hash)]
+pub(super) struct Numbered(u64);
+
+impl Caller for Numbered {
+    type Trace = ();
+
+    fn trace(&self) {}
+}
+
 #[derive(Debug, Clone, Hash)]
 pub(super) struct Process {
-    pub(super) keeper: Keeper,
+    pub(super) coordinator: Coordinator<Numbered, ()>,
     pub(super) is_crashed: bool,
     /// How often it will want the key yet.
     pub(super) calls: u8,
     pub(super) last_call: u64,
+    /// The latest lease that it asked for.
+    pub(super) last_asked: u64,
     pub(super) call: Option<Call>,
     /// The greatest token that somebody had got when it asked.
     pub(super) known: u64,
@@ -45,8 +57,14 @@ pub(super) struct Process {
 /// What the process is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Call {
-    Waiting,
-    Holding { token: u64, valid_until: Time },
+    Waiting {
+        waiter: u64,
+    },
+    Holding {
+        lease: u64,
+        token: u64,
+        valid_until: Time,
+    },
 }
 
 /// What has come to pass.
@@ -118,10 +136,11 @@ impl World {
             let bits = [u8::try_from(n).expect("a few processes"); 16];
             let jitter = fastrand::Rng::with_seed(0);
             Process {
-                keeper: Keeper::new(limits, OwnerIds::from_bits(bits), jitter),
+                coordinator: Coordinator::new(limits, OwnerIds::from_bits(bits), jitter),
                 is_crashed: false,
                 calls: fleet.calls,
                 last_call: 0,
+                last_asked: 0,
                 call: None,
                 known: 0,
                 up: VecDeque::new(),
@@ -206,7 +225,7 @@ impl World {
     /// Nobody wants anything, nothing is on its way, and nobody was killed.
     pub(super) fn is_quiet(&self) -> bool {
         let is_idle =
-            |process: &Process| process.call.is_none() && process.keeper.unfinished() == 0;
+            |process: &Process| process.call.is_none() && process.coordinator.unfinished() == 0;
         !self.seen.left_something && self.late.is_empty() && self.processes.iter().all(is_idle)
     }
 
@@ -239,60 +258,108 @@ impl World {
         reply
     }
 
-    /// A process sends what it wants to send, and its caller hears what there is to hear.
+    /// A process wants the key.
+    pub(super) fn ask(&mut self, n: usize) {
+        let now = self.clock(n);
+        let process = &mut self.processes[n];
+        process.calls -= 1;
+        process.last_call += 1;
+        process.known = self.greatest;
+        let caller = Numbered(process.last_call);
+        let queued = process.coordinator.acquire(now, Self::terms(), caller);
+        process.call = match queued {
+            Queued::Waiting { waiter, .. } => Some(Call::Waiting { waiter }),
+            Queued::Refused(..) => None,
+        };
+        self.settle(n);
+    }
+
+    /// A process does what its coordinator wants done.
     pub(super) fn settle(&mut self, n: usize) {
         let now = self.clock(n);
         loop {
             let process = &mut self.processes[n];
-            if let Some((id, notice)) = process.keeper.next_notice() {
-                self.hear(n, id, &notice);
-            } else if let Some(attempt) = process.keeper.next_attempt(now) {
-                let is_return =
-                    matches!(attempt.op, Op::Release { .. }) && process.call == Some(Call::Waiting);
-                self.seen.returned |= is_return && attempt.id.acquisition == process.last_call;
+            if let Some(effect) = process.coordinator.next_effect() {
+                self.perform(n, effect);
+            } else if let Some(attempt) = process.coordinator.next_attempt(now) {
+                let lease = attempt.id.acquisition;
+                if matches!(attempt.op, Op::Acquire { .. }) {
+                    process.last_asked = lease;
+                }
+                let is_waiting = matches!(process.call, Some(Call::Waiting { .. }));
+                let is_release = matches!(attempt.op, Op::Release { .. });
+                self.seen.returned |= is_release && is_waiting && lease == process.last_asked;
                 process.up.push_back(attempt);
             } else {
-                process.keeper.take_overdue();
-                process.keeper.reseed();
+                process.coordinator.take_overdue();
+                process.coordinator.reseed();
                 return;
             }
         }
     }
 
-    fn hear(&mut self, n: usize, id: u64, notice: &Notice) {
+    fn perform(&mut self, n: usize, effect: Effect<Numbered, ()>) {
         let now = self.clock(n);
         let process = &mut self.processes[n];
+        let is_waiting = matches!(process.call, Some(Call::Waiting { .. }));
+        match effect {
+            Effect::Granted {
+                lease,
+                waiter,
+                token,
+                valid_until,
+            } => {
+                if is_waiting && waiter.caller.0 == process.last_call {
+                    process.call = Some(Call::Holding {
+                        lease,
+                        token,
+                        valid_until,
+                    });
+                    self.note_grant(n, token, now < valid_until);
+                } else {
+                    self.give_back(n, lease);
+                }
+            }
+            Effect::Refused { waiter, .. } => {
+                if waiter.caller.0 == process.last_call {
+                    process.call = None;
+                }
+            }
+            Effect::Noticed { lease, notice, .. } => self.hear(n, lease, &notice),
+            // A caller takes its lease up as it comes, and no request is waited for.
+            Effect::CheckOffer { .. } | Effect::Answered { .. } => {}
+        }
+    }
+
+    fn hear(&mut self, n: usize, id: u64, notice: &Notice) {
         self.seen.left_something |= matches!(notice, Notice::ReleaseAbandoned);
-        if id != process.last_call || process.call.is_none() {
+        let process = &mut self.processes[n];
+        let Some(Call::Holding {
+            lease, valid_until, ..
+        }) = &mut process.call
+        else {
+            return;
+        };
+        if *lease != id {
             return;
         }
         match notice {
-            Notice::Acquired {
-                granted,
-                valid_until,
-            } => {
-                let token = granted.tokens.start;
-                process.call = Some(Call::Holding {
-                    token,
-                    valid_until: *valid_until,
-                });
-                self.note_grant(n, token, now < *valid_until);
-            }
             Notice::Renewed {
                 valid_until: until, ..
-            } => {
-                if let Some(Call::Holding { valid_until, .. }) = &mut process.call {
-                    *valid_until = *until;
-                }
-            }
-            Notice::Failed(_) => process.call = None,
+            } => *valid_until = *until,
             Notice::Lost(_) => {
                 process.call = None;
                 self.seen.lost = true;
-                self.processes[n].keeper.release(now, id);
+                self.give_back(n, id);
             }
             _ => {}
         }
+    }
+
+    pub(super) fn give_back(&mut self, n: usize, lease: u64) {
+        let now = self.clock(n);
+        let coordinator = &mut self.processes[n].coordinator;
+        let _over = coordinator.release(now, &Self::key(), lease, &mut None);
     }
 
     /// A lease that comes is newer than all that came, while it is valid; where two are let in,

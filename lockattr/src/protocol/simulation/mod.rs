@@ -30,7 +30,7 @@ proptest! {
 
 #[test]
 fn the_simulation_is_not_idle() {
-    let (mut granted, mut passed_on, mut adopted, mut cancelled) = (0, 0, 0, 0);
+    let (mut granted, mut passed_on, mut cancelled) = (0, 0, 0);
     let (mut missed, mut extended) = (0, 0);
     for seed in 0..10 {
         let weather = Weather {
@@ -41,14 +41,12 @@ fn the_simulation_is_not_idle() {
         let world = simulate(seed, weather, 2000);
         granted += world.granted;
         passed_on += world.passed_on;
-        adopted += world.adopted;
         cancelled += world.cancelled;
         missed += world.missed;
         extended += world.extended;
     }
     assert!(granted > 2000, "{granted} grants");
     assert!(passed_on > 50, "{passed_on} passed on");
-    assert!(adopted > 5, "{adopted} on other terms than asked for");
     assert!(cancelled > 1000, "{cancelled} cancellations");
     assert!(missed > 10, "{missed} not taken up");
     assert!(extended > 20, "{extended} extended");

@@ -1,11 +1,11 @@
-//! Several keepers, one server, and a network that delays, loses and reorders.
+//! Several processes, one server, and a network that delays, loses and reorders.
 
 mod callers;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use super::super::{Batch, Keeper, Limits, LocalQueues};
+use super::super::{Batch, Coordinator, Limits};
 use crate::backend::memory::Server;
 use crate::backend::{
     Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Event, Failure, Op, Reply,
@@ -15,14 +15,14 @@ use crate::key::Key;
 use crate::label::Label;
 use crate::owner::OwnerIds;
 use crate::timing;
-use callers::Command;
+use callers::Numbered;
 
 const TTL: Duration = Duration::from_secs(1);
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(100);
 const CLAIM_WINDOW: Duration = Duration::from_millis(500);
-/// How long the I/O thread may take to come to a command.
-const LONGEST_COMMAND: Duration = Duration::from_millis(4);
-const KEEPERS: usize = 3;
+/// How long the I/O thread may take to run once it is woken.
+const LONGEST_WAKE: Duration = Duration::from_millis(4);
+const PROCESSES: usize = 3;
 const KEYS: [&str; 2] = ["a", "b"];
 
 /// How bad the network is.
@@ -39,31 +39,31 @@ pub(super) struct Weather {
 #[derive(Debug)]
 enum Message {
     ToServer {
-        keeper: usize,
+        process: usize,
         attempt: Attempt,
     },
-    ToKeeper {
-        keeper: usize,
+    ToProcess {
+        process: usize,
         event: Event,
     },
-    /// The I/O thread takes the next command of any of its callers.
-    Command {
-        keeper: usize,
+    /// The I/O thread runs, because a caller's thread woke it.
+    Woken {
+        process: usize,
     },
 }
 
 /// What a caller knows of its lease.
 #[derive(Debug)]
-struct Caller {
+struct Call {
     key: Key,
     answer_by: Time,
-    state: CallerState,
-    /// Its place in the local queue.
+    state: CallState,
+    /// The waiter in the local queue.
     waiter: u64,
 }
 
 #[derive(Debug, PartialEq)]
-enum CallerState {
+enum CallState {
     Waiting,
     Holding(Holding),
     Finished,
@@ -71,47 +71,51 @@ enum CallerState {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Holding {
-    tenure: u64,
+    lease: u64,
     valid_until: Time,
     /// Since when it has its lease without looking.
     asleep_since: Option<Time>,
 }
 
-impl Caller {
+impl Call {
     fn held(&self) -> Option<Holding> {
         match self.state {
-            CallerState::Holding(held) => Some(held),
+            CallState::Holding(held) => Some(held),
             _ => None,
         }
     }
 }
 
+/// What a caller, or the end of the process, asked of the coordinator.
+#[derive(Debug)]
+enum Request {
+    Release(u64),
+    Extension(u64),
+    Shutdown,
+}
+
 struct Extension {
-    tenure: u64,
+    lease: u64,
     ttl: Duration,
     asked_at: Time,
 }
 
-/// One process of the fleet. Callers do to the queues what they do under their mutex, at once; what
-/// follows from that for the keeper is sent to the I/O thread.
+/// One process of the fleet.
 struct Process {
-    keeper: Keeper,
-    queues: LocalQueues<u64>,
+    coordinator: Coordinator<Numbered, Request>,
     tenures: HashMap<u64, Tenure>,
-    /// Those that wait for their answer, by their numbers.
+    /// The requests that wait for their answers, by their numbers.
     extensions: BTreeMap<u64, Extension>,
-    /// What callers have sent, and the I/O thread not taken yet: in the order of each caller, and in
-    /// any order otherwise.
-    inbox: BTreeMap<u64, VecDeque<Command>>,
+    releases: HashSet<u64>,
+    is_shut_down: bool,
     /// When the I/O thread wakes up by itself.
     sleeps_until: Time,
 }
 
-/// What a process has of the server, or asks for.
+/// What holders of a lease see of it.
 struct Tenure {
     key: Key,
     valid_until: Time,
-    is_lost: bool,
     holder: Option<u64>,
     token: u64,
 }
@@ -120,21 +124,20 @@ pub(super) struct World {
     now: Time,
     random: fastrand::Rng,
     weather: Weather,
-    /// The keeper that is cut off from the server, if one is.
+    /// The process that is cut off from the server, if one is.
     dark: Option<usize>,
     server: Server<usize>,
-    keepers: Vec<Process>,
+    processes: Vec<Process>,
     network: BTreeMap<(Time, u64), Message>,
     messages: u64,
-    callers: HashMap<(usize, u64), Caller>,
+    calls: HashMap<(usize, u64), Call>,
     last_token: HashMap<Key, u64>,
     pub(super) granted: u64,
     pub(super) passed_on: u64,
-    pub(super) adopted: u64,
     pub(super) cancelled: u64,
     /// Leases that went on because their callers did not look.
     pub(super) missed: u64,
-    extensions: u64,
+    requests: u64,
     pub(super) extended: u64,
     /// Releases that never reached the server.
     abandoned: u32,
@@ -151,15 +154,15 @@ impl World {
                 time: Duration::from_secs(2),
             },
         };
-        let keeper = |n: usize| {
+        let process = |n: usize| {
             let owners = OwnerIds::from_bits([u8::try_from(n).unwrap(); 16]);
             let random = fastrand::Rng::with_seed(seed ^ n as u64);
             Process {
-                keeper: Keeper::new(limits, owners, random),
-                queues: LocalQueues::new(limits),
+                coordinator: Coordinator::new(limits, owners, random),
                 tenures: HashMap::new(),
                 extensions: BTreeMap::new(),
-                inbox: BTreeMap::new(),
+                releases: HashSet::new(),
+                is_shut_down: false,
                 sleeps_until: Time::NEVER,
             }
         };
@@ -169,17 +172,16 @@ impl World {
             weather,
             dark: None,
             server: Server::new(0),
-            keepers: (0..KEEPERS).map(keeper).collect(),
+            processes: (0..PROCESSES).map(process).collect(),
             network: BTreeMap::new(),
             messages: 0,
-            callers: HashMap::new(),
+            calls: HashMap::new(),
             last_token: HashMap::new(),
             granted: 0,
             passed_on: 0,
-            adopted: 0,
             cancelled: 0,
             missed: 0,
-            extensions: 0,
+            requests: 0,
             extended: 0,
             abandoned: 0,
         }
@@ -187,14 +189,14 @@ impl World {
 
     /// One random thing happens, and everything that follows at once.
     pub(super) fn step(&mut self, id: u64) {
-        let keeper = self.random.usize(..KEEPERS);
+        let process = self.random.usize(..PROCESSES);
         if self.random.u32(..10) < self.weather.haste {
             self.finish_somebody();
         }
         match self.random.u32(..10) {
-            0..4 => self.acquire(keeper, id),
+            0..4 => self.acquire(process, id),
             4 if self.random.u32(..4) == 0 => self.extend_somebody(),
-            5 => self.dark = (self.weather.lost > 0 && self.random.bool()).then_some(keeper),
+            5 => self.dark = (self.weather.lost > 0 && self.random.bool()).then_some(process),
             _ => {}
         }
         let pause = Duration::from_micros(self.random.u64(..60_000));
@@ -203,7 +205,7 @@ impl World {
 
     fn run_until(&mut self, end: Time) {
         loop {
-            let wakeups = self.keepers.iter().map(|process| process.sleeps_until);
+            let wakeups = self.processes.iter().map(|process| process.sleeps_until);
             let timer = wakeups.min().unwrap();
             let message = self
                 .network
@@ -219,9 +221,9 @@ impl World {
                 let (_, message) = self.network.pop_first().unwrap();
                 self.deliver(message);
             } else {
-                for keeper in 0..KEEPERS {
-                    if self.keepers[keeper].sleeps_until <= self.now {
-                        self.settle(keeper);
+                for process in 0..PROCESSES {
+                    if self.processes[process].sleeps_until <= self.now {
+                        self.settle(process);
                     }
                 }
             }
@@ -231,14 +233,14 @@ impl World {
 
     fn deliver(&mut self, message: Message) {
         match message {
-            Message::ToServer { keeper, attempt } => {
+            Message::ToServer { process, attempt } => {
                 let mut handoffs = Vec::new();
-                let reply = self.server.execute(self.now, &attempt, keeper, |handoff| {
+                let reply = self.server.execute(self.now, &attempt, process, |handoff| {
                     handoffs.push(handoff);
                     true
                 });
-                self.post(Message::ToKeeper {
-                    keeper,
+                self.post(Message::ToProcess {
+                    process,
                     event: Event::Done(attempt.id, Ok(reply)),
                 });
                 for handoff in handoffs {
@@ -249,42 +251,40 @@ impl World {
                         since: self.now,
                         ttl: handoff.ttl,
                     };
-                    self.post(Message::ToKeeper {
-                        keeper: handoff.waiter,
+                    self.post(Message::ToProcess {
+                        process: handoff.waiter,
                         event,
                     });
                 }
             }
-            Message::ToKeeper { keeper, event } => {
-                self.keepers[keeper].keeper.on_event(self.now, event);
-                self.settle(keeper);
+            Message::ToProcess { process, event } => {
+                let coordinator = &mut self.processes[process].coordinator;
+                coordinator.on_event(self.now, event);
+                self.settle(process);
             }
-            Message::Command { keeper } => {
-                self.take_command(keeper);
-                self.settle(keeper);
-            }
+            Message::Woken { process } => self.settle(process),
         }
     }
 
     /// Puts a message on the network: mostly delivered soon, sometimes late, never, or twice.
     fn post(&mut self, message: Message) {
-        let (Message::ToServer { keeper, .. }
-        | Message::ToKeeper { keeper, .. }
-        | Message::Command { keeper }) = &message;
-        if self.dark == Some(*keeper) {
+        let (Message::ToServer { process, .. }
+        | Message::ToProcess { process, .. }
+        | Message::Woken { process }) = &message;
+        if self.dark == Some(*process) {
             return;
         }
         let luck = self.random.u32(..100);
         if luck < self.weather.lost {
             // The sender may hear of a lost connection before its patience ends.
-            if let (Message::ToServer { keeper, attempt }, true) = (&message, self.random.bool()) {
-                let (keeper, event) = (
-                    *keeper,
+            if let (Message::ToServer { process, attempt }, true) = (&message, self.random.bool()) {
+                let (process, event) = (
+                    *process,
                     Event::Done(attempt.id, Err(broken(luck.is_multiple_of(2)))),
                 );
                 self.schedule(
                     Duration::from_millis(1),
-                    Message::ToKeeper { keeper, event },
+                    Message::ToProcess { process, event },
                 );
             }
             return;
@@ -304,45 +304,39 @@ impl World {
             .insert((self.now + delay, self.messages), message);
     }
 
-    /// The rest of a round of the I/O thread: looks at the time, sends what a keeper wants sent, and
-    /// hears what it has to tell.
-    fn settle(&mut self, keeper: usize) {
-        self.keepers[keeper].keeper.on_time(self.now);
-        let failures = self.keepers[keeper].queues.expire(self.now);
-        self.fail(keeper, failures);
-        self.check_offers(keeper);
+    /// The rest of a round of the I/O thread: looks at the time, performs what the coordinator wants
+    /// done, and sends its attempts.
+    fn settle(&mut self, process: usize) {
+        let now = self.now;
+        let coordinator = &mut self.processes[process].coordinator;
+        coordinator.on_time(now);
+        coordinator.take_overdue();
         loop {
-            let mut idle = true;
-            while let Some((id, notice)) = self.keepers[keeper].keeper.next_notice() {
-                self.hear(keeper, id, notice);
-                idle = false;
-            }
-            while let Some(attempt) = self.keepers[keeper].keeper.next_attempt(self.now) {
-                self.post(Message::ToServer { keeper, attempt });
-                idle = false;
-            }
-            self.keepers[keeper].keeper.take_overdue();
-            if idle {
+            let coordinator = &mut self.processes[process].coordinator;
+            if let Some(effect) = coordinator.next_effect() {
+                self.perform(process, effect);
+            } else if let Some(attempt) = coordinator.next_attempt(now) {
+                self.post(Message::ToServer { process, attempt });
+            } else {
                 break;
             }
         }
-        let process = &mut self.keepers[keeper];
-        let deadline = process.queues.next_deadline(self.now);
-        process.sleeps_until = process.keeper.wakeup().min(deadline);
+        let settled = &mut self.processes[process];
+        settled.sleeps_until = settled.coordinator.sleep(now);
     }
 
     /// At most one holder of each key within its validity.
     fn check(&self) {
         for key in KEYS {
-            let holders = self.callers.values().filter(|caller| {
-                let held = caller.held();
-                held.is_some_and(|held| self.now < held.valid_until) && caller.key.as_str() == key
+            let holders = self.calls.values().filter(|call| {
+                let held = call.held();
+                held.is_some_and(|held| self.now < held.valid_until) && call.key.as_str() == key
             });
             assert!(holders.count() <= 1, "two holders of {key}");
         }
-        let asleep = self.callers.values().filter_map(Caller::held);
+        let asleep = self.calls.values().filter_map(Call::held);
         for since in asleep.filter_map(|held| held.asleep_since) {
-            let noticed = since + CLAIM_WINDOW + LONGEST_COMMAND;
+            let noticed = since + CLAIM_WINDOW + LONGEST_WAKE;
             assert!(
                 self.now <= noticed,
                 "a lease is kept for a caller that does not look"
@@ -362,16 +356,13 @@ impl World {
         self.dark = None;
         self.finish_all();
         self.run_until(self.now + timing::tombstone_life(TTL) * 3);
-        for process in &mut self.keepers {
-            assert!(process.inbox.is_empty());
-            assert_eq!(process.keeper.unfinished(), 0);
-            assert_eq!(process.keeper.wakeup(), Time::NEVER);
-            assert!(process.queues.is_empty());
-            assert!(
-                process.extensions.is_empty(),
-                "an extension without an answer"
-            );
+        for process in &mut self.processes {
+            assert!(process.coordinator.is_idle());
+            assert_eq!(process.coordinator.wakeup(), Time::NEVER);
+            let unanswered = process.extensions.len() + process.releases.len();
+            assert_eq!(unanswered, 0, "requests without an answer");
         }
+        self.shut_down();
         for key in KEYS {
             self.expect_free(Key::new(key).unwrap());
         }
@@ -396,7 +387,7 @@ impl World {
             op: Op::Acquire { ttl: TTL },
         };
         for _ in 0..=self.abandoned {
-            let reply = self.server.execute(self.now, &attempt, KEEPERS, |_| true);
+            let reply = self.server.execute(self.now, &attempt, PROCESSES, |_| true);
             if let Reply::Granted(_) = reply {
                 return;
             }

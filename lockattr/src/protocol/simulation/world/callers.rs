@@ -1,35 +1,29 @@
-//! Those who want keys, and what they are told.
+//! Callers of the fleet, and what their processes do for them.
 
 use std::time::Duration;
 
 use super::{
-    CLAIM_WINDOW, Caller, CallerState, Extension, Holding, KEYS, LONGEST_COMMAND, Message,
-    RESPONSE_TIMEOUT, TTL, Tenure, World,
+    CLAIM_WINDOW, Call, CallState, Extension, Holding, KEYS, LONGEST_WAKE, Message,
+    RESPONSE_TIMEOUT, Request, TTL, Tenure, World,
 };
-use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::protocol::{Failures, Joined, Notice, Order, Released, Terms, Waiter};
+use crate::protocol::{Caller, Effect, Notice, Queued, Released, Terms, Waiter};
 use crate::spec::Wait;
 use crate::{Error, timing};
 
-/// What a caller asks of the I/O thread.
+/// A call, by its number.
 #[derive(Debug)]
-pub(super) enum Command {
-    Order(Order),
-    Release {
-        tenure: u64,
-    },
-    Extend {
-        tenure: u64,
-        number: u64,
-        ttl: Duration,
-    },
-    Wake,
+pub(super) struct Numbered(u64);
+
+impl Caller for Numbered {
+    type Trace = ();
+
+    fn trace(&self) {}
 }
 
 impl World {
-    pub(super) fn acquire(&mut self, keeper: usize, id: u64) {
+    pub(super) fn acquire(&mut self, process: usize, id: u64) {
         let key = Key::new(KEYS[self.random.usize(..KEYS.len())]).unwrap();
         let wait = Duration::from_millis(self.random.u64(..2) * self.random.u64(..1500));
         let terms = Terms {
@@ -45,185 +39,105 @@ impl World {
         let answer_by = self.now
             + wait
             + timing::patience(RESPONSE_TIMEOUT, TTL) * 3
-            + LONGEST_COMMAND * 2
+            + LONGEST_WAKE * 2
             + Duration::from_millis(1);
-        let caller = Caller {
+        let call = Call {
             key,
             answer_by,
-            state: CallerState::Waiting,
+            state: CallState::Waiting,
             waiter: 0,
         };
-        self.callers.insert((keeper, id), caller);
-        let joined = self.keepers[keeper].queues.join(self.now, terms, id);
-        let (waiter, order, wake) = match joined {
-            Joined::Asking { waiter, order } => (waiter, Some(order), false),
-            Joined::Behind {
-                waiter,
-                order,
-                wake,
-            } => (waiter, order, wake),
-            Joined::Refused(_, error) => return self.refuse(keeper, id, &error),
-        };
-        self.callers.get_mut(&(keeper, id)).unwrap().waiter = waiter;
-        match order {
-            None if wake => self.send(keeper, id, Command::Wake),
-            order => self.send_order(keeper, id, order),
-        }
-    }
-
-    /// As a caller's thread does it.
-    fn send(&mut self, keeper: usize, caller: u64, command: Command) {
-        let inbox = &mut self.keepers[keeper].inbox;
-        inbox.entry(caller).or_default().push_back(command);
-        let delay = LONGEST_COMMAND.mul_f64(self.random.f64());
-        self.schedule(delay, Message::Command { keeper });
-    }
-
-    fn send_order(&mut self, keeper: usize, caller: u64, order: Option<Order>) {
-        if let Some(order) = order {
-            self.send(keeper, caller, Command::Order(order));
-        }
-    }
-
-    /// As the I/O thread does it, in whatever order the commands came from different threads.
-    pub(super) fn take_command(&mut self, keeper: usize) {
-        let process = &mut self.keepers[keeper];
-        let place = self.random.usize(..process.inbox.len());
-        let caller = *process.inbox.keys().nth(place).unwrap();
-        let commands = process.inbox.get_mut(&caller).unwrap();
-        let command = commands.pop_front().unwrap();
-        if commands.is_empty() {
-            process.inbox.remove(&caller);
-        }
-        match command {
-            Command::Order(order) => {
-                if process.queues.is_due(&order) {
-                    self.follow(keeper, [order]);
-                }
+        self.calls.insert((process, id), call);
+        let coordinator = &mut self.processes[process].coordinator;
+        match coordinator.acquire(self.now, terms, Numbered(id)) {
+            Queued::Waiting { waiter, .. } => {
+                self.calls.get_mut(&(process, id)).unwrap().waiter = waiter;
             }
-            Command::Release { tenure } => process.keeper.release(self.now, tenure),
-            Command::Extend {
-                tenure,
-                number,
-                ttl,
-            } => process.keeper.extend(self.now, tenure, number, ttl),
-            Command::Wake => {}
+            Queued::Refused(_, error) => self.refuse(process, id, &error),
+        }
+        self.wake(process);
+    }
+
+    /// As a caller's thread does it: the I/O thread runs a little later.
+    fn wake(&mut self, process: usize) {
+        if self.processes[process].coordinator.is_due() {
+            let delay = LONGEST_WAKE.mul_f64(self.random.f64());
+            self.schedule(delay, Message::Woken { process });
         }
     }
 
-    fn follow(&mut self, keeper: usize, orders: impl IntoIterator<Item = Order>) {
-        let process = &mut self.keepers[keeper];
-        for order in orders {
-            match order {
-                Order::Ask { id, terms, tokens } => {
-                    let tenure = Tenure {
-                        key: terms.key.clone(),
-                        valid_until: self.now,
-                        is_lost: false,
-                        holder: None,
-                        token: 0,
-                    };
-                    process.tenures.insert(id, tenure);
-                    process.keeper.acquire(self.now, id, terms, tokens);
-                }
-                Order::Release { id } => process.keeper.release(self.now, id),
-                Order::Refill { id, tokens } => process.keeper.refill(self.now, id, tokens),
-            }
-        }
-    }
-
-    pub(super) fn fail(&mut self, keeper: usize, failures: Failures<u64>) {
-        for (waiter, error) in failures.callers {
-            self.refuse(keeper, waiter.caller, &error);
-        }
-        self.follow(keeper, failures.orders);
-    }
-
-    fn refuse(&mut self, keeper: usize, id: u64, error: &Error) {
+    fn refuse(&mut self, process: usize, id: u64, error: &Error) {
         assert!(
             matches!(error, Error::Busy { .. } | Error::Backend { .. }),
             "{error}"
         );
-        self.answer(keeper, id).state = CallerState::Finished;
+        if let Some(call) = self.answer(process, id) {
+            call.state = CallState::Finished;
+        }
     }
 
-    /// The caller is told what becomes of its wish.
-    fn answer(&mut self, keeper: usize, id: u64) -> &mut Caller {
-        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
-        assert_eq!(
-            caller.state,
-            CallerState::Waiting,
-            "answered once, and nobody who is gone"
-        );
-        let late = self.now.since(caller.answer_by);
+    /// The call is answered, in time and once; `None` if its caller has left meanwhile.
+    fn answer(&mut self, process: usize, id: u64) -> Option<&mut Call> {
+        let call = self.calls.get_mut(&(process, id)).unwrap();
+        if call.state == CallState::Finished {
+            return None;
+        }
+        assert_eq!(call.state, CallState::Waiting, "answered once");
+        let late = self.now.since(call.answer_by);
         assert!(late.is_zero(), "answered late by {late:?}");
-        caller
+        Some(call)
     }
 
-    fn deliver_lease(&mut self, keeper: usize, tenure: u64, waiter: &Waiter<u64>, token: u64) {
-        let held = self.keepers[keeper].tenures.get_mut(&tenure).unwrap();
-        held.holder = Some(waiter.caller);
-        held.token = token;
-        let valid_until = held.valid_until;
+    /// Returns whether the caller is still there.
+    fn offer(&mut self, process: usize, lease: u64, waiter: &Waiter<Numbered>, token: u64) -> bool {
+        let id = waiter.caller.0;
+        let valid_until = self.processes[process].tenures[&lease].valid_until;
         let asleep_since = (self.random.u32(..8) == 0).then_some(self.now);
-        let caller = self.answer(keeper, waiter.caller);
-        caller.state = CallerState::Holding(Holding {
-            tenure,
+        let Some(call) = self.answer(process, id) else {
+            return false;
+        };
+        call.state = CallState::Holding(Holding {
+            lease,
             valid_until,
             asleep_since,
         });
-        let key = caller.key.clone();
+        let key = call.key.clone();
+        let tenure = self.processes[process].tenures.get_mut(&lease).unwrap();
+        tenure.holder = Some(id);
+        tenure.token = token;
         let last = self.last_token.insert(key, token).unwrap_or(0);
         assert!(token > last, "token {token} after {last}");
         self.granted += 1;
+        true
     }
 
-    /// What the queues made of a lease that has come.
-    fn take_up(&mut self, keeper: usize, tenure: u64, released: Released<u64>) {
-        match released {
-            Released::Passed {
-                waiter,
-                token,
-                order,
-                ..
-            } => {
-                self.follow(keeper, order);
-                self.deliver_lease(keeper, tenure, &waiter, token);
-            }
-            Released::Over { next } => {
-                self.keepers[keeper].keeper.release(self.now, tenure);
-                self.follow(keeper, next);
-            }
-        }
-    }
-
-    /// What they made of one whose holder is finished.
-    fn hand_on(&mut self, keeper: usize, caller: u64, tenure: u64, released: Released<u64>) {
-        if let Released::Passed { .. } = released {
-            let mut extensions = self.keepers[keeper].extensions.values();
-            let is_its = |extension: &Extension| extension.tenure == tenure;
-            assert!(
-                !extensions.any(is_its),
-                "an extension came to the next holder"
-            );
-        }
-        match released {
-            Released::Passed {
-                waiter,
-                token,
-                order,
-                wake,
-            } => {
-                match order {
-                    None if wake => self.send(keeper, caller, Command::Wake),
-                    order => self.send_order(keeper, caller, order),
+    /// A holder has finished, or a waiter to whom a lease came is gone.
+    fn hand_over(&mut self, process: usize, lease: u64, mut request: Option<Request>) {
+        let key = self.processes[process].tenures[&lease].key.clone();
+        loop {
+            let asked = &mut self.processes[process];
+            let coordinator = &mut asked.coordinator;
+            match coordinator.release(self.now, &key, lease, &mut request) {
+                Released::Over => {
+                    assert!(request.is_none(), "a release that nobody answers");
+                    return self.wake(process);
                 }
-                self.deliver_lease(keeper, tenure, &waiter, token);
-                self.passed_on += 1;
-            }
-            Released::Over { next } => {
-                self.send(keeper, caller, Command::Release { tenure });
-                self.send_order(keeper, caller, next);
+                Released::Passed { waiter, token } => {
+                    let mut extensions = asked.extensions.values();
+                    let is_its = |extension: &Extension| extension.lease == lease;
+                    assert!(
+                        !extensions.any(is_its),
+                        "an extension came to the next holder"
+                    );
+                    self.wake(process);
+                    if self.offer(process, lease, &waiter, token) {
+                        self.passed_on += 1;
+                        if let Some(Request::Release(number)) = request {
+                            self.processes[process].releases.remove(&number);
+                        }
+                        return;
+                    }
+                }
             }
         }
     }
@@ -231,173 +145,201 @@ impl World {
     /// A body ends, or a future is dropped, at whatever point it has reached.
     pub(super) fn finish_somebody(&mut self) {
         let mut open: Vec<_> = self
-            .callers
+            .calls
             .iter()
-            .filter(|(_, caller)| caller.state != CallerState::Finished)
+            .filter(|(_, call)| call.state != CallState::Finished)
             .map(|(who, _)| *who)
             .collect();
         open.sort_unstable();
         if open.is_empty() {
             return;
         }
-        let (keeper, id) = open[self.random.usize(..open.len())];
-        self.finish(keeper, id);
+        let (process, id) = open[self.random.usize(..open.len())];
+        self.finish(process, id);
     }
 
-    fn finish(&mut self, keeper: usize, id: u64) {
-        let caller = self.callers.get_mut(&(keeper, id)).unwrap();
-        let (key, waiter) = (caller.key.clone(), caller.waiter);
-        match std::mem::replace(&mut caller.state, CallerState::Finished) {
-            CallerState::Waiting => {
+    fn finish(&mut self, process: usize, id: u64) {
+        let call = self.calls.get_mut(&(process, id)).unwrap();
+        let (key, waiter) = (call.key.clone(), call.waiter);
+        match std::mem::replace(&mut call.state, CallState::Finished) {
+            CallState::Waiting => {
                 self.cancelled += 1;
-                let (_, order) = self.keepers[keeper].queues.leave(&key, waiter);
-                self.send_order(keeper, id, order);
+                let coordinator = &mut self.processes[process].coordinator;
+                let _left = coordinator.leave(self.now, &key, waiter);
+                self.wake(process);
             }
-            CallerState::Holding(Holding { tenure, .. }) => {
-                let process = &mut self.keepers[keeper];
-                let valid_until = match &process.tenures[&tenure] {
-                    held if held.is_lost => Time::from_nanos(0),
-                    held => held.valid_until,
-                };
-                let released = process.queues.released(self.now, &key, tenure, valid_until);
-                self.hand_on(keeper, id, tenure, released);
+            CallState::Holding(Holding { lease, .. }) => {
+                self.requests += 1;
+                let number = self.requests;
+                self.processes[process].releases.insert(number);
+                self.hand_over(process, lease, Some(Request::Release(number)));
             }
-            CallerState::Finished => {}
+            CallState::Finished => {}
         }
     }
 
-    /// As a caller's thread does it: the queues hear of it at once, the I/O thread later.
     pub(super) fn extend_somebody(&mut self) {
-        let holding = self.callers.iter().filter_map(|(who, caller)| {
-            let held = caller.held()?;
-            held.asleep_since.is_none().then_some((*who, held.tenure))
+        let holding = self.calls.iter().filter_map(|(who, call)| {
+            let held = call.held()?;
+            held.asleep_since.is_none().then_some((*who, held.lease))
         });
-        if let Some(((keeper, id), tenure)) = holding.min() {
-            let ttl = TTL.mul_f64(0.5 + self.random.f64());
-            let process = &mut self.keepers[keeper];
-            let held = &process.tenures[&tenure];
-            if process.queues.extended(&held.key, tenure, held.token) {
-                self.extensions += 1;
-                let number = self.extensions;
-                let asked = Extension {
-                    tenure,
-                    ttl,
-                    asked_at: self.now,
-                };
-                process.extensions.insert(number, asked);
-                let command = Command::Extend {
-                    tenure,
-                    number,
-                    ttl,
-                };
-                self.send(keeper, id, command);
-            }
+        let Some(((process, _), lease)) = holding.min() else {
+            return;
+        };
+        let ttl = TTL.mul_f64(0.5 + self.random.f64());
+        self.requests += 1;
+        let number = self.requests;
+        let holding = &mut self.processes[process];
+        let tenure = &holding.tenures[&lease];
+        let request = Request::Extension(number);
+        let wish = (tenure.token, ttl);
+        let extended = holding
+            .coordinator
+            .extend(self.now, &tenure.key, lease, wish, request);
+        if extended.is_ok() {
+            let asked = Extension {
+                lease,
+                ttl,
+                asked_at: self.now,
+            };
+            holding.extensions.insert(number, asked);
+            self.wake(process);
         }
     }
 
-    /// As the I/O thread does it: takes back what was not taken up in time.
-    pub(super) fn check_offers(&mut self, keeper: usize) {
-        for (key, tenure) in self.keepers[keeper].queues.offers_due(self.now) {
-            let process = &mut self.keepers[keeper];
-            let Some(holder) = process.tenures[&tenure].holder else {
-                continue;
-            };
-            let held = self.callers[&(keeper, holder)].held();
-            let Some(since) = held.and_then(|held| held.asleep_since) else {
-                continue;
-            };
-            if since + CLAIM_WINDOW > self.now {
-                process.queues.check_offer(&key, tenure, since);
-            } else {
-                self.missed += 1;
-                self.finish(keeper, holder);
+    /// As the driver does it.
+    pub(super) fn perform(&mut self, process: usize, effect: Effect<Numbered, Request>) {
+        match effect {
+            Effect::Granted {
+                lease,
+                waiter,
+                token,
+                valid_until,
+            } => {
+                let tenure = Tenure {
+                    key: waiter.key().clone(),
+                    valid_until,
+                    holder: None,
+                    token: 0,
+                };
+                self.processes[process].tenures.insert(lease, tenure);
+                if !self.offer(process, lease, &waiter, token) {
+                    self.hand_over(process, lease, None);
+                }
             }
+            Effect::Refused { waiter, error } => self.refuse(process, waiter.caller.0, &error),
+            Effect::Noticed { lease, notice, .. } => self.hear(process, lease, &notice),
+            Effect::CheckOffer { lease, key } => self.check_offer(process, lease, &key),
+            Effect::Answered { to, answer } => self.answered(process, &to, &answer),
         }
     }
 
-    pub(super) fn hear(&mut self, keeper: usize, id: u64, notice: Notice) {
-        let now = self.now;
-        let process = &mut self.keepers[keeper];
-        let queues = &mut process.queues;
-        let tenure = process.tenures.get_mut(&id).unwrap();
-        let key = tenure.key.clone();
+    /// Takes back what was not taken up in time.
+    fn check_offer(&mut self, process: usize, lease: u64, key: &Key) {
+        let checked = &mut self.processes[process];
+        let holder = checked.tenures.get(&lease).and_then(|tenure| tenure.holder);
+        let held = holder.and_then(|holder| self.calls[&(process, holder)].held());
+        let held = held.filter(|held| held.lease == lease);
+        let Some((holder, since)) = holder.zip(held.and_then(|held| held.asleep_since)) else {
+            return;
+        };
+        if since + CLAIM_WINDOW > self.now {
+            checked.coordinator.check_offer(key, lease, since);
+        } else {
+            self.missed += 1;
+            self.finish(process, holder);
+        }
+    }
+
+    fn hear(&mut self, process: usize, id: u64, notice: &Notice) {
+        self.abandoned += u32::from(matches!(notice, Notice::ReleaseAbandoned));
+        let hearing = &mut self.processes[process];
+        let Some(tenure) = hearing.tenures.get_mut(&id) else {
+            return;
+        };
+        let held_by = |caller: &Call| caller.held().is_some_and(|held| held.lease == id);
+        let holder = tenure
+            .holder
+            .filter(|holder| held_by(&self.calls[&(process, *holder)]));
         match notice {
-            Notice::Acquired {
-                granted,
-                valid_until,
-            } => {
-                let adopted = queues
-                    .adopt(&key, id)
-                    .and_then(|terms| process.keeper.adopt(now, id, terms));
-                self.adopted += u64::from(adopted.is_some());
-                let valid_until = adopted.unwrap_or(valid_until);
-                tenure.valid_until = valid_until;
-                let released = queues.granted(now, &key, id, granted, valid_until);
-                self.take_up(keeper, id, released);
-            }
-            Notice::Renewed {
-                granted,
-                valid_until,
-            } => {
+            Notice::Renewed { valid_until, .. } => {
                 assert!(
-                    valid_until >= tenure.valid_until,
+                    *valid_until >= tenure.valid_until,
                     "a renewal never shortens"
                 );
-                tenure.valid_until = valid_until;
-                queues.renewed(now, &key, id, granted, valid_until);
-                let holder = tenure
-                    .holder
-                    .and_then(|holder| self.callers.get_mut(&(keeper, holder)));
-                if let Some(CallerState::Holding(held)) = holder.map(|caller| &mut caller.state)
-                    && held.tenure == id
-                {
-                    held.valid_until = valid_until;
+                tenure.valid_until = *valid_until;
+                let call = holder.and_then(|holder| self.calls.get_mut(&(process, holder)));
+                if let Some(CallState::Holding(held)) = call.map(|call| &mut call.state) {
+                    held.valid_until = *valid_until;
                 }
-            }
-            Notice::Waiting { ends_in } => {
-                let (_, failures) = queues.held(now, &key, id, ends_in, |_| ());
-                self.fail(keeper, failures);
-            }
-            Notice::Trouble(error) => queues.troubled(now, &key, id, error),
-            Notice::Failed(error) => {
-                let failures = queues.failed(&key, id, error);
-                self.fail(keeper, failures);
             }
             Notice::Lost(_) => {
-                tenure.is_lost = true;
-                let holder = tenure.holder.filter(|holder| {
-                    let held = self.callers[&(keeper, *holder)].held();
-                    held.is_some_and(|held| held.tenure == id)
-                });
-                let order = queues.lost(&key, id);
-                self.follow(keeper, order);
                 if let Some(holder) = holder {
-                    self.finish(keeper, holder);
+                    self.finish(process, holder);
                 }
             }
-            Notice::Extended { number, answer } => {
-                let asked = process.extensions.remove(&number);
-                let asked = asked.expect("each is answered once");
-                assert_eq!(asked.tenure, id);
-                if answer.is_ok() {
-                    let promised = timing::validity_end(asked.asked_at, asked.ttl);
-                    assert!(
-                        tenure.valid_until >= promised,
-                        "confirmed, and not extended"
-                    );
-                    self.extended += 1;
-                }
-            }
-            Notice::ReleaseAbandoned => self.abandoned += 1,
             _ => {}
         }
     }
 
+    /// A request has its answer.
+    fn answered(&mut self, process: usize, to: &Request, answer: &Result<(), Error>) {
+        let now = self.now;
+        let asking = &mut self.processes[process];
+        match to {
+            Request::Release(number) => {
+                assert!(asking.releases.remove(number), "a release is answered once");
+            }
+            Request::Extension(number) => {
+                let asked = asking.extensions.remove(number);
+                let asked = asked.expect("an extension is answered once");
+                if answer.is_ok() {
+                    let promised = timing::validity_end(asked.asked_at, asked.ttl);
+                    let valid_until = asking.tenures[&asked.lease].valid_until;
+                    assert!(valid_until >= promised, "confirmed, and not extended");
+                    self.extended += 1;
+                }
+            }
+            Request::Shutdown => {
+                assert!(answer.is_ok(), "{answer:?} at {now:?}");
+                asking.is_shut_down = true;
+            }
+        }
+    }
+
     pub(super) fn finish_all(&mut self) {
-        let mut open: Vec<_> = self.callers.keys().copied().collect();
+        let mut open: Vec<_> = self.calls.keys().copied().collect();
         open.sort_unstable();
-        for (keeper, id) in open {
-            self.finish(keeper, id);
+        for (process, id) in open {
+            self.finish(process, id);
+        }
+    }
+
+    /// The end of each process, when nothing is left to release.
+    pub(super) fn shut_down(&mut self) {
+        for process in 0..self.processes.len() {
+            let within = Duration::from_secs(1);
+            let coordinator = &mut self.processes[process].coordinator;
+            let asked = coordinator.shutdown(self.now, within, Request::Shutdown);
+            asked.expect("it is there");
+            self.settle(process);
+            assert!(self.processes[process].is_shut_down);
+            let terms = Terms {
+                key: Key::new(KEYS[0]).unwrap(),
+                ttl: TTL,
+                wait: Wait::Forever,
+                renew: true,
+                max_hold: None,
+                label: Label::here(),
+            };
+            let coordinator = &mut self.processes[process].coordinator;
+            let queued = coordinator.acquire(self.now, terms, Numbered(0));
+            assert!(matches!(queued, Queued::Waiting { .. }));
+            let effect = coordinator.next_effect();
+            let Some(Effect::Refused { error, .. }) = effect else {
+                panic!("{effect:?}");
+            };
+            assert!(matches!(error, Error::Closed));
         }
     }
 }

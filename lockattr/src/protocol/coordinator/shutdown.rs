@@ -2,37 +2,46 @@
 
 use std::time::Duration;
 
-use super::Reply;
-use super::run::Driver;
+use super::{Caller, Coordinator, Effect};
 use crate::Error;
-use crate::backend::Backend;
 use crate::clock::Time;
 
 /// How long holders may take to notice a shutdown, before their leases are released under them.
 const LONGEST_GRACE: Duration = Duration::from_millis(250);
 
-pub(super) struct Shutdown {
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+pub(super) struct Shutdown<R> {
     force_at: Time,
     give_up_at: Time,
-    reply: Reply,
+    request: R,
 }
 
-impl Shutdown {
-    pub(super) fn new(now: Time, within: Duration, reply: Reply) -> Self {
-        Self {
-            force_at: now + (within / 4).min(LONGEST_GRACE),
-            give_up_at: now + within,
-            reply,
-        }
-    }
-
+impl<R> Shutdown<R> {
     /// When there is something to do.
     pub(super) fn due(&self) -> Time {
         self.force_at.min(self.give_up_at)
     }
 }
 
-impl<B: Backend> Driver<B> {
+impl<C: Caller, R> Coordinator<C, R> {
+    /// Ends the pool. Waiters are refused, holders hear that their leases are lost; `request` is
+    /// answered once everything is released, or at the end of `within`. Returns it if the I/O thread
+    /// is gone.
+    pub(crate) fn shutdown(&mut self, now: Time, within: Duration, request: R) -> Result<(), R> {
+        if self.is_over {
+            return Err(request);
+        }
+        self.keeper.close(now);
+        self.shutdowns.push(Shutdown {
+            force_at: now + (within / 4).min(LONGEST_GRACE),
+            give_up_at: now + within,
+            request,
+        });
+        self.settle(now);
+        Ok(())
+    }
+
     pub(super) fn go_on_with_shutdowns(&mut self, now: Time) {
         let mut is_forced = false;
         for shutdown in &mut self.shutdowns {
@@ -45,15 +54,17 @@ impl<B: Backend> Driver<B> {
             self.keeper.release_all(now);
         }
         let leases = self.keeper.unfinished();
-        let is_over = |shutdown: &mut Shutdown| leases == 0 || now >= shutdown.give_up_at;
+        let is_over = |shutdown: &mut Shutdown<R>| leases == 0 || now >= shutdown.give_up_at;
         for shutdown in self.shutdowns.extract_if(.., is_over) {
             let answer = if leases == 0 {
                 Ok(())
             } else {
                 Err(Error::Unreleased { leases })
             };
-            // An error means that its caller waits no longer.
-            drop(shutdown.reply.send(answer));
+            self.effects.push_back(Effect::Answered {
+                to: shutdown.request,
+                answer,
+            });
         }
     }
 }

@@ -1,23 +1,24 @@
-//! What is told of the queues, and asked of the keeper.
+//! What goes into a queue, and what comes out of it.
 
 use crate::Error;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::protocol::Terms;
 
-/// One that wants a key.
+/// A caller in the queue of its key.
 #[derive(Debug)]
-pub(crate) struct Waiter<W> {
+#[cfg_attr(test, derive(Clone, Hash))]
+pub(crate) struct Waiter<C> {
     pub(super) id: u64,
     pub(super) terms: Terms,
     pub(super) asked_at: Time,
     pub(super) until: Time,
     /// Its wait is over, but the answer to its only question is on its way.
     pub(super) is_last_chance: bool,
-    pub(crate) caller: W,
+    pub(crate) caller: C,
 }
 
-/// What the keeper is to do.
+/// What the keeper is to do for a queue.
 #[derive(Debug)]
 pub(crate) enum Order {
     Ask { id: u64, terms: Terms, tokens: u32 },
@@ -25,52 +26,49 @@ pub(crate) enum Order {
     Refill { id: u64, tokens: u32 },
 }
 
-/// What became of one that wants a key.
+/// Where a caller stands.
 #[derive(Debug)]
-pub(crate) enum Joined<W> {
-    /// It is the first here, and asks.
-    Asking {
+pub(crate) enum Joined<C> {
+    /// It is the first of its process, so a lease is asked for.
+    First {
         waiter: u64,
         order: Order,
     },
-    /// It stands behind others. `wake` if the I/O thread sleeps for longer than it will wait.
+    /// Others of its process have the key, or asked for it before.
     Behind {
         waiter: u64,
         order: Option<Order>,
-        wake: bool,
     },
-    Refused(W, Error),
+    Refused(C, Error),
 }
 
-/// What becomes of a lease when its holder is finished with it, or when it has come.
+/// What becomes of a lease that has come, or whose holder has finished.
 #[derive(Debug)]
-pub(crate) enum Released<W> {
-    /// It is the waiter's now.
+pub(crate) enum Handover<C> {
+    /// It is this waiter's now.
     Passed {
-        waiter: Waiter<W>,
+        waiter: Waiter<C>,
         token: u64,
         order: Option<Order>,
-        /// Whether the I/O thread sleeps past the check of this offer.
-        wake: bool,
     },
-    /// It goes back to the lock service; the next one here asks for itself.
+    /// It goes back to the lock service; the order asks for the next waiter's own lease.
     Over { next: Option<Order> },
 }
 
-/// Those who get no lease, and what follows from that.
+/// Callers that get no lease, and the orders that follow from that.
 #[derive(Debug)]
-pub(crate) struct Failures<W> {
-    pub(crate) callers: Vec<(Waiter<W>, Error)>,
+pub(crate) struct Failures<C> {
+    pub(crate) callers: Vec<(Waiter<C>, Error)>,
     pub(crate) orders: Vec<Order>,
 }
 
-impl<W> Waiter<W> {
+impl<C> Waiter<C> {
     pub(crate) fn key(&self) -> &Key {
         &self.terms.key
     }
 }
 
-impl<W> Failures<W> {
+impl<C> Failures<C> {
     pub(super) fn none() -> Self {
         Self {
             callers: Vec::new(),

@@ -1,0 +1,94 @@
+//! What the I/O thread does for the coordinator: it answers calls, and tells of their leases.
+
+use std::sync::Arc;
+
+use super::call::Check;
+use super::observe::{self, observe};
+use super::run::Driver;
+use super::{Call, CallTrace, Effect, WaitingCall, wake};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::lease::Tenure;
+use crate::protocol::{Notice, Waiter};
+
+impl<B> Driver<B> {
+    pub(super) fn perform(&mut self, now: Time, effect: Effect) {
+        match effect {
+            Effect::Granted {
+                lease,
+                waiter,
+                token,
+                valid_until,
+            } => self.grant(lease, waiter, token, valid_until),
+            Effect::Refused { waiter, error } => {
+                let key = waiter.key().clone();
+                let counters = self.commands.counters();
+                waiter.caller.refuse(counters, &key, error);
+            }
+            Effect::Noticed {
+                lease,
+                key,
+                asker,
+                notice,
+            } => self.notice(lease, &key, asker, &notice),
+            Effect::CheckOffer { lease, key } => self.check_offer(now, lease, &key),
+            Effect::Answered { to, answer } => to.send(answer),
+        }
+    }
+
+    fn grant(&mut self, lease: u64, waiter: Waiter<WaitingCall>, token: u64, valid_until: Time) {
+        let commands = self.commands.clone();
+        let tenure = Tenure::new(lease, waiter.key().clone(), valid_until, commands);
+        let tenure = Arc::new(tenure);
+        self.tenures.insert(lease, Arc::clone(&tenure));
+        // Every `Commands` handle is gone, so nobody can receive the grant.
+        let Some(commands) = self.commands.upgrade() else {
+            let mut coordinator = self.commands.shared.coordinator();
+            let _over = coordinator.release(Time::now(), tenure.key(), lease, &mut None);
+            return;
+        };
+        match commands.deliver(&tenure, &waiter, token) {
+            Ok(waker) => wake(waker),
+            Err(_gone) => commands.hand_over(&tenure, None),
+        }
+    }
+
+    fn notice(&mut self, lease: u64, key: &Key, asker: Option<Arc<Call>>, notice: &Notice) {
+        let tenure = self.tenures.get(&lease);
+        let trace = match (tenure, asker) {
+            (Some(tenure), _) => tenure.holder_trace(),
+            (None, Some(asker)) => asker.trace().clone(),
+            (None, None) => CallTrace::none(),
+        };
+        observe(self.commands.counters(), &trace, key, notice);
+        match (notice, tenure) {
+            (Notice::Renewed { valid_until, .. }, Some(tenure)) => tenure.prolong(*valid_until),
+            (Notice::Lost(reason), Some(tenure)) => tenure.end(*reason),
+            (Notice::Withdrawn | Notice::Released | Notice::ReleaseAbandoned, _) => {
+                self.tenures.remove(&lease);
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes a lease back whose caller did not look for a claim window: it goes to the next.
+    fn check_offer(&mut self, now: Time, lease: u64, key: &Key) {
+        let tenure = self.tenures.get(&lease);
+        let Some(holder) = tenure.and_then(|tenure| tenure.holder()) else {
+            return;
+        };
+        let claim_window = self.commands.shared.coordinator().claim_window();
+        match holder.take_back(now, claim_window) {
+            Check::Over => {}
+            Check::Since(since) => {
+                let mut coordinator = self.commands.shared.coordinator();
+                coordinator.check_offer(key, lease, since);
+            }
+            Check::TakenBack(grant) => {
+                observe::missed(self.commands.counters(), holder.trace(), key);
+                // As if its holder had finished.
+                drop(grant);
+            }
+        }
+    }
+}

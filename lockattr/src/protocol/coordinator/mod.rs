@@ -1,0 +1,349 @@
+//! The whole of a pool's decisions: who has a key, who waits for it, and what is asked of the lock
+//! service.
+//!
+//! Callers and the lock service are its inputs, with the time at which they come; [`Effect`]s and
+//! attempts are its outputs. It has no clock, no thread and no waker, so the driver, the simulation
+//! and the model all run this very code. Callers' threads and the I/O thread share it behind one
+//! mutex; a caller's thread does everything that its request leads to, and wakes the I/O thread if
+//! [something is left to do](Coordinator::is_due).
+
+mod effect;
+mod notices;
+mod shutdown;
+
+use std::collections::{HashMap, VecDeque};
+use std::mem;
+use std::time::Duration;
+
+pub(crate) use effect::{Caller, Effect, Queued, Released};
+
+use super::keeper::Keeper;
+use super::local_queues::{Failures, Handover, Joined, LocalQueues, Order};
+use super::{Limits, Terms, Waiter};
+use crate::backend::{Attempt, AttemptId, Event};
+use crate::clock::Time;
+use crate::key::Key;
+use crate::owner::OwnerIds;
+use shutdown::Shutdown;
+
+/// `C` is a call that waits for a lease, `R` is where an answer to a request goes.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
+pub(crate) struct Coordinator<C: Caller, R> {
+    queues: LocalQueues<C>,
+    keeper: Keeper,
+    leases: HashMap<u64, Lease<R>>,
+    effects: VecDeque<Effect<C, R>>,
+    shutdowns: Vec<Shutdown<R>>,
+    /// Requests that are answered once no release is under way.
+    drains: Vec<R>,
+    /// How many extensions were asked for.
+    extensions: u64,
+    /// When the I/O thread wakes up by itself.
+    sleeps_until: Time,
+    is_over: bool,
+}
+
+/// What is asked for, or held, on behalf of callers.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
+struct Lease<R> {
+    key: Key,
+    is_granted: bool,
+    /// The extensions that wait for an answer, by their numbers.
+    extensions: Vec<(u64, R)>,
+    /// The request that waits for the release.
+    release: Option<R>,
+    /// Whether the first attempt to release has failed: no request waits for another one.
+    is_delayed: bool,
+}
+
+/// What a coordinator knew. It is dropped outside of the mutex, since it holds foreign code.
+pub(crate) struct Forgotten<C: Caller, R> {
+    pub(crate) waiters: Vec<Waiter<C>>,
+    _leases: HashMap<u64, Lease<R>>,
+    _effects: VecDeque<Effect<C, R>>,
+    _shutdowns: Vec<Shutdown<R>>,
+    _drains: Vec<R>,
+}
+
+impl<C: Caller, R> Coordinator<C, R> {
+    pub(crate) fn new(limits: Limits, owners: OwnerIds, jitter: fastrand::Rng) -> Self {
+        Self {
+            queues: LocalQueues::new(limits),
+            keeper: Keeper::new(limits, owners, jitter),
+            leases: HashMap::new(),
+            effects: VecDeque::new(),
+            shutdowns: Vec::new(),
+            drains: Vec::new(),
+            extensions: 0,
+            sleeps_until: Time::NEVER,
+            is_over: false,
+        }
+    }
+
+    pub(crate) fn set_claim_window(&mut self, window: Duration) {
+        self.queues.set_claim_window(window);
+        self.keeper.set_claim_window(window);
+    }
+
+    pub(crate) fn claim_window(&self) -> Duration {
+        self.keeper.claim_window()
+    }
+
+    /// A caller wants a lease. It is answered by one [`Effect::Granted`], [`Released::Passed`] or
+    /// [`Effect::Refused`], unless it [leaves](Self::leave) before.
+    pub(crate) fn acquire(&mut self, now: Time, terms: Terms, caller: C) -> Queued<C> {
+        let (waiter, is_first) = match self.queues.join(now, terms, caller) {
+            Joined::First { waiter, order } => {
+                self.follow(now, [order]);
+                (waiter, true)
+            }
+            Joined::Behind { waiter, order } => {
+                self.follow(now, order);
+                (waiter, false)
+            }
+            Joined::Refused(caller, error) => return Queued::Refused(caller, error),
+        };
+        self.settle(now);
+        Queued::Waiting { waiter, is_first }
+    }
+
+    /// A caller waits no longer. Returns its waiter, and whether something is released now.
+    pub(crate) fn leave(&mut self, now: Time, key: &Key, waiter: u64) -> (Option<Waiter<C>>, bool) {
+        let (waiter, order) = self.queues.leave(key, waiter);
+        let is_releasing = order.is_some();
+        self.follow(now, order);
+        self.settle(now);
+        (waiter, is_releasing)
+    }
+
+    /// A holder has finished. If the lease goes back to the lock service, `request` is taken, and
+    /// answered once that is confirmed or has failed for the first time.
+    pub(crate) fn release(
+        &mut self,
+        now: Time,
+        key: &Key,
+        id: u64,
+        request: &mut Option<R>,
+    ) -> Released<C> {
+        match self.queues.released(now, key, id) {
+            Handover::Passed {
+                waiter,
+                token,
+                order,
+            } => {
+                self.follow(now, order);
+                self.settle(now);
+                Released::Passed { waiter, token }
+            }
+            Handover::Over { next } => {
+                self.give_back(now, id, request.take());
+                self.follow(now, next);
+                self.settle(now);
+                Released::Over
+            }
+        }
+    }
+
+    /// The holder of `token` wants its lease to last `ttl` from now on. From here on the lease is
+    /// not passed on, so the extension cannot come to the next holder's lease. Returns the request
+    /// if this holder has the lease no more.
+    pub(crate) fn extend(
+        &mut self,
+        now: Time,
+        key: &Key,
+        id: u64,
+        (token, ttl): (u64, Duration),
+        request: R,
+    ) -> Result<(), R> {
+        if !self.queues.extended(key, id, token) {
+            return Err(request);
+        }
+        let Some(lease) = self.leases.get_mut(&id) else {
+            return Err(request);
+        };
+        self.extensions += 1;
+        lease.extensions.push((self.extensions, request));
+        self.keeper.extend(now, id, self.extensions, ttl);
+        self.settle(now);
+        Ok(())
+    }
+
+    /// An offer that was to be checked was made at `since`, which is not long enough ago.
+    pub(crate) fn check_offer(&mut self, key: &Key, id: u64, since: Time) {
+        self.queues.check_offer(key, id, since);
+    }
+
+    /// Answers `request` once no release is under way, or returns it if the I/O thread is gone.
+    pub(crate) fn drain(&mut self, request: R) -> Result<(), R> {
+        if self.is_over {
+            return Err(request);
+        }
+        self.drains.push(request);
+        Ok(())
+    }
+
+    /// The lock service has something to tell.
+    pub(crate) fn on_event(&mut self, now: Time, event: Event) {
+        self.keeper.on_event(now, event);
+        self.settle(now);
+    }
+
+    /// Time has passed; due whenever [`wakeup`](Self::wakeup) is reached, and after events.
+    pub(crate) fn on_time(&mut self, now: Time) {
+        self.keeper.on_time(now);
+        let failures = self.queues.expire(now);
+        self.fail(now, failures);
+        for (key, lease) in self.queues.offers_due(now) {
+            self.effects.push_back(Effect::CheckOffer { lease, key });
+        }
+        self.settle(now);
+        self.go_on_with_shutdowns(now);
+        self.settle(now);
+        if !self.drains.is_empty() && !self.keeper.is_releasing() {
+            let drained = self.drains.drain(..);
+            let answers = drained.map(|to| Effect::Answered { to, answer: Ok(()) });
+            self.effects.extend(answers);
+        }
+    }
+
+    /// When [`on_time`](Self::on_time) is due.
+    pub(crate) fn wakeup(&self) -> Time {
+        let shutdowns = self.shutdowns.iter().map(Shutdown::due);
+        let shutdown = shutdowns.min().unwrap_or(Time::NEVER);
+        let deadline = self.queues.next_deadline().min(self.keeper.wakeup());
+        deadline.min(shutdown)
+    }
+
+    /// Returns until when the I/O thread may sleep, unless [`is_due`](Self::is_due) says otherwise
+    /// before.
+    pub(crate) fn sleep(&mut self, now: Time) -> Time {
+        let wakeup = self.wakeup();
+        // Keep the announced deadline even if its waiter has left; otherwise a queue that keeps
+        // emptying would wake the I/O thread on every join.
+        if self.sleeps_until <= now || wakeup < self.sleeps_until {
+            self.sleeps_until = wakeup;
+        }
+        self.sleeps_until
+    }
+
+    /// Whether there is something to do for the I/O thread before it wakes up by itself.
+    pub(crate) fn is_due(&self) -> bool {
+        !self.effects.is_empty() || self.keeper.has_attempts() || self.wakeup() < self.sleeps_until
+    }
+
+    pub(crate) fn next_effect(&mut self) -> Option<Effect<C, R>> {
+        self.effects.pop_front()
+    }
+
+    /// The next attempt to send, counted as sent at `now`.
+    pub(crate) fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
+        self.keeper.next_attempt(now)
+    }
+
+    /// The attempts that nobody waits for any longer, since the last call.
+    pub(crate) fn take_overdue(&mut self) -> Vec<AttemptId> {
+        self.keeper.take_overdue()
+    }
+
+    /// How many leases may have something on the server, or hope to.
+    pub(crate) fn unfinished(&self) -> usize {
+        self.keeper.unfinished()
+    }
+
+    /// Forgets all leases and waiters, but not that the pool is to end.
+    pub(crate) fn clear(&mut self) -> Forgotten<C, R> {
+        self.keeper.clear();
+        Forgotten {
+            waiters: self.queues.clear(),
+            _leases: mem::take(&mut self.leases),
+            _effects: mem::take(&mut self.effects),
+            _shutdowns: Vec::new(),
+            _drains: mem::take(&mut self.drains),
+        }
+    }
+
+    /// The I/O thread is gone: whatever is asked from now on is refused.
+    pub(crate) fn end(&mut self) -> Forgotten<C, R> {
+        self.is_over = true;
+        Forgotten {
+            waiters: self.queues.close(),
+            _shutdowns: mem::take(&mut self.shutdowns),
+            ..self.clear()
+        }
+    }
+
+    fn follow(&mut self, now: Time, orders: impl IntoIterator<Item = Order>) {
+        for order in orders {
+            match order {
+                Order::Ask { id, terms, tokens } => {
+                    let lease = Lease {
+                        key: terms.key.clone(),
+                        is_granted: false,
+                        extensions: Vec::new(),
+                        release: None,
+                        is_delayed: false,
+                    };
+                    self.leases.insert(id, lease);
+                    self.keeper.acquire(now, id, terms, tokens);
+                }
+                Order::Release { id } => self.keeper.release(now, id),
+                Order::Refill { id, tokens } => self.keeper.refill(now, id, tokens),
+            }
+        }
+    }
+
+    fn give_back(&mut self, now: Time, id: u64, request: Option<R>) {
+        match self.leases.get_mut(&id) {
+            Some(lease) if !lease.is_delayed => lease.release = request,
+            // What there was to wait for is over.
+            _ => self.answer(request),
+        }
+        self.keeper.release(now, id);
+    }
+
+    fn answer(&mut self, request: Option<R>) {
+        let answered = request.map(|to| Effect::Answered { to, answer: Ok(()) });
+        self.effects.extend(answered);
+    }
+
+    fn fail(&mut self, now: Time, failures: Failures<C>) {
+        let refused = failures.callers.into_iter();
+        self.effects
+            .extend(refused.map(|(waiter, error)| Effect::Refused { waiter, error }));
+        self.follow(now, failures.orders);
+    }
+}
+
+/// For the simulation and the model.
+#[cfg(test)]
+mod inspection {
+    use std::hash::{Hash, Hasher};
+
+    use super::{Caller, Coordinator};
+    use crate::backend::hash_unordered;
+
+    impl<C: Caller + Hash, R: Hash> Hash for Coordinator<C, R> {
+        /// What tells two coordinators apart, once their effects are performed: deadlines follow
+        /// from the rest, and jitter is made the same for all by [`Coordinator::reseed`].
+        fn hash<H: Hasher>(&self, state: &mut H) {
+            self.queues.hash(state);
+            self.keeper.hash(state);
+            hash_unordered(&self.leases, state);
+        }
+    }
+
+    impl<C: Caller, R> Coordinator<C, R> {
+        pub(in crate::protocol) fn reseed(&mut self) {
+            self.keeper.reseed();
+        }
+
+        pub(in crate::protocol) fn is_idle(&self) -> bool {
+            self.queues.is_empty() && self.leases.is_empty() && self.keeper.unfinished() == 0
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What follows from a keeper's notices, for the queues and for the callers.
+
+use super::{Caller, Coordinator, Effect, Handover};
+use crate::backend::Granted;
+use crate::clock::Time;
+use crate::protocol::Notice;
+
+impl<C: Caller, R> Coordinator<C, R> {
+    /// Draws the consequences of what the keeper has to tell.
+    pub(super) fn settle(&mut self, now: Time) {
+        while let Some((id, notice)) = self.keeper.next_notice() {
+            self.on_notice(now, id, notice);
+        }
+    }
+
+    fn on_notice(&mut self, now: Time, id: u64, notice: Notice) {
+        let Some(lease) = self.leases.get(&id) else {
+            return;
+        };
+        let key = lease.key.clone();
+        let mut asker = if lease.is_granted {
+            None
+        } else {
+            // It is asked for on behalf of the first that waits.
+            self.queues.first(&key, id, Caller::trace)
+        };
+        let mut answered = Vec::new();
+        match &notice {
+            Notice::Acquired {
+                granted,
+                valid_until,
+            } => return self.on_acquired(now, id, granted.clone(), *valid_until),
+            Notice::Failed(error) => {
+                let failures = self.queues.failed(&key, id, error.clone());
+                return self.fail(now, failures);
+            }
+            Notice::Waiting { ends_in } => {
+                let (first, failures) = self.queues.held(now, &key, id, *ends_in, Caller::trace);
+                self.fail(now, failures);
+                // The caller has heard of it already.
+                if first.is_none() {
+                    return;
+                }
+                asker = first;
+            }
+            Notice::Trouble(error) => self.queues.troubled(now, &key, id, error.clone()),
+            Notice::Renewed {
+                granted,
+                valid_until,
+            } => {
+                let granted = granted.clone();
+                self.queues.renewed(now, &key, id, granted, *valid_until);
+            }
+            Notice::Extended { number, answer } => {
+                let request = self.extension(id, *number);
+                answered.extend(request.map(|to| (to, answer.clone())));
+            }
+            Notice::Lost(_) => {
+                let order = self.queues.lost(&key, id);
+                self.follow(now, order);
+            }
+            Notice::Withdrawn | Notice::Released | Notice::ReleaseAbandoned => {
+                let lease = self.leases.remove(&id);
+                let request = lease.and_then(|lease| lease.release);
+                answered.extend(request.map(|to| (to, Ok(()))));
+            }
+            Notice::ReleaseDelayed(_) => {
+                if let Some(lease) = self.leases.get_mut(&id) {
+                    lease.is_delayed = true;
+                    let request = lease.release.take();
+                    answered.extend(request.map(|to| (to, Ok(()))));
+                }
+            }
+            Notice::RenewalFailed(_) => {}
+        }
+        self.effects.push_back(Effect::Noticed {
+            lease: id,
+            key,
+            asker,
+            notice,
+        });
+        let answered = answered.into_iter();
+        self.effects
+            .extend(answered.map(|(to, answer)| Effect::Answered { to, answer }));
+    }
+
+    /// A lease has come, for the waiter whose turn it is.
+    fn on_acquired(&mut self, now: Time, id: u64, granted: Granted, valid_until: Time) {
+        let Some(lease) = self.leases.get_mut(&id) else {
+            return;
+        };
+        lease.is_granted = true;
+        let key = lease.key.clone();
+        let adopted = self
+            .queues
+            .adopt(&key, id)
+            .and_then(|terms| self.keeper.adopt(now, id, terms));
+        let valid_until = adopted.unwrap_or(valid_until);
+        match self.queues.granted(now, &key, id, granted, valid_until) {
+            Handover::Passed {
+                waiter,
+                token,
+                order,
+            } => {
+                self.effects.push_back(Effect::Granted {
+                    lease: id,
+                    waiter,
+                    token,
+                    valid_until,
+                });
+                self.follow(now, order);
+            }
+            Handover::Over { next } => {
+                self.keeper.release(now, id);
+                self.follow(now, next);
+            }
+        }
+    }
+
+    fn extension(&mut self, id: u64, number: u64) -> Option<R> {
+        let extensions = &mut self.leases.get_mut(&id)?.extensions;
+        let place = extensions.iter().position(|(asked, _)| *asked == number)?;
+        Some(extensions.swap_remove(place).1)
+    }
+}
