@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Path, ReturnType, Type, parse_quote};
 
@@ -15,6 +15,7 @@ use crate::function::{Form, Function};
 use crate::key::Key;
 use crate::params::Params;
 use crate::refusal::Refusal;
+use crate::spans::{located_at, name};
 use crate::timing::Timing;
 use crate::written::unwrapped;
 
@@ -291,11 +292,6 @@ fn enter(
     quote!(#pool_statement let #key_name = #key; #enter)
 }
 
-/// A generated variable, which the body cannot see.
-pub(crate) fn name(name: &str) -> Ident {
-    format_ident!("__lockattr_{name}", span = Span::mixed_site())
-}
-
 /// `-> impl Future<Output = R>`, which the compiler makes of an `async fn`: with all lifetimes,
 /// because the token has the edition of this crate.
 fn future_of(output: &ReturnType, private: &TokenStream) -> ReturnType {
@@ -375,13 +371,4 @@ fn duration(timing: &Timing<Duration>, private: &TokenStream) -> TokenStream {
 fn literal(duration: Duration, private: &TokenStream) -> TokenStream {
     let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
     quote!(#private::Duration::new(#seconds, #nanos))
-}
-
-/// The same tokens, resolved as before but reported elsewhere.
-pub(crate) fn located_at(tokens: TokenStream, place: Span) -> TokenStream {
-    let relocate = |mut token: TokenTree| {
-        token.set_span(token.span().located_at(place));
-        token
-    };
-    tokens.into_iter().map(relocate).collect()
 }

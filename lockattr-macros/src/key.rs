@@ -7,9 +7,9 @@ use syn::spanned::Spanned as _;
 use syn::{Error, Expr, LitStr, Path, Result, Token, parenthesized};
 
 use crate::errors::Errors;
-use crate::expand::located_at;
 use crate::key_template::{KeyTemplate, Names};
 use crate::params::Params;
+use crate::spans::located_at;
 use crate::template::{Positions, has_placeholder};
 use crate::written::{Written, bare, is_std};
 

@@ -8,8 +8,8 @@ use syn::spanned::Spanned as _;
 use syn::{Error, Expr, LitStr, Path, Result, Token};
 
 use crate::errors::Errors;
-use crate::expand::located_at;
 use crate::params::Params;
+use crate::spans::located_at;
 use crate::suggest;
 use crate::template::{Placeholder, Positions, Template};
 use crate::written::Written;

@@ -13,6 +13,7 @@ mod key_template;
 mod output;
 mod params;
 mod refusal;
+mod spans;
 mod suggest;
 mod template;
 mod timing;

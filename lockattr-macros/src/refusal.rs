@@ -6,8 +6,8 @@ use syn::{Path, Type};
 
 use crate::args::Args;
 use crate::boxed::rename_self;
-use crate::expand::{located_at, name};
 use crate::function::Function;
+use crate::spans::{located_at, name};
 
 /// The code for it, and where that stands.
 pub(crate) struct Refusal {

@@ -14,10 +14,9 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::Span;
 use tracing::span::EnteredSpan;
 
-use crate::driver::{Commands, Grant};
+use crate::driver::{Commands, Grant, Lease};
 use crate::key::Key;
 use crate::label::Label;
-use crate::lease::Lease;
 use crate::spec::{Options, Spec};
 use crate::{Error, LossReason};
 

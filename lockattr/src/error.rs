@@ -1,9 +1,11 @@
 //! What can go wrong, told apart by what a caller can do about it.
 
+mod backend;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::BackendError;
+pub use backend::{BackendError, BackendErrorKind};
 
 /// Why a lock was not acquired, or not kept.
 ///
@@ -261,7 +263,6 @@ impl Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::BackendErrorKind;
 
     /// One of each variant, and what its text has to say.
     fn all() -> Vec<(Error, &'static [&'static str])> {

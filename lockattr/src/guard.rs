@@ -1,7 +1,6 @@
 //! A lease held by a value instead of by a function.
 
-use crate::driver::Grant;
-use crate::lease::Lease;
+use crate::driver::{Grant, Lease};
 
 /// Keeps a lease until it is released or dropped.
 ///

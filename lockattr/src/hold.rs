@@ -13,8 +13,8 @@ use pin_project_lite::pin_project;
 
 use crate::Error;
 use crate::current::{self, Asked, Call, CloseOnDrop, Hold, OpenOnDrop};
+use crate::driver::Lease;
 use crate::key::Key;
-use crate::lease::Lease;
 use crate::pool::PoolSource;
 use crate::spec::Spec;
 use ongoing::{Next, Ongoing, Releasing};

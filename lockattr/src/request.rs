@@ -5,10 +5,10 @@ use std::time::Duration;
 use crate::Error;
 use crate::asked_key::Key;
 use crate::current::{self, Asked};
+use crate::driver::Lease;
 use crate::guard::Guard;
 use crate::hold::{AwaitRelease, Locked, enter};
 use crate::label::Label;
-use crate::lease::Lease;
 use crate::pool::{LockPool, PoolSource};
 use crate::spec::{OnLost, Options, Wait};
 
@@ -22,6 +22,34 @@ pub struct LockRequest {
     key: Key,
     options: Options,
     label: Label,
+}
+
+impl LockPool {
+    /// Starts a request for the lock of `key`.
+    ///
+    /// A text is taken as it is written, `{id}` in it too, while the attribute encodes the values in
+    /// its key: for the lock that a `#[distributed_lock]` takes, use [`key!`](crate::key!), not
+    /// `format!`. A key that cannot be locked is [`Error::InvalidKey`] when it is acquired; nothing
+    /// is sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # use std::time::Duration;
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").ttl(Duration::from_secs(10)).acquire().await?;
+    /// let id = 42;
+    /// assert!(pool.lock(lockattr::key!("order:{id}")).try_acquire().await?.is_none());
+    /// # guard.release().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn lock(&self, key: impl Into<Key>) -> LockRequest {
+        LockRequest::new(self.clone(), key.into(), Label::here())
+    }
 }
 
 impl LockRequest {

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use crate::Error;
 use crate::clock::Time;
 
 /// The shortest ttl: below it a lease is over before a slow round trip is.
@@ -114,6 +115,19 @@ pub(crate) fn backoff(
 ) -> Duration {
     let full = first.saturating_mul(1 << round.min(16)).min(most);
     full.mul_f64(0.5 + 0.5 * jitter.f64())
+}
+
+/// # Errors
+///
+/// [`Error::Config`] for a ttl outside 50 ms to 24 h.
+pub(crate) fn check_ttl(ttl: Duration) -> Result<(), Error> {
+    if ttl < MIN_TTL || ttl > MAX_TTL {
+        return Err(Error::config(
+            "ttl",
+            format!("{ttl:?} is not between 50ms and 24h"),
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 //! A backend decides nothing about leases: no retries, no validity, no renewal. Those are the
 //! [`protocol`](crate::protocol)'s, and are the same for every lock service.
 
-mod error;
 #[cfg(test)]
 mod fingerprint;
 pub(crate) mod memory;
@@ -14,11 +13,11 @@ use std::ops::Range;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-pub use error::{BackendError, BackendErrorKind};
 #[cfg(test)]
 pub(crate) use fingerprint::hash_unordered;
 
 use crate::clock::Time;
+pub(crate) use crate::error::{BackendError, BackendErrorKind};
 use crate::key::Key;
 use crate::label::Label;
 use crate::owner::OwnerId;

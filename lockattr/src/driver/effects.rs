@@ -5,10 +5,10 @@ use std::sync::Arc;
 use super::call::Check;
 use super::observe::{self, observe};
 use super::run::Driver;
+use super::tenure::Tenure;
 use super::{Call, CallTrace, Effect, WaitingCall, wake};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::lease::Tenure;
 use crate::protocol::{Notice, Waiter};
 
 impl<B> Driver<B> {
@@ -19,7 +19,7 @@ impl<B> Driver<B> {
                 waiter,
                 token,
                 valid_until,
-            } => self.grant(lease, waiter, token, valid_until),
+            } => self.grant(lease, &waiter, token, valid_until),
             Effect::Refused { waiter, error } => {
                 let key = waiter.key().clone();
                 let counters = self.commands.counters();
@@ -36,7 +36,7 @@ impl<B> Driver<B> {
         }
     }
 
-    fn grant(&mut self, lease: u64, waiter: Waiter<WaitingCall>, token: u64, valid_until: Time) {
+    fn grant(&mut self, lease: u64, waiter: &Waiter<WaitingCall>, token: u64, valid_until: Time) {
         let commands = self.commands.clone();
         let tenure = Tenure::new(lease, waiter.key().clone(), valid_until, commands);
         let tenure = Arc::new(tenure);
@@ -47,7 +47,7 @@ impl<B> Driver<B> {
             let _over = coordinator.release(Time::now(), tenure.key(), lease, &mut None);
             return;
         };
-        match commands.deliver(&tenure, &waiter, token) {
+        match commands.deliver(&tenure, waiter, token) {
             Ok(waker) => wake(waker),
             Err(_gone) => commands.hand_over(&tenure, None),
         }

@@ -7,10 +7,10 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use super::call::{Answer, Call};
-use super::{CallTrace, Commands, Reply, observe};
+use super::tenure::Tenure;
+use super::{CallTrace, Commands, Lease, Reply, observe};
 use crate::Error;
 use crate::clock::Time;
-use crate::lease::{Lease, Tenure};
 use crate::protocol::Terms;
 use crate::spec::Wait;
 use tokio::sync::oneshot;

@@ -7,11 +7,13 @@
 mod call;
 mod effects;
 mod grant;
+mod lease;
 mod observe;
 mod recovery;
 mod run;
 mod start;
 mod stats;
+mod tenure;
 mod thread_end;
 mod trace_context;
 
@@ -27,6 +29,7 @@ use tracing::field::Empty;
 
 pub(crate) use call::Call;
 pub(crate) use grant::{Acquiring, Grant};
+pub use lease::Lease;
 pub(crate) use start::start;
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
@@ -36,9 +39,9 @@ use crate::Error;
 use crate::backend::Attempt;
 use crate::clock::Time;
 use crate::key::Key;
-use crate::lease::{Lease, Tenure};
 use crate::protocol::{self, Caller, Queued, Released, Terms, Waiter};
 use recovery::shielded;
+use tenure::Tenure;
 
 type Coordinator = protocol::Coordinator<WaitingCall, Reply>;
 type Effect = protocol::Effect<WaitingCall, Reply>;

@@ -11,10 +11,10 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep};
 
+use super::tenure::Tenure;
 use super::{Shared, WeakCommands};
 use crate::backend::{Backend, Event};
 use crate::clock::Time;
-use crate::lease::Tenure;
 
 /// How many events are taken in before attempts are sent.
 const BATCH: usize = 128;

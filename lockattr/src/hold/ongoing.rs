@@ -10,8 +10,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::current::{Asked, Call, Entered, Hold, OpenOnDrop, Scope};
-use crate::driver::Grant;
-use crate::lease::Lease;
+use crate::driver::{Grant, Lease};
 use crate::spec::OnLost;
 use crate::stall::Alarm;
 use crate::{Error, LossReason};

@@ -13,11 +13,11 @@ use super::{LockPool, Pool, registry};
 use crate::Error;
 use crate::backend::memory::MemoryBackend;
 use crate::driver::{self, Commands};
-use crate::lease::check_ttl;
 use crate::owner::OwnerIds;
 use crate::protocol::{Batch, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::Wait;
+use crate::timing::check_ttl;
 use crate::timing::{DEFAULT_CLAIM_WINDOW, MIN_CLAIM_WINDOW};
 
 /// More would never be used: a key belongs to one of so many buckets, and a bucket to a connection.

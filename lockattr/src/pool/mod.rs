@@ -13,14 +13,12 @@ pub use builder::LockPoolBuilder;
 pub use source::PoolSource;
 
 use crate::Error;
-use crate::asked_key;
 use crate::driver::{Acquiring, Commands, PoolStats};
 use crate::key::Key;
 use crate::label::Label;
-use crate::lease::check_ttl;
 use crate::protocol::Terms;
-use crate::request::LockRequest;
 use crate::spec::{Options, Wait};
+use crate::timing::check_ttl;
 
 /// Connections, keeper and local queue for one lock service.
 ///
@@ -92,32 +90,6 @@ impl LockPool {
     /// [`Error::NotConfigured`] when none is.
     pub fn named(name: &str) -> Result<Self, Error> {
         registry::find(Some(name))
-    }
-
-    /// Starts a request for the lock of `key`.
-    ///
-    /// A text is taken as it is written, `{id}` in it too, while the attribute encodes the values in
-    /// its key: for the lock that a `#[distributed_lock]` takes, use [`key!`](crate::key!), not
-    /// `format!`. A key that cannot be locked is [`Error::InvalidKey`] when it is acquired; nothing
-    /// is sent.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), lockattr::Error> {
-    /// # use std::time::Duration;
-    /// # let pool = lockattr::LockPool::memory().await?;
-    /// let guard = pool.lock("order:42").ttl(Duration::from_secs(10)).acquire().await?;
-    /// let id = 42;
-    /// assert!(pool.lock(lockattr::key!("order:{id}")).try_acquire().await?.is_none());
-    /// # guard.release().await;
-    /// # Ok(())
-    /// # }
-    /// ```
-    #[track_caller]
-    pub fn lock(&self, key: impl Into<asked_key::Key>) -> LockRequest {
-        LockRequest::new(self.clone(), key.into(), Label::here())
     }
 
     /// Runs `future` with this pool in place of the installed ones, for the whole task tree below

@@ -157,9 +157,9 @@ fn the_thread_is_woken_for_a_wait_that_ends_before_it_would_look() {
     assert!(!f.coordinator.is_due());
     f.join("b", TTL);
     assert!(!f.coordinator.is_due(), "its wait ends later");
-    f.join("c", until.since(f.now) - MILLI);
+    f.join("c", until.since(f.now) / 2);
     assert!(f.coordinator.is_due());
-    assert_eq!(f.coordinator.sleep(f.now) + MILLI, until);
+    assert!(f.coordinator.sleep(f.now) < until);
     assert!(!f.coordinator.is_due());
 }
 

@@ -2,17 +2,16 @@
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tracing::Span;
 
+use super::tenure::Tenure;
+use super::{Call, WeakCommands};
 use crate::clock::Time;
-use crate::driver::{Call, CallTrace, WeakCommands};
-use crate::key::Key;
-use crate::timing::{MAX_TTL, MIN_TTL};
+use crate::timing::check_ttl;
 use crate::{Error, LossReason};
 
 /// Exclusive ownership of a key until a point in time.
@@ -44,79 +43,9 @@ struct State {
     call: Arc<Call>,
 }
 
-/// What the lock service granted to this process: the leases of one task after the other.
-#[derive(Debug)]
-pub(crate) struct Tenure {
-    id: u64,
-    key: Key,
-    valid_until: AtomicU64,
-    ended: OnceLock<LossReason>,
-    /// Notified when the tenure or one of its leases ends.
-    on_end: Notify,
-    /// The present holder's call.
-    holder: Mutex<Option<Arc<Call>>>,
-    /// Does not keep the pool: leases may be stored anywhere.
-    pool: WeakCommands,
-}
-
-impl Tenure {
-    pub(crate) fn new(id: u64, key: Key, valid_until: Time, pool: WeakCommands) -> Self {
-        Self {
-            id,
-            key,
-            valid_until: AtomicU64::new(valid_until.as_nanos()),
-            ended: OnceLock::new(),
-            on_end: Notify::new(),
-            holder: Mutex::new(None),
-            pool,
-        }
-    }
-
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(crate) fn key(&self) -> &Key {
-        &self.key
-    }
-
-    pub(crate) fn prolong(&self, valid_until: Time) {
-        self.valid_until
-            .store(valid_until.as_nanos(), Ordering::Release);
-    }
-
-    /// It is lost. The first reason stays.
-    pub(crate) fn end(&self, reason: LossReason) {
-        if self.ended.set(reason).is_ok() {
-            self.on_end.notify_waiters();
-        }
-    }
-
-    /// Where the events of the present holder, or of the last one, belong.
-    pub(crate) fn holder_trace(&self) -> CallTrace {
-        let holder = self.holder();
-        holder.map_or_else(CallTrace::none, |holder| holder.trace().clone())
-    }
-
-    /// The call of the present holder, or of the last one.
-    pub(crate) fn holder(&self) -> Option<Arc<Call>> {
-        self.lock_holder().clone()
-    }
-
-    fn lock_holder(&self) -> MutexGuard<'_, Option<Arc<Call>>> {
-        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn valid_until(&self) -> Time {
-        Time::from_nanos(self.valid_until.load(Ordering::Acquire))
-    }
-}
-
 impl Lease {
     pub(crate) fn new(tenure: Arc<Tenure>, token: u64, call: Arc<Call>) -> Self {
-        let before = tenure.lock_holder().replace(Arc::clone(&call));
-        // Its span may end here, which is foreign code: outside of the mutex.
-        drop(before);
+        tenure.hold(&call);
         Self(Arc::new(State {
             tenure,
             token,
@@ -127,7 +56,7 @@ impl Lease {
 
     /// The key that is locked.
     pub fn key(&self) -> &str {
-        self.0.tenure.key.as_str()
+        self.0.tenure.key().as_str()
     }
 
     /// A number that is greater than that of every lease granted for this key before.
@@ -159,7 +88,7 @@ impl Lease {
     /// Cancel safe: nothing is lost by dropping the future.
     pub async fn lost(&self) -> LossReason {
         loop {
-            let ended = self.0.tenure.on_end.notified();
+            let ended = self.0.tenure.on_end().notified();
             if let Some(reason) = self.ended() {
                 return reason;
             }
@@ -195,7 +124,7 @@ impl Lease {
 
     pub(crate) fn lost_error(&self, reason: LossReason) -> Error {
         Error::Lost {
-            key: self.0.tenure.key.shared(),
+            key: self.0.tenure.key().shared(),
             fencing_token: self.0.token,
             reason,
         }
@@ -214,7 +143,7 @@ impl Lease {
     /// Its holder is finished with it.
     pub(crate) fn release(&self) {
         self.0.is_released.store(true, Ordering::Release);
-        self.0.tenure.on_end.notify_waiters();
+        self.0.tenure.on_end().notify_waiters();
     }
 
     pub(crate) fn tenure(&self) -> &Arc<Tenure> {
@@ -223,7 +152,7 @@ impl Lease {
 
     /// The pool that granted it.
     pub(crate) fn pool(&self) -> &WeakCommands {
-        &self.0.tenure.pool
+        self.0.tenure.pool()
     }
 
     /// The span of the call, for the body to run in.
@@ -235,7 +164,7 @@ impl Lease {
         if self.0.is_released.load(Ordering::Acquire) {
             return Some(LossReason::Released);
         }
-        self.0.tenure.ended.get().copied()
+        self.0.tenure.ended()
     }
 }
 
@@ -247,19 +176,9 @@ impl RefUnwindSafe for Lease {}
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lease")
-            .field("key", &self.0.tenure.key)
+            .field("key", self.0.tenure.key())
             .field("fencing_token", &self.0.token)
             .field("remaining", &self.remaining())
             .finish_non_exhaustive()
     }
-}
-
-pub(crate) fn check_ttl(ttl: Duration) -> Result<(), Error> {
-    if ttl < MIN_TTL || ttl > MAX_TTL {
-        return Err(Error::config(
-            "ttl",
-            format!("{ttl:?} is not between 50ms and 24h"),
-        ));
-    }
-    Ok(())
 }

@@ -1,0 +1,100 @@
+//! What the lock service granted to a process.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::{Call, CallTrace, WeakCommands};
+use crate::LossReason;
+use crate::clock::Time;
+use crate::key::Key;
+
+/// What the lock service granted to this process: the leases of one task after the other.
+#[derive(Debug)]
+pub(crate) struct Tenure {
+    id: u64,
+    key: Key,
+    valid_until: AtomicU64,
+    ended: OnceLock<LossReason>,
+    on_end: Notify,
+    /// The present holder's call.
+    holder: Mutex<Option<Arc<Call>>>,
+    /// Does not keep the pool: leases may be stored anywhere.
+    pool: WeakCommands,
+}
+
+impl Tenure {
+    pub(crate) fn new(id: u64, key: Key, valid_until: Time, pool: WeakCommands) -> Self {
+        Self {
+            id,
+            key,
+            valid_until: AtomicU64::new(valid_until.as_nanos()),
+            ended: OnceLock::new(),
+            on_end: Notify::new(),
+            holder: Mutex::new(None),
+            pool,
+        }
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    pub(crate) fn prolong(&self, valid_until: Time) {
+        self.valid_until
+            .store(valid_until.as_nanos(), Ordering::Release);
+    }
+
+    /// It is lost. The first reason stays.
+    pub(crate) fn end(&self, reason: LossReason) {
+        if self.ended.set(reason).is_ok() {
+            self.on_end.notify_waiters();
+        }
+    }
+
+    /// Where the events of the present holder, or of the last one, belong.
+    pub(crate) fn holder_trace(&self) -> CallTrace {
+        let holder = self.holder();
+        holder.map_or_else(CallTrace::none, |holder| holder.trace().clone())
+    }
+
+    /// The lease goes to this call.
+    pub(crate) fn hold(&self, call: &Arc<Call>) {
+        let before = self.lock_holder().replace(Arc::clone(call));
+        // Its span may end here, which is foreign code: outside of the mutex.
+        drop(before);
+    }
+
+    /// Why it is over, if it is.
+    pub(crate) fn ended(&self) -> Option<LossReason> {
+        self.ended.get().copied()
+    }
+
+    /// Notified when the tenure or one of its leases ends.
+    pub(crate) fn on_end(&self) -> &Notify {
+        &self.on_end
+    }
+
+    /// The pool that granted it.
+    pub(crate) fn pool(&self) -> &WeakCommands {
+        &self.pool
+    }
+
+    /// The call of the present holder, or of the last one.
+    pub(crate) fn holder(&self) -> Option<Arc<Call>> {
+        self.lock_holder().clone()
+    }
+
+    fn lock_holder(&self) -> MutexGuard<'_, Option<Arc<Call>>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn valid_until(&self) -> Time {
+        Time::from_nanos(self.valid_until.load(Ordering::Acquire))
+    }
+}
