@@ -29,10 +29,11 @@ enum Name {
     Bind,
     Pool,
     Reentrant,
+    Release,
     Crate,
 }
 
-const OPTIONS: [(&str, Name); 12] = [
+const OPTIONS: [(&str, Name); 13] = [
     ("key", Name::Key),
     ("ttl", Name::Ttl),
     ("wait", Name::Wait),
@@ -44,6 +45,7 @@ const OPTIONS: [(&str, Name); 12] = [
     ("bind", Name::Bind),
     ("pool", Name::Pool),
     ("reentrant", Name::Reentrant),
+    ("release", Name::Release),
     ("crate", Name::Crate),
 ];
 
@@ -63,6 +65,7 @@ pub(crate) struct Args {
     pub(crate) bind: Option<Ident>,
     pub(crate) pool: Option<Pool>,
     pub(crate) reentrant: Option<bool>,
+    pub(crate) release: Option<Release>,
     /// Where the runtime crate is to be found.
     pub(crate) krate: Option<Path>,
     pub(crate) errors: Errors,
@@ -78,6 +81,12 @@ pub(crate) enum OnLost {
 pub(crate) enum OnBusy {
     Error,
     Skip,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Release {
+    Await,
+    Background,
 }
 
 pub(crate) enum Pool {
@@ -162,6 +171,13 @@ impl Args {
             Name::OnBusy => {
                 let choices = [("error", OnBusy::Error), ("skip", OnBusy::Skip)];
                 self.on_busy = Some(choice(input, choices)?);
+            }
+            Name::Release => {
+                let choices = [
+                    ("await", Release::Await),
+                    ("background", Release::Background),
+                ];
+                self.release = Some(choice(input, choices)?);
             }
             Name::OrElse => self.or_else = Some(handler(input)?),
             Name::Bind => self.bind = Some(input.parse()?),
@@ -370,7 +386,7 @@ mod tests {
         let tokens = quote! {
             key("a:{id}", id = order.id()), ttl = "10s", wait = "forever", renew = true, max_hold = "5m",
             on_lost = "finish", on_busy = "error", or_else = handler, bind = lease, pool = self.locks,
-            reentrant = true, crate = ::renamed,
+            reentrant = true, release = "background", crate = ::renamed,
         };
         assert_eq!(mistakes(tokens.clone()), "");
         let args: Args = syn::parse2(tokens).unwrap();
@@ -379,6 +395,7 @@ mod tests {
         );
         assert!(matches!(args.wait, Some(Timing::Literal(None, _))));
         assert!(args.finishes_when_lost() && !args.skips_when_busy());
+        assert!(args.release == Some(Release::Background));
         assert!(matches!(args.pool, Some(Pool::Expr(_))));
     }
 

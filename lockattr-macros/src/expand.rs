@@ -7,7 +7,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Path, ReturnType, Type, parse_quote};
 
-use crate::args::{Args, Pool};
+use crate::args::{Args, Pool, Release};
 use crate::arguments::Arguments;
 use crate::boxed::{Boxed, rename_self};
 use crate::errors::Errors;
@@ -193,14 +193,12 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
         Form::BoxedSomehow => quote!(#private::Box::pin(#call)),
     };
     let prepare = &refusal.before;
+    let choose_ending = choose_ending(args, &output_name, &private);
     let body = function.braced(quote! {
         #prepare
         #pack
         let (#output_name, #future) = #private::Output::of(#body);
-        let #ending = {
-            use #private::{AnyOutput as _, SendOutput as _};
-            (&#output_name).ending()
-        };
+        let #ending = #choose_ending;
         #call
     });
     let compiled = quote!(#(#attrs)* #vis #sig #body);
@@ -254,6 +252,19 @@ fn as_read(
         #body
     });
     quote!(#(#attrs)* #vis #sig #body)
+}
+
+/// Whether the call keeps its value until it is released.
+fn choose_ending(args: &Args, output: &Ident, private: &TokenStream) -> TokenStream {
+    match args.release {
+        // Where the value is not `Send`, the type checker chooses the background.
+        None => quote! {{
+            use #private::{AnyOutput as _, SendOutput as _};
+            (&#output).ending()
+        }},
+        Some(Release::Await) => quote!(#private::AwaitRelease),
+        Some(Release::Background) => quote!(#private::ReleaseInBackground),
+    }
 }
 
 /// The statements that acquire the lock.
@@ -352,6 +363,11 @@ fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
     }
     if let Some(reentrant) = args.reentrant {
         spec.extend(quote!(.reentrant(#reentrant)));
+    }
+    match args.release {
+        None => {}
+        Some(Release::Await) => spec.extend(quote!(.await_release())),
+        Some(Release::Background) => spec.extend(quote!(.release_in_background())),
     }
     if args.has_checkable_times() {
         // An item is evaluated by `cargo check` already.

@@ -40,6 +40,7 @@ use proc_macro::TokenStream;
 /// | `bind = lease` | the body sees its `&Lease` under this name | none |
 /// | `pool = "reports"` | a named pool, or a place that holds one: `self.locks` | the installed pool |
 /// | `reentrant = true` | a task may take a key that it holds already; see below | `false` |
+/// | `release = "background"` | the call returns without waiting for its release: a round trip sooner; `"await"` waits | the pool's (`"await"`) |
 /// | `crate = path` | where the `lockattr` crate is found | `::lockattr` |
 ///
 /// Values are percent-encoded in the key, so different arguments never share a lock by accident.

@@ -17,7 +17,7 @@ use tracing::span::EnteredSpan;
 use crate::driver::{Commands, Grant, Lease};
 use crate::key::Key;
 use crate::label::Label;
-use crate::spec::{Options, Spec};
+use crate::spec::{Options, Release, Spec};
 use crate::{Error, LossReason};
 
 thread_local! {
@@ -76,8 +76,14 @@ pub(crate) enum Entered {
 /// What keeps the lease for as long as the call runs.
 #[derive(Debug)]
 pub(crate) enum Hold {
-    Own { grant: Grant, ttl: Duration },
-    Nested { _turn: Turn },
+    Own {
+        grant: Grant,
+        ttl: Duration,
+        release: Release,
+    },
+    Nested {
+        _turn: Turn,
+    },
 }
 
 /// The right to run under the lease of an outer call.

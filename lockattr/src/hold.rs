@@ -246,6 +246,11 @@ async fn acquire(
         }
     }
     let grant = pool.begin(key, asked.options(), asked.label())?.await?;
-    let ttl = pool.ttl(asked.options());
-    Ok((grant.lease().clone(), Hold::Own { grant, ttl }))
+    let lease = grant.lease().clone();
+    let hold = Hold::Own {
+        grant,
+        ttl: pool.ttl(asked.options()),
+        release: pool.release(asked.options()),
+    };
+    Ok((lease, hold))
 }

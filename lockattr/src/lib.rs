@@ -31,7 +31,7 @@ pub use guard::Guard;
 pub use lockattr_macros::distributed_lock;
 pub use pool::{LockPool, LockPoolBuilder};
 pub use request::LockRequest;
-pub use spec::{OnLost, Wait};
+pub use spec::{OnLost, Release, Wait};
 
 #[cfg(all(fuzzing, feature = "redis"))]
 #[doc(hidden)]

@@ -10,7 +10,7 @@ use crate::guard::Guard;
 use crate::hold::{AwaitRelease, Locked, enter};
 use crate::label::Label;
 use crate::pool::{LockPool, PoolSource};
-use crate::spec::{OnLost, Options, Wait};
+use crate::spec::{OnLost, Options, Release, Wait};
 
 /// A request for a lock, made by [`LockPool::lock`].
 ///
@@ -98,6 +98,12 @@ impl LockRequest {
     /// that run side by side take turns, and under a lease that is over they get [`Error::Lost`].
     pub fn reentrant(mut self, reentrant: bool) -> Self {
         self.options.reentrant = reentrant;
+        self
+    }
+
+    /// Whether [`run`](Self::run) waits for the release. Defaults to the pool's.
+    pub fn release(mut self, release: Release) -> Self {
+        self.options.release = Some(release);
         self
     }
 

@@ -31,6 +31,20 @@ pub enum OnLost {
     Finish,
 }
 
+/// Whether a call waits for its release.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Release {
+    /// The call returns once the lock service has confirmed the release, or has failed to for the
+    /// first time: the key is free for other processes by then.
+    #[default]
+    Await,
+    /// The call returns at once, a round trip sooner. The next request of this process for the key
+    /// goes behind the release; failures are counted and traced, and
+    /// [`shutdown`](crate::LockPool::shutdown) waits for all of them.
+    Background,
+}
+
 /// The options of one attribute; what is not set comes from the pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
@@ -48,6 +62,7 @@ pub(crate) struct Options {
     pub(crate) max_hold: Option<Duration>,
     pub(crate) on_lost: OnLost,
     pub(crate) reentrant: bool,
+    pub(crate) release: Option<Release>,
 }
 
 impl Options {
@@ -58,6 +73,7 @@ impl Options {
         max_hold: None,
         on_lost: OnLost::Cancel,
         reentrant: false,
+        release: None,
     };
 }
 
@@ -129,6 +145,18 @@ impl Spec {
     #[must_use]
     pub const fn reentrant(mut self, reentrant: bool) -> Self {
         self.options.reentrant = reentrant;
+        self
+    }
+
+    #[must_use]
+    pub const fn await_release(mut self) -> Self {
+        self.options.release = Some(Release::Await);
+        self
+    }
+
+    #[must_use]
+    pub const fn release_in_background(mut self) -> Self {
+        self.options.release = Some(Release::Background);
         self
     }
 }

@@ -36,7 +36,6 @@ pub(crate) use stats::{Counters, count_unreported};
 pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
-use crate::backend::Attempt;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::protocol::{self, Caller, Queued, Released, Terms, Waiter};
@@ -183,15 +182,6 @@ impl Shared {
             self.wake.notify_one();
         }
         result
-    }
-
-    /// Takes the mutex for one effect only: performing it may run foreign code.
-    fn next_effect(&self) -> Option<Effect> {
-        self.coordinator().next_effect()
-    }
-
-    fn next_attempt(&self, now: Time) -> Option<Attempt> {
-        self.coordinator().next_attempt(now)
     }
 
     /// To be called before any mutex is locked: in a forked process it may be locked for ever.

@@ -49,7 +49,8 @@ pub(super) fn missed(counters: &Counters, call: &CallTrace, key: &Key) {
 /// What happens between the lock service and a lease; the rest is told where it happens.
 pub(super) fn observe(counters: &Counters, call: &CallTrace, key: &Key, notice: &Notice) {
     match notice {
-        Notice::Waiting { .. } | Notice::Acquired { .. } | Notice::Failed(_) => {}
+        Notice::Waiting { ends_in } => waiting(counters, call, key, Some(*ends_in)),
+        Notice::Acquired { .. } | Notice::Failed(_) => {}
         Notice::Trouble(error) => {
             call.emit(Level::DEBUG, |span| debug!(parent: span, %key, %error, "the lock service failed; it is asked again"));
         }

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::runtime::Runtime;
 use tracing::error;
 
+use super::Effect;
 use super::observe::observe;
 use super::run::Driver;
 use crate::backend::{Backend, BackendError, BackendErrorKind};
@@ -36,7 +37,18 @@ impl<B: Backend> Driver<B> {
             let lost = Notice::Lost(reason);
             shielded(|| observe(counters, &tenure.holder_trace(), tenure.key(), &lost));
         }
-        for waiter in mem::take(&mut forgotten.waiters) {
+        self.attempts.clear();
+        let mut waiters = mem::take(&mut forgotten.waiters);
+        let effects = mem::take(&mut self.effects).into_iter();
+        for effect in effects.chain(mem::take(&mut forgotten.effects)) {
+            match effect {
+                Effect::Granted { waiter, .. } | Effect::Refused { waiter, .. } => {
+                    waiters.push(waiter);
+                }
+                other => shielded(|| drop(other)),
+            }
+        }
+        for waiter in waiters {
             let key = waiter.key().clone();
             let message = "the pool's I/O thread panicked, and has started over";
             let error = Error::Backend {

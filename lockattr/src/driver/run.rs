@@ -1,6 +1,6 @@
 //! The loop of the I/O thread: it moves events and attempts between the coordinator and a backend.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -12,8 +12,8 @@ use tokio::sync::futures::Notified;
 use tokio::time::{Instant, Sleep};
 
 use super::tenure::Tenure;
-use super::{Shared, WeakCommands};
-use crate::backend::{Backend, Event};
+use super::{Effect, WeakCommands};
+use crate::backend::{Attempt, Backend, Event};
 use crate::clock::Time;
 
 /// How many events are taken in before attempts are sent.
@@ -33,6 +33,11 @@ pub(super) struct Driver<B> {
     pub(super) commands: WeakCommands,
     /// What holders see of the leases that were granted, until nothing of them is on the server.
     pub(super) tenures: HashMap<u64, Arc<Tenure>>,
+    /// What is still to be performed of the present round.
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) attempts: Vec<Attempt>,
+    /// The earliest deadline at the end of the latest round.
+    wakeup: Time,
 }
 
 /// What wakes the loop, besides the time.
@@ -48,6 +53,9 @@ impl<B: Backend> Driver<B> {
             backend,
             commands,
             tenures: HashMap::new(),
+            effects: VecDeque::new(),
+            attempts: Vec::new(),
+            wakeup: Time::NEVER,
         }
     }
 
@@ -60,43 +68,50 @@ impl<B: Backend> Driver<B> {
             wake: &shared.wake,
             events: Vec::new(),
         };
-        while self.commands.has_callers() || shared.coordinator().unfinished() > 0 {
+        let mut unfinished = 0;
+        while self.commands.has_callers() || unfinished > 0 {
             poll_fn(|cx| self.poll_inputs(cx, sleep.as_mut(), &mut inputs)).await;
             // A deadline that is due costs no budget by itself: with one in every round, the
             // connections would never have theirs.
             tokio::task::coop::consume_budget().await;
             self.catch_up(&mut inputs).await;
-            let now = Time::now();
-            for event in inputs.events.drain(..) {
-                shared.coordinator().on_event(now, event);
-            }
-            let overdue = {
-                let mut coordinator = shared.coordinator();
-                coordinator.on_time(now);
-                coordinator.take_overdue()
-            };
-            for attempt in overdue {
-                self.backend.overdue(attempt);
-            }
-            while let Some(effect) = shared.next_effect() {
-                self.perform(now, effect);
-            }
-            self.send(&shared);
+            unfinished = self.round(&mut inputs.events);
         }
     }
 
-    fn send(&mut self, shared: &Shared) {
+    /// Lets the coordinator decide, and does what it wants done. Returns how many leases are
+    /// unfinished.
+    fn round(&mut self, events: &mut Vec<Event>) -> usize {
         let now = Time::now();
-        while let Some(attempt) = shared.next_attempt(now) {
+        let (overdue, unfinished) = {
+            let mut coordinator = self.commands.shared.coordinator();
+            for event in events.drain(..) {
+                coordinator.on_event(now, event);
+            }
+            coordinator.on_time(now);
+            coordinator.swap_effects(&mut self.effects);
+            while let Some(attempt) = coordinator.next_attempt(now) {
+                self.attempts.push(attempt);
+            }
+            self.wakeup = coordinator.wakeup();
+            (coordinator.take_overdue(), coordinator.unfinished())
+        };
+        for attempt in overdue {
+            self.backend.overdue(attempt);
+        }
+        while let Some(effect) = self.effects.pop_front() {
+            self.perform(now, effect);
+        }
+        for attempt in self.attempts.drain(..) {
             self.backend.submit(attempt);
         }
         self.backend.flush();
+        unfinished
     }
 
     /// Takes in what has come while the process stood still, before anything counts as overdue.
     async fn catch_up(&mut self, inputs: &mut Inputs<'_, '_>) {
-        let wakeup = self.commands.shared.coordinator().wakeup();
-        if Time::now().since(wakeup) < STANDSTILL {
+        if Time::now().since(self.wakeup) < STANDSTILL {
             return;
         }
         for _ in 0..TURNS_OF_AN_ANSWER {

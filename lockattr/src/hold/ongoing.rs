@@ -11,7 +11,7 @@ use tracing::warn;
 
 use crate::current::{Asked, Call, Entered, Hold, OpenOnDrop, Scope};
 use crate::driver::{Grant, Lease};
-use crate::spec::OnLost;
+use crate::spec::{OnLost, Release};
 use crate::stall::Alarm;
 use crate::{Error, LossReason};
 
@@ -128,10 +128,12 @@ impl Ongoing {
 
     /// Starts the release of a call whose body is finished.
     pub(super) fn release(mut self) -> Releasing {
-        Releasing(
-            self.finished()
-                .map(|grant| -> BoxFuture<()> { Box::pin(grant.release()) }),
-        )
+        let release = match self.finished() {
+            Some((grant, Release::Await)) => Some(grant.release()),
+            // Dropping the grant releases it.
+            Some((_, Release::Background)) | None => None,
+        };
+        Releasing(release.map(|release| -> BoxFuture<()> { Box::pin(release) }))
     }
 
     /// The same, in the background.
@@ -151,12 +153,12 @@ impl Ongoing {
 
     /// A body that is finished has done its work: its value is returned even when the lease ended
     /// under it, but not in silence.
-    fn finished(&mut self) -> Option<Grant> {
+    fn finished(&mut self) -> Option<(Grant, Release)> {
         self.watch = None;
         let Stage::Running(call) = &self.stage else {
             return None;
         };
-        let Entered::Held(Hold::Own { grant, .. }) = call.leave() else {
+        let Entered::Held(Hold::Own { grant, release, .. }) = call.leave() else {
             return None;
         };
         let lease = grant.lease();
@@ -165,7 +167,7 @@ impl Ongoing {
             let (key, fencing_token) = (lease.key(), lease.fencing_token());
             warn!(parent: lease.span(), key, fencing_token, %reason, "the body finished after its lease was over");
         }
-        Some(grant)
+        Some((grant, release))
     }
 }
 

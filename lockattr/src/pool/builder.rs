@@ -16,7 +16,7 @@ use crate::driver::{self, Commands};
 use crate::owner::OwnerIds;
 use crate::protocol::{Batch, Limits};
 use crate::service_url::{Service, ServiceUrl};
-use crate::spec::Wait;
+use crate::spec::{Release, Wait};
 use crate::timing::check_ttl;
 use crate::timing::{DEFAULT_CLAIM_WINDOW, MIN_CLAIM_WINDOW};
 
@@ -49,6 +49,7 @@ pub struct LockPoolBuilder {
     prefix: String,
     default_ttl: Duration,
     default_wait: Wait,
+    default_release: Release,
     connections: usize,
     connect_timeout: Duration,
     response_timeout: Duration,
@@ -67,6 +68,7 @@ impl Default for LockPoolBuilder {
             prefix: "lockattr".to_owned(),
             default_ttl: Duration::from_secs(30),
             default_wait: Wait::For(Duration::from_secs(10)),
+            default_release: Release::Await,
             connections: 1,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_millis(500),
@@ -116,9 +118,15 @@ impl LockPoolBuilder {
         self
     }
 
-    /// How long those queue who do not say. Defaults to 10 s.
+    /// The `wait` of callers that set none. Defaults to 10 s.
     pub fn default_wait(mut self, wait: impl Into<Wait>) -> Self {
         self.default_wait = wait.into();
+        self
+    }
+
+    /// Whether calls that do not say wait for their release. Defaults to [`Release::Await`].
+    pub fn default_release(mut self, release: Release) -> Self {
+        self.default_release = release;
         self
     }
 
@@ -197,11 +205,13 @@ impl LockPoolBuilder {
         let url = self.check()?;
         let place = format!("{url} prefix={}", self.prefix);
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
+        let default_release = self.default_release;
         let commands = self.connect(&url).await?;
         Ok(LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
             default_wait,
+            default_release,
             place,
         })))
     }
@@ -331,6 +341,7 @@ impl fmt::Debug for LockPoolBuilder {
             .field("prefix", &self.prefix)
             .field("default_ttl", &self.default_ttl)
             .field("default_wait", &self.default_wait)
+            .field("default_release", &self.default_release)
             .field("connections", &self.connections)
             .field("strict", &self.strict)
             .finish_non_exhaustive()

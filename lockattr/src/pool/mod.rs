@@ -17,7 +17,7 @@ use crate::driver::{Acquiring, Commands, PoolStats};
 use crate::key::Key;
 use crate::label::Label;
 use crate::protocol::Terms;
-use crate::spec::{Options, Wait};
+use crate::spec::{Options, Release, Wait};
 use crate::timing::check_ttl;
 
 /// Connections, keeper and local queue for one lock service.
@@ -44,6 +44,7 @@ struct Pool {
     commands: Commands,
     default_ttl: Duration,
     default_wait: Wait,
+    default_release: Release,
     /// The URL without its password, and the prefix.
     place: String,
 }
@@ -161,6 +162,10 @@ impl LockPool {
 
     pub(crate) fn ttl(&self, options: &Options) -> Duration {
         options.ttl.unwrap_or(self.0.default_ttl)
+    }
+
+    pub(crate) fn release(&self, options: &Options) -> Release {
+        options.release.unwrap_or(self.0.default_release)
     }
 
     /// Sends the request for a lease.

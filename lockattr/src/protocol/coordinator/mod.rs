@@ -62,7 +62,7 @@ struct Lease<R> {
 pub(crate) struct Forgotten<C: Caller, R> {
     pub(crate) waiters: Vec<Waiter<C>>,
     _leases: HashMap<u64, Lease<R>>,
-    _effects: VecDeque<Effect<C, R>>,
+    pub(crate) effects: VecDeque<Effect<C, R>>,
     _shutdowns: Vec<Shutdown<R>>,
     _drains: Vec<R>,
 }
@@ -233,8 +233,9 @@ impl<C: Caller, R> Coordinator<C, R> {
         !self.effects.is_empty() || self.keeper.has_attempts() || self.wakeup() < self.sleeps_until
     }
 
-    pub(crate) fn next_effect(&mut self) -> Option<Effect<C, R>> {
-        self.effects.pop_front()
+    /// Hands over the effects that wait to be performed, for a queue that is empty.
+    pub(crate) fn swap_effects(&mut self, empty: &mut VecDeque<Effect<C, R>>) {
+        mem::swap(&mut self.effects, empty);
     }
 
     /// The next attempt to send, counted as sent at `now`.
@@ -258,7 +259,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         Forgotten {
             waiters: self.queues.clear(),
             _leases: mem::take(&mut self.leases),
-            _effects: mem::take(&mut self.effects),
+            effects: mem::take(&mut self.effects),
             _shutdowns: Vec::new(),
             _drains: mem::take(&mut self.drains),
         }
@@ -335,6 +336,10 @@ mod inspection {
     }
 
     impl<C: Caller, R> Coordinator<C, R> {
+        pub(in crate::protocol) fn next_effect(&mut self) -> Option<super::Effect<C, R>> {
+            self.effects.pop_front()
+        }
+
         pub(in crate::protocol) fn reseed(&mut self) {
             self.keeper.reseed();
         }
