@@ -292,6 +292,9 @@ impl Commands {
         token: u64,
         ttl: Duration,
     ) -> Option<Result<(), Error>> {
+        if let Err(error) = self.shared().check_process() {
+            return Some(Err(error));
+        }
         let answer = self.ask(|coordinator, now, reply| {
             coordinator.extend(now, tenure.key(), tenure.id(), (token, ttl), reply)
         });
