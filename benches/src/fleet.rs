@@ -4,9 +4,10 @@ use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use lockattr_tests::{Policy, Proxy, RedisServer};
+use lockattr_tests::RedisServer;
 
 use crate::candidate::Candidate;
+use crate::delay::DelayProxy;
 use crate::hot_key::fairness;
 use crate::report::Report;
 use crate::rounds::{Effort, interleave, median, percentile};
@@ -63,13 +64,10 @@ async fn workload(
     candidates: &[Candidate],
 ) {
     let server = RedisServer::start();
-    let proxy = Proxy::start(server.port());
-    let url = if delay == 0 {
-        server.admin_url()
-    } else {
-        proxy.set_both(Policy::Delay(Duration::from_micros(delay * 500)));
-        server.admin_url_at(proxy.port())
-    };
+    let delay = Duration::from_micros(delay * 500);
+    let proxy = (!delay.is_zero()).then(|| DelayProxy::start(server.port(), delay));
+    let port = proxy.as_ref().map_or(server.port(), DelayProxy::port);
+    let url = server.admin_url_at(port);
     let all = interleave(effort, candidates, async |candidate| {
         one_run(&server, &url, candidate, section, effort.run)
     })

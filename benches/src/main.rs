@@ -4,6 +4,7 @@
 //! to three minutes; `-- W3` only one. The results are in `benches/results/`.
 
 mod candidate;
+mod delay;
 mod fleet;
 mod hot_key;
 mod loss;

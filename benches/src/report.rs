@@ -10,6 +10,7 @@ use crate::candidate::Candidate;
 
 #[derive(Default)]
 pub(crate) struct Report {
+    notes: Vec<String>,
     figures: Vec<Figure>,
 }
 
@@ -40,6 +41,12 @@ impl Report {
         });
     }
 
+    /// A sentence that the figures need.
+    pub(crate) fn note(&mut self, note: String) {
+        println!("{note}");
+        self.notes.push(note);
+    }
+
     fn value(&self, workload: &str, candidate: Candidate, what: &str) -> Option<f64> {
         let found = self.figures.iter().find(|figure| {
             figure.workload == workload && figure.candidate == candidate && figure.what == what
@@ -50,8 +57,9 @@ impl Report {
     /// Markdown; each figure with its ratio to what people write by hand.
     fn table(&self) -> String {
         let mut text = format!(
-            "{}\n\n| workload | | figure | value | to by hand |\n| --- | --- | --- | --- | --- |\n",
-            machine()
+            "{}\n\n{}\n\n| workload | | figure | value | to by hand |\n| --- | --- | --- | --- | --- |\n",
+            machine(),
+            self.notes.join("\n")
         );
         for figure in &self.figures {
             let Figure {
@@ -61,6 +69,7 @@ impl Report {
                 value,
             } = figure;
             let by_hand = self.value(workload, Candidate::ByHand, what);
+            let by_hand = by_hand.filter(|by_hand| *by_hand > 0.0);
             let ratio = by_hand.map_or(String::new(), |by_hand| format!("{:.2}", value / by_hand));
             let name = candidate.name();
             writeln!(

@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use lockattr_tests::{Policy, Proxy, RedisServer};
+use lockattr_tests::RedisServer;
 
 use crate::candidate::{Candidate, Locker};
+use crate::delay::{DelayProxy, round_trip};
 use crate::report::Report;
 use crate::rounds::{Effort, interleave, median, percentile};
 use crate::server_stats::commands_sent;
@@ -19,16 +20,14 @@ const CANDIDATES: [Candidate; 4] = [
 pub(crate) async fn one_task(effort: Effort, report: &mut Report) {
     let server = RedisServer::start();
     latency(effort, report, "W1 loopback", &server.admin_url()).await;
-    let proxy = Proxy::start(server.port());
     // Each way, so that a round trip is 1 ms longer.
-    proxy.set_both(Policy::Delay(Duration::from_micros(500)));
-    latency(
-        effort,
-        report,
-        "W1 +1 ms",
-        &server.admin_url_at(proxy.port()),
-    )
-    .await;
+    let proxy = DelayProxy::start(server.port(), Duration::from_micros(500));
+    let delayed = server.admin_url_at(proxy.port());
+    let (near, far) = (round_trip(&server.admin_url()), round_trip(&delayed));
+    report.note(format!(
+        "W1: a PING takes {near:.0} µs on loopback, {far:.0} µs behind +1 ms."
+    ));
+    latency(effort, report, "W1 +1 ms", &delayed).await;
 }
 
 pub(crate) async fn many_tasks(effort: Effort, report: &mut Report) {

@@ -20,6 +20,9 @@ const CLAIM_WINDOW: Duration = Duration::from_secs(1);
 /// How long a pool may take to give everything back in the end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
+/// How long others may still have a key then.
+const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
+
 /// What a process is told.
 #[derive(Debug, Clone)]
 pub struct Contender {
@@ -151,7 +154,16 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     }
     local.await;
     site.recorder.record(0, Event::Ended);
+    // Whatever this pool has been through, it still takes each key.
+    for key in 0..contender.keys {
+        let request = pool.lock(key_of(key)).wait(PATIENCE_AT_THE_END);
+        request.acquire().await?.release().await;
+    }
     pool.shutdown(SHUTDOWN).await
+}
+
+fn key_of(key: u32) -> String {
+    format!("contended:{key}")
 }
 
 struct Site {
@@ -184,7 +196,7 @@ impl Site {
         let blocks = random.u16(..500) == 0;
         let request = self
             .pool
-            .lock(format!("contended:{key}"))
+            .lock(key_of(key))
             .wait(wait)
             .renew(self.renews && random.u8(..6) > 0)
             .on_lost([OnLost::Cancel, OnLost::Finish][random.usize(..2)]);

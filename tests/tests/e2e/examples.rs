@@ -1,21 +1,29 @@
 //! Every example runs and finds what it shows, in memory and on a server.
 
+use std::env::current_exe;
+use std::path::PathBuf;
 use std::process::Command;
+use std::sync::LazyLock;
 
 use lockattr_tests::{RedisServer, find_secret};
+
+/// The folder of the built examples. Built with the whole workspace, they share its features; so a run
+/// of all tests has built them already.
+static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
+    let status = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--locked", "--workspace", "--examples"])
+        .status();
+    assert!(status.expect("cargo is there").success());
+    // `target/debug/deps/e2e-…`
+    let test = current_exe().expect("a test is a file");
+    let profile = test.ancestors().nth(2).expect("in two folders");
+    profile.join("examples")
+});
 
 fn run(example: &str) {
     let server = RedisServer::start();
     for url in [None, Some(server.url())] {
-        let mut command = Command::new(env!("CARGO"));
-        command.args([
-            "run",
-            "--quiet",
-            "--package",
-            "examples",
-            "--example",
-            example,
-        ]);
+        let mut command = Command::new(EXAMPLES.join(example));
         command
             .env_remove("LOCKATTR_URL")
             .env("RUST_LOG", "trace")

@@ -278,7 +278,7 @@ mod reexport {
     pub(crate) use lockattr as locks;
 }
 
-#[distributed_lock(key = "renamed", crate = crate::reexport::locks)]
+#[distributed_lock(key = "renamed", crate = crate::shapes::reexport::locks)]
 async fn renamed() -> AppResult<u8> {
     Ok(1)
 }

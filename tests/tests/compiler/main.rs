@@ -1,11 +1,17 @@
-//! The attribute adds no lint of its own, and silences none.
+//! What rustc and clippy say of correct attributes: no lint is added, and none silenced. What rustc says
+//! of wrong ones is in `lockattr/tests/ui.rs`.
 #![deny(warnings, clippy::pedantic)]
 
+mod library;
+mod pass;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use lockattr::{Error, LockPool, distributed_lock};
+
+use crate::library::{Library, compile};
 
 /// Lints on functions still see the function.
 #[expect(dead_code)]
@@ -120,9 +126,9 @@ fn compare(compiler: &str, lints: &[String], silent: &[&str]) {
 }
 
 fn lint(compiler: &str, lints: &[String], more: &[&str]) -> Found {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lints/corpus.rs");
-    let (deps, library) = library();
-    let output = compile(compiler, &library, &deps)
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/compiler/corpus.rs");
+    let output = compile(compiler, &Library::find())
+        .args(["--crate-type=lib", "--emit=metadata"])
         .arg(&corpus)
         .args(lints)
         .args(more)
@@ -141,46 +147,6 @@ fn lint(compiler: &str, lints: &[String], more: &[&str]) -> Found {
         Some((lint, functions.get(row - 1)?.clone()))
     };
     messages.lines().filter_map(read).collect()
-}
-
-/// The library that this test was built with.
-fn library() -> (PathBuf, PathBuf) {
-    let test = std::env::current_exe().expect("a test is a file");
-    let deps = test.parent().expect("in a folder").to_owned();
-    let entries = std::fs::read_dir(&deps).expect("which can be read");
-    let is_library = |path: &PathBuf| {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        name.starts_with("liblockattr-") && name.ends_with(".rlib")
-    };
-    let mut libraries: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(is_library)
-        .collect();
-    libraries.sort_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
-    let newest = libraries
-        .into_iter()
-        .rev()
-        .find(|path| can_be_used(path, &deps));
-    (deps, newest.expect("the test is linked with it"))
-}
-
-/// Some were built for another selection of features, whose dependencies are not there.
-fn can_be_used(library: &Path, deps: &Path) -> bool {
-    let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uses_lockattr.rs");
-    std::fs::write(&source, "pub use lockattr::Error;").expect("a folder for tests");
-    let compiled = compile("rustc", library, deps).arg(source).output();
-    compiled.is_ok_and(|output| output.status.success())
-}
-
-fn compile(compiler: &str, library: &Path, deps: &Path) -> Command {
-    let mut command = Command::new(compiler);
-    command
-        .args(["--edition=2024", "--crate-type=lib", "--emit=metadata"])
-        .args(["--error-format=json", "--cap-lints=warn"])
-        .args(["--out-dir", env!("CARGO_TARGET_TMPDIR")])
-        .arg(format!("-Ldependency={}", deps.display()))
-        .arg(format!("--extern=lockattr={}", library.display()));
-    command
 }
 
 /// Of each line the function that it is in; attributes belong to the next one.

@@ -3,7 +3,7 @@
 use lockattr_tests::RedisServer;
 use redis::Connection;
 
-const SCRIPT: &str = include_str!("../../lockattr/src/backend/redis/lua/batch.lua");
+const SCRIPT: &str = include_str!("../../../lockattr/src/backend/redis/lua/batch.lua");
 const LOCK: &str = "lockattr:{001}:k";
 const FENCE: &str = "lockattr:{001}#fence";
 const QUEUE: &str = "lockattr:{001}#queue:k";

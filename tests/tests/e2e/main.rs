@@ -1,0 +1,21 @@
+//! Whatever runs against real servers and needs no process of its own.
+//!
+//! One binary, because each takes seconds to build. Tests that install a pool, measure their process
+//! or load the machine are binaries beside this one.
+
+mod examples;
+mod exits;
+mod extensions;
+mod foreign_code;
+mod frameworks;
+mod harness;
+mod layers;
+mod leases;
+mod links;
+mod process_ends;
+mod queue;
+mod release;
+mod script;
+mod startup;
+mod taken_up;
+mod tls;
