@@ -200,37 +200,43 @@ async fn the_synchronous_part_of_a_body_runs_under_its_lease() {
 /// A body that was woken and is not polled keeps its lock: counted and traced, once for each time.
 #[tokio::test]
 async fn a_body_that_is_not_polled_is_counted() {
-    #[distributed_lock(key = "stalled", ttl = "50ms")]
-    async fn stalls(wake: &tokio::sync::Notify) -> Result<(), Error> {
-        wake.notified().await;
+    /// Long enough to be renewed on a busy machine.
+    const TTL: Duration = Duration::from_millis(300);
+
+    #[distributed_lock(key = "stalled", ttl = TTL)]
+    async fn stalls(waits: &Cell<bool>, wake: &tokio::sync::Notify) -> Result<(), Error> {
+        let woken = wake.notified();
+        waits.set(true);
+        woken.await;
         Ok(())
     }
 
     let (pool, wake) = (pool().await, tokio::sync::Notify::new());
-    // What waits longer than the ttl for something else is not stalled.
-    let mut slow = Box::pin(pool.scope(stalls(&wake)));
-    let deadline = tokio::time::sleep(3 * SHORT);
-    tokio::select! { _ = &mut slow => unreachable!(), () = deadline => {} }
-    wake.notify_waiters();
-    slow.await.unwrap();
-    assert_eq!(pool.stats().stalled, 0);
-
-    for ends in [true, false] {
-        let before = pool.stats();
-        let mut call = Box::pin(pool.scope(stalls(&wake)));
-        while pool.stats().acquired == before.acquired {
+    for (polls_meanwhile, ends) in [(true, true), (false, true), (false, false)] {
+        let (before, waits) = (pool.stats(), Cell::new(false));
+        let mut call = Box::pin(pool.scope(stalls(&waits, &wake)));
+        while !waits.get() {
             assert!(futures_poll(call.as_mut()).await.is_pending());
             yield_now().await;
         }
-        assert!(futures_poll(call.as_mut()).await.is_pending());
-        wake.notify_waiters();
-        // The stall itself: time is what this is about.
-        tokio::time::sleep(2 * SHORT).await;
+        let wait_for_long = async {
+            // Time is what this is about.
+            tokio::time::sleep(2 * TTL).await;
+        };
+        if polls_meanwhile {
+            // What waits longer than the ttl for something else is not stalled.
+            tokio::select! { _ = &mut call => unreachable!(), () = wait_for_long => {} }
+            wake.notify_waiters();
+        } else {
+            wake.notify_waiters();
+            wait_for_long.await;
+        }
         if ends {
             call.await.unwrap();
         } else {
             drop(call);
         }
-        assert_eq!(pool.stats().stalled, before.stalled + 1);
+        let stalls = u64::from(!polls_meanwhile);
+        assert_eq!(pool.stats().stalled, before.stalled + stalls);
     }
 }
