@@ -29,6 +29,7 @@ impl Script {
 /// The attempts of a call, whatever they are.
 static ATTEMPTS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
+        // As acquire.lua leaves them to the rest: nothing was read, and nothing taken.
         "local clock, found, taken\n",
         include_str!("lua/contended.lua"),
         include_str!("lua/attempts.lua")

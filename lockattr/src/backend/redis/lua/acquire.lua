@@ -1,5 +1,6 @@
 -- In front of a call for one acquire: the short way, where nobody holds the lock or waits for it, and
--- the fence is behind the clock. All else goes on with the rest of the script.
+-- the fence is behind the clock. All else goes on with the rest of the script, which is left the clock
+-- that was read, what stood at the fence, and whether that was taken from there.
 local keys, args, try = KEYS, ARGV, redis.pcall
 local clock, found, taken
 if try('EXISTS', keys[1], keys[3], keys[4]) == 0 then

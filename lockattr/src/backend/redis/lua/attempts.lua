@@ -49,6 +49,7 @@ while code do
           found = try('SET', fence, last, 'KEEPTTL', 'GET')
         end
         taken = nil
+        -- Mostly the counter is behind the clock, and has as many digits.
         if found and (found.err or #found ~= 16 or found >= stamp or find(found, '%D')) then
           token, got = reserve_past(fence, found)
         end

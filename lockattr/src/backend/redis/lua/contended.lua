@@ -25,15 +25,17 @@ end
 -- reservation, and what a lost counter could repeat is long over. A foreign value is put back, since
 -- one call for both costs less than to look first; KEEPTTL, because theirs may have one.
 local function reserve_past(fence, found)
-  local foreign = 'ERR a foreign value stands at #fence, where the last fencing token should; delete '
-    .. 'it, or use another prefix'
-  if found.err then
-    return nil, string.find(found.err, 'WRONGTYPE') and foreign or found.err
+  local failed = found.err
+  if failed and not string.find(failed, 'WRONGTYPE') then
+    return nil, failed
   end
-  local last = tonumber(found)
-  if #found > 16 or string.find(found, '%D') or found == '' or last >= 2 ^ 53 then
-    try('SET', fence, found, 'KEEPTTL')
-    return nil, foreign
+  local last = not failed and tonumber(found)
+  if failed or #found > 16 or string.find(found, '%D') or found == '' or last >= 2 ^ 53 then
+    if not failed then
+      try('SET', fence, found, 'KEEPTTL')
+    end
+    return nil, 'ERR a foreign value stands at #fence, where the last fencing token should; delete it, '
+      .. 'or use another prefix'
   end
   if last < now then
     return stamp, nil
