@@ -66,7 +66,7 @@ pub fn life(answers: &[Value]) {
     let limits = Limits {
         in_flight: 8,
         response_timeout: Duration::from_secs(1),
-        claim_window: None,
+        claim_window: Duration::from_secs(1),
         batch: Batch {
             size: 8,
             time: Duration::from_millis(5),
