@@ -12,6 +12,7 @@ mod macro_overhead;
 mod renewal;
 mod report;
 mod rounds;
+mod server_cost;
 mod server_stats;
 mod uncontended;
 mod waiting;
@@ -51,6 +52,9 @@ async fn main() {
     }
     if wants("W7") {
         loss::run(effort, &mut report).await;
+    }
+    if wants("W8") {
+        server_cost::run(effort, &mut report).await;
     }
     if wanted.is_empty() {
         macro_overhead::run(effort).await;

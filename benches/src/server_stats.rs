@@ -6,20 +6,80 @@ use lockattr_tests::RedisServer;
 
 use crate::candidate::Candidate;
 
+/// What the server has done for a candidate, in all or for each pair.
+pub(crate) struct ServerWork {
+    pub(crate) commands: f64,
+    /// In microseconds, without what reading and writing take.
+    pub(crate) in_commands: f64,
+    /// In microseconds, with all.
+    pub(crate) cpu: f64,
+}
+
+impl ServerWork {
+    /// What was done for each of so many pairs.
+    #[expect(clippy::cast_precision_loss, reason = "figures for people")]
+    pub(crate) fn since(&self, before: &Self, pairs: usize) -> Self {
+        let pairs = pairs as f64;
+        Self {
+            commands: (self.commands - before.commands) / pairs,
+            in_commands: (self.in_commands - before.in_commands) / pairs,
+            cpu: (self.cpu - before.cpu) / pairs,
+        }
+    }
+}
+
+/// What the server has done for a candidate since it started.
+pub(crate) fn server_work(server: &RedisServer, candidate: Candidate) -> ServerWork {
+    let (stats, cpu) = (info(server, "commandstats"), info(server, "cpu"));
+    let sum = |field| {
+        let commands = candidate.commands().iter();
+        commands.map(|name| of_command(&stats, name, field)).sum()
+    };
+    let seconds: f64 = ["used_cpu_sys:", "used_cpu_user:"]
+        .iter()
+        .map(|field| {
+            let line = cpu.lines().find_map(|line| line.strip_prefix(field));
+            line.expect("a field of INFO")
+                .parse::<f64>()
+                .expect("a number")
+        })
+        .sum();
+    ServerWork {
+        commands: sum("calls="),
+        in_commands: sum("usec="),
+        cpu: seconds * 1e6,
+    }
+}
+
 /// How many commands of a candidate the server has executed.
 pub(crate) fn commands_sent(server: &RedisServer, candidate: Candidate) -> u64 {
-    let info: String = redis::cmd("INFO")
-        .arg("commandstats")
+    let stats = info(server, "commandstats");
+    let commands = candidate.commands().iter();
+    let sum: f64 = commands
+        .map(|name| of_command(&stats, name, "calls="))
+        .sum();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a count of commands"
+    )]
+    let sum = sum as u64;
+    sum
+}
+
+fn info(server: &RedisServer, section: &str) -> String {
+    redis::cmd("INFO")
+        .arg(section)
         .query(&mut server.connection())
-        .expect("the server is there");
-    let calls = |command: &str| {
-        let line = info
-            .lines()
-            .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:calls=")));
-        let digits = line.and_then(|line| line.split(',').next());
-        digits.map_or(0, |digits| digits.parse::<u64>().expect("a number"))
-    };
-    candidate.commands().iter().map(|name| calls(name)).sum()
+        .expect("the server is there")
+}
+
+fn of_command(stats: &str, command: &str, field: &str) -> f64 {
+    let line = stats
+        .lines()
+        .find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
+    let figure = line.and_then(|line| line.split(',').find_map(|part| part.strip_prefix(field)));
+    figure.map_or(0.0, |figure| figure.parse().expect("a number"))
 }
 
 /// The processor time of this process, in seconds.

@@ -8,7 +8,7 @@ use crate::candidate::{Candidate, Locker};
 use crate::delay::{DelayProxy, round_trip};
 use crate::report::Report;
 use crate::rounds::{Effort, interleave, median, percentile};
-use crate::server_stats::commands_sent;
+use crate::server_stats::{ServerWork, cpu_seconds, server_work};
 
 const CANDIDATES: [Candidate; 4] = [
     Candidate::ByHand,
@@ -56,31 +56,28 @@ async fn latency(effort: Effort, report: &mut Report, name: &str, url: &str) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
 async fn throughput(effort: Effort, report: &mut Report, tasks: usize, server: &RedisServer) {
     let name = format!("W2 {tasks} tasks");
     let all = interleave(effort, &CANDIDATES, async |candidate| {
         let locker = candidate.connect(&server.admin_url()).await;
-        let before = commands_sent(server, candidate);
         let key = |task| format!("own:{task}");
+        let (before, cpu) = (server_work(server, candidate), cpu_seconds());
         let (rate, pairs, _) = pairs_per_second(&locker, tasks, effort.run, key).await;
-        let commands = commands_sent(server, candidate) - before;
-        (rate, commands as f64 / f64::from(pairs.iter().sum::<u32>()))
+        let cpu = (cpu_seconds() - cpu) * 1e6;
+        let pairs = pairs.iter().sum::<u32>();
+        let work = server_work(server, candidate).since(&before, pairs as usize);
+        (rate, work, cpu / f64::from(pairs))
     })
     .await;
     for (candidate, rounds) in all {
-        report.add(
-            &name,
-            candidate,
-            "pairs/s",
-            median(&rounds, |round| round.0),
-        );
-        report.add(
-            &name,
-            candidate,
-            "commands/pair",
-            median(&rounds, |round| round.1),
-        );
+        let mut add = |what, figure: fn(&(f64, ServerWork, f64)) -> f64| {
+            report.add(&name, candidate, what, median(&rounds, figure));
+        };
+        add("pairs/s", |round| round.0);
+        add("commands/pair", |round| round.1.commands);
+        add("command µs/pair", |round| round.1.in_commands);
+        add("server CPU µs/pair", |round| round.1.cpu);
+        add("client CPU µs/pair", |round| round.2);
     }
 }
 

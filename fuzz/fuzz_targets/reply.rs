@@ -49,7 +49,7 @@ fn value(input: &mut Unstructured<'_>, depth: u8) -> Result<Value> {
 
 /// A text of the pieces that answers and messages are made of.
 fn word(input: &mut Unstructured<'_>) -> Result<Value> {
-    const OURS: &str = "abababababababababababababababab-1-0";
+    const OURS: &str = "1:abababababababababababababababab-1-0";
     let mut text = String::new();
     for _ in 0..input.int_in_range(1..=11)? {
         match input.int_in_range(0..=9)? {

@@ -191,13 +191,14 @@ async fn people_see_who_holds_a_lock() {
         .arg(&server.locks()[0])
         .query(&mut server.connection())
         .unwrap();
-    let parts: Vec<&str> = value.splitn(4, ':').collect();
-    assert_eq!(parts[1], guard.lease().fencing_token().to_string());
+    let parts: Vec<&str> = value.splitn(5, ':').collect();
+    assert_eq!(parts[0], "1", "the version of the format");
+    assert_eq!(parts[2], guard.lease().fencing_token().to_string());
     assert!(
-        parts[2].parse::<u64>().unwrap() > 1_700_000_000_000,
+        parts[3].parse::<u64>().unwrap() > 1_700_000_000_000,
         "since when, in ms"
     );
     let who = format!("/{} tests/tests/security.rs:", std::process::id());
-    assert!(parts[3].contains(&who), "{value}");
+    assert!(parts[4].contains(&who), "{value}");
     guard.release().await;
 }

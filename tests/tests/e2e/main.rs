@@ -19,3 +19,4 @@ mod script;
 mod startup;
 mod taken_up;
 mod tls;
+mod versions;

@@ -1,67 +1,111 @@
-//! The script by itself, called as no pool would: what it promises whatever it is given.
+//! The scripts by themselves, called as no pool would: what they promise whatever they are given.
 
 use lockattr_tests::RedisServer;
-use redis::Connection;
+use redis::{Connection, Value};
 
-const SCRIPT: &str = include_str!("../../../lockattr/src/backend/redis/lua/batch.lua");
+/// The scripts for one acquire, for one release, and for any attempts.
+const ACQUIRE: &str = concat!(
+    include_str!("../../../lockattr/src/backend/redis/lua/acquire.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/contended.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/attempts.lua")
+);
+const RELEASE: &str = concat!(
+    include_str!("../../../lockattr/src/backend/redis/lua/release.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/contended.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/attempts.lua")
+);
+const ATTEMPTS: &str = concat!(
+    "local clock, found, taken\n",
+    include_str!("../../../lockattr/src/backend/redis/lua/contended.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/attempts.lua")
+);
 const LOCK: &str = "lockattr:{001}:k";
 const FENCE: &str = "lockattr:{001}#fence";
 const QUEUE: &str = "lockattr:{001}#queue:k";
 const TOMBSTONE: &str = "lockattr:{001}#tomb:x";
+/// The number of each call.
+const NUMBER: &str = "7";
 
-fn call(connection: &mut Connection, keys: &[&str], args: &[&str]) -> String {
-    let replies: Vec<String> = redis::cmd("EVAL")
-        .arg(SCRIPT)
+/// The answers to the attempts of a call; that to one attempt may come in the short form.
+fn call(connection: &mut Connection, script: &str, keys: &[&str], args: &[&str]) -> Vec<String> {
+    let answer: Value = redis::cmd("EVAL")
+        .arg(script)
         .arg(keys.len())
         .arg(keys)
-        .arg("lockattr:wake:")
+        .arg(NUMBER)
+        .arg("channel lockattr:wake:")
         .arg(args)
         .query(connection)
         .unwrap();
-    replies[1].clone()
+    let (head, answers) = match answer {
+        Value::Array(parts) => {
+            let mut texts = parts
+                .into_iter()
+                .map(|part| redis::from_redis_value(part).unwrap());
+            (texts.next().unwrap(), texts.collect())
+        }
+        short => {
+            let short: String = redis::from_redis_value(short).unwrap();
+            let answer = short.split_once(':').map_or("d", |(_, token)| token);
+            (short.clone(), vec![answer.to_owned()])
+        }
+    };
+    let head: String = head;
+    assert_eq!(head.split(':').next(), Some(NUMBER), "{head}");
+    answers
 }
 
-fn acquire(connection: &mut Connection, owner: &str, ttl: &str) -> String {
+fn acquire_by(connection: &mut Connection, script: &str, owner: &str, ttl: &str) -> String {
     let keys = [LOCK, FENCE, QUEUE, TOMBSTONE];
-    let entry = format!("{owner}:400:1:none:who");
-    call(
-        connection,
-        &keys,
-        &["a", owner, &entry, ttl, "1", "60000", "who"],
-    )
+    let owner = format!("1:{owner}:");
+    let args = [
+        "a",
+        "1",
+        ttl,
+        "1",
+        "400 60000",
+        ":1764000000000:who",
+        &owner,
+    ];
+    call(connection, script, &keys, &args).remove(0)
 }
 
-fn release(connection: &mut Connection, owner: &str) -> String {
-    let keys = [LOCK, FENCE, QUEUE, TOMBSTONE];
-    call(connection, &keys, &["r", owner, "", "0"])
+fn acquire(connection: &mut Connection, owner: &str) -> String {
+    acquire_by(connection, ACQUIRE, owner, "60000")
+}
+
+fn release_by(connection: &mut Connection, script: &str, owner: &str) -> String {
+    let owner = format!("1:{owner}:");
+    let args = ["r", "1", owner.as_str()];
+    call(connection, script, &[LOCK, FENCE, QUEUE], &args).remove(0)
+}
+
+fn release(connection: &mut Connection, owner: &str) {
+    assert_eq!(release_by(connection, RELEASE, owner), "d");
 }
 
 fn renew(connection: &mut Connection, owner: &str) -> String {
-    call(
-        connection,
-        &[LOCK, FENCE, QUEUE],
-        &["n", owner, "60000", "0"],
-    )
+    let owner = format!("1:{owner}:");
+    let args = ["n", "1", "60000", "0", owner.as_str()];
+    call(connection, ATTEMPTS, &[LOCK, FENCE, QUEUE], &args).remove(0)
 }
 
 fn token(granted: &str) -> u64 {
-    let token = granted
-        .strip_prefix('g')
-        .and_then(|rest| rest.split(':').next());
-    token
-        .unwrap_or_else(|| panic!("{granted}"))
-        .parse()
-        .unwrap()
+    let first = granted.trim_start_matches('g').split(':').next();
+    let token = first.and_then(|first| first.parse().ok());
+    token.unwrap_or_else(|| panic!("{granted}"))
 }
 
 #[test]
 fn an_owner_is_not_taken_for_one_whose_name_it_begins() {
     let server = RedisServer::start();
     let mut connection = server.connection();
-    acquire(&mut connection, "pool-1-1f", "60000");
+    acquire(&mut connection, "pool-1-1f");
     assert_eq!(renew(&mut connection, "pool-1-1"), "n");
-    release(&mut connection, "pool-1-1");
-    assert!(acquire(&mut connection, "pool-1-1", "60000").starts_with('h'));
+    for script in [RELEASE, ATTEMPTS] {
+        release_by(&mut connection, script, "pool-1-1");
+    }
+    assert!(acquire(&mut connection, "pool-1-1").starts_with('h'));
     assert_eq!(server.locks(), [LOCK]);
 }
 
@@ -78,10 +122,12 @@ fn a_renewal_takes_nothing_that_is_free() {
 fn a_ttl_that_is_none_leaves_no_lock() {
     let server = RedisServer::start();
     let mut connection = server.connection();
-    for ttl in ["0", "-1", "0.5", "", "1e3", "x", "99999999999999999999"] {
-        let reply = acquire(&mut connection, "pool-1-0", ttl);
-        assert!(reply.starts_with('e'), "«{ttl}»: {reply}");
-        assert!(server.locks().is_empty(), "«{ttl}»");
+    for script in [ACQUIRE, ATTEMPTS] {
+        for ttl in ["0", "-1", "0.5", "", "1e3", "x", "99999999999999999999"] {
+            let reply = acquire_by(&mut connection, script, "pool-1-0", ttl);
+            assert!(reply.starts_with('e'), "\"{ttl}\": {reply}");
+            assert!(server.locks().is_empty(), "\"{ttl}\"");
+        }
     }
 }
 
@@ -89,12 +135,46 @@ fn a_ttl_that_is_none_leaves_no_lock() {
 fn tokens_are_whole_and_grow_by_one_up_to_what_a_double_holds() {
     let server = RedisServer::start();
     let mut connection = server.connection();
-    let last = (1_u64 << 53) - 3;
-    server.raw(&["SET", FENCE, &last.to_string()]).unwrap();
-    for n in 1..=2 {
-        let granted = acquire(&mut connection, "pool-1-0", "60000");
-        assert_eq!(token(&granted), last + n, "{granted}");
-        release(&mut connection, "pool-1-0");
+    for script in [ACQUIRE, ATTEMPTS] {
+        let last = (1_u64 << 53) - 3;
+        server.raw(&["SET", FENCE, &last.to_string()]).unwrap();
+        for n in 1..=3 {
+            let granted = acquire_by(&mut connection, script, "pool-1-0", "60000");
+            assert_eq!(token(&granted), last + n, "{granted}");
+            release(&mut connection, "pool-1-0");
+        }
+        let refused = acquire_by(&mut connection, script, "pool-1-0", "60000");
+        assert!(refused.starts_with('e'), "{refused}");
+        assert!(server.locks().is_empty());
+    }
+}
+
+/// As after a failover to a replica that lags, or a restart from an older dump, on whatever connection.
+#[test]
+fn tokens_grow_when_the_counter_goes_back() {
+    let server = RedisServer::start();
+    let mut connection = server.connection();
+    let mut last = 0;
+    for script in [ACQUIRE, ATTEMPTS, ACQUIRE, ATTEMPTS] {
+        for counter in ["", "1", "1764000000000000", "before"] {
+            let before = server.raw(&["GET", FENCE]).unwrap();
+            let granted = token(&acquire_by(&mut connection, script, "pool-1-0", "60000"));
+            assert!(granted > last, "{granted} after {last}");
+            last = granted;
+            release(&mut connection, "pool-1-0");
+            match (counter, before) {
+                ("before", Value::BulkString(before)) => {
+                    let before = String::from_utf8(before).unwrap();
+                    server.raw(&["SET", FENCE, &before]).unwrap();
+                }
+                ("" | "before", _) => {
+                    server.raw(&["DEL", FENCE]).unwrap();
+                }
+                (counter, _) => {
+                    server.raw(&["SET", FENCE, counter]).unwrap();
+                }
+            }
+        }
     }
 }
 
@@ -102,8 +182,14 @@ fn tokens_are_whole_and_grow_by_one_up_to_what_a_double_holds() {
 fn asked_again_the_owner_gets_its_own_token_again() {
     let server = RedisServer::start();
     let mut connection = server.connection();
-    let first = acquire(&mut connection, "pool-1-0", "60000");
-    let again = acquire(&mut connection, "pool-1-0", "60000");
+    let first = acquire(&mut connection, "pool-1-0");
+    for script in [ACQUIRE, ATTEMPTS] {
+        let again = acquire_by(&mut connection, script, "pool-1-0", "60000");
+        assert_eq!(token(&first), token(&again));
+    }
+    // The same once somebody waits.
+    assert!(acquire(&mut connection, "pool-2-0").starts_with('h'));
+    let again = acquire(&mut connection, "pool-1-0");
     assert_eq!(token(&first), token(&again));
 }
 
@@ -112,17 +198,72 @@ fn asked_again_the_owner_gets_its_own_token_again() {
 fn attempts_of_one_call_do_not_touch_each_other() {
     let server = RedisServer::start();
     server.raw(&["RPUSH", "wrong", "x"]).unwrap();
-    let replies: Vec<String> = redis::cmd("EVAL")
-        .arg(SCRIPT)
-        .arg(8)
-        .arg(&[
-            "wrong", FENCE, QUEUE, TOMBSTONE, LOCK, FENCE, QUEUE, TOMBSTONE,
-        ])
-        .arg("lockattr:wake:")
-        .arg(&["a", "pool-1-0", "e", "60000", "1", "60000", "who"])
-        .arg(&["a", "pool-2-0", "e", "60000", "1", "60000", "who"])
-        .query(&mut server.connection())
-        .unwrap();
-    assert!(replies[1].contains("WRONGTYPE"), "{replies:?}");
-    token(&replies[2]);
+    let mut keys = Vec::new();
+    for lock in ["wrong", LOCK] {
+        keys.extend([lock, FENCE, QUEUE]);
+    }
+    for (lock, fence) in [("wrong", FENCE), ("other", "wrong"), (LOCK, FENCE)] {
+        keys.extend([lock, fence, QUEUE, TOMBSTONE]);
+    }
+    let mut args = vec!["r", "2", "1:pool-1-0:", "1:pool-2-0:"];
+    args.extend(["a", "3", "60000", "1", "400 60000", ":1:who"]);
+    args.extend(["1:pool-1-0:", "1:pool-2-0:", "1:pool-3-0:"]);
+    let replies = call(&mut server.connection(), ATTEMPTS, &keys, &args);
+    assert!(replies[0].contains("WRONGTYPE"), "{replies:?}");
+    assert_eq!(replies[1], "d");
+    assert!(replies[2].contains("WRONGTYPE"), "{replies:?}");
+    assert!(replies[3].contains("#fence"), "{replies:?}");
+    token(&replies[4]);
+}
+
+/// Of an older or newer lockattr, or of somebody else: it is held, and left as it is.
+#[test]
+fn a_lock_in_another_format_is_held() {
+    const OWNER: &str = "00112233445566778899aabbccddeeff-1-0";
+    let server = RedisServer::start();
+    let mut connection = server.connection();
+    for value in [
+        &format!("{OWNER}:1764000000000000:1764000000000:host/1 shop::pay"),
+        &format!("2:{OWNER}:1764000000000000:1764000000000:host/1 shop::pay"),
+        "1:somebody's",
+        "1",
+        "",
+    ] {
+        server.raw(&["SET", LOCK, value, "PX", "60000"]).unwrap();
+        for script in [ACQUIRE, ATTEMPTS] {
+            let reply = acquire_by(&mut connection, script, OWNER, "60000");
+            assert!(reply.starts_with('h'), "{reply}");
+        }
+        for script in [RELEASE, ATTEMPTS] {
+            assert_eq!(release_by(&mut connection, script, OWNER), "d");
+        }
+        assert_eq!(renew(&mut connection, OWNER), "n");
+        let left = server.raw(&["GET", LOCK]).unwrap();
+        assert_eq!(left, Value::BulkString(value.into()));
+        server.raw(&["DEL", LOCK, QUEUE]).unwrap();
+    }
+}
+
+/// Its owner asks again, and whoever releases or acquires is not held up by it.
+#[test]
+fn a_place_in_the_queue_in_another_format_is_passed_over() {
+    const OTHERS: [&str; 3] = [
+        "00112233445566778899aabbccddeeff-1-0:400:1:channel:host/1 shop::pay",
+        "2:00112233445566778899aabbccddeeff-1-0:400:1:channel:host/1 shop::pay",
+        "",
+    ];
+    let server = RedisServer::start();
+    let mut connection = server.connection();
+    for script in [ACQUIRE, ATTEMPTS] {
+        for other in OTHERS {
+            server.raw(&["RPUSH", QUEUE, other]).unwrap();
+        }
+        token(&acquire_by(&mut connection, script, "a-1-0", "60000"));
+        assert!(server.keys(QUEUE).is_empty());
+        // Marks the lock, so that its release looks at the queue.
+        assert!(acquire(&mut connection, "b-1-0").starts_with('h'));
+        server.raw(&["LPUSH", QUEUE, OTHERS[0]]).unwrap();
+        release(&mut connection, "a-1-0");
+        assert!(server.locks().is_empty() && server.keys(QUEUE).is_empty());
+    }
 }

@@ -154,8 +154,8 @@ async fn a_connection_that_ends_at_any_byte() {
     let proxy = Proxy::start(server.port());
     let pool = pool(server.url_at(proxy.port())).await;
     let mut last_token = 0;
-    let requests = (0..1600).step_by(13).map(|n| (Direction::Requests, n));
-    let replies = (0..130).step_by(2).map(|n| (Direction::Replies, n));
+    let requests = (0..1300).step_by(10).map(|n| (Direction::Requests, n));
+    let replies = (0..90).map(|n| (Direction::Replies, n));
     let mut cuts = 0;
     for (direction, bytes) in requests.chain(replies) {
         let at = format!("{direction:?} cut after {bytes} bytes");

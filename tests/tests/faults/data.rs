@@ -74,6 +74,35 @@ async fn a_foreign_value_is_respected_and_another_type_refused() {
     assert!(refused.to_string().contains("WRONGTYPE"), "{refused}");
 }
 
+/// The counter goes back without vanishing, as after a failover to a replica that lags.
+#[tokio::test]
+async fn a_server_that_goes_back_to_an_older_dump() {
+    let mut server = RedisServer::start();
+    let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
+    hold(&holder).await.release().await;
+    server.raw(&["SAVE"]).unwrap();
+    for pool in [&holder, &other, &holder] {
+        hold(pool).await.release().await;
+    }
+    let first = hold(&holder).await;
+    server.kill();
+    server.restart();
+    let second = hold(&other).await;
+    only_the_token_protects(first.lease(), second.lease());
+    let mut last = second.lease().fencing_token();
+    first.release().await;
+    second.release().await;
+    // Each has asked the server that went back before, or asks for the first time.
+    let late = pool(server.url()).await;
+    for pool in [&other, &late, &other, &holder, &late] {
+        let guard = hold(pool).await;
+        let token = guard.lease().fencing_token();
+        assert!(token > last, "{token} after {last}");
+        last = token;
+        guard.release().await;
+    }
+}
+
 #[tokio::test]
 async fn a_server_that_is_killed_and_has_written_everything_down() {
     let mut server = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);

@@ -27,18 +27,18 @@ impl RedisBackend {
         }
         let all = |failed: &Failure| questions.iter().map(|_| Err(failed.clone())).collect();
         let outcomes: Vec<Outcome> = match value {
-            Ok(value) => match reply::read_batch(questions.iter().map(|(_, q)| *q), &value) {
+            Ok(value) => match reply::read_answer(questions.iter().map(|(_, q)| *q), &value) {
                 _ if reply::read_call(&value).is_some_and(|call| call != number) => {
                     if is_current {
                         self.replace(link, failure::confused());
                     }
                     all(&failure::lost_on_the_way(failure::confused()))
                 }
-                Some((time, outcomes)) => {
-                    if is_current {
+                Some(answer) => {
+                    if let Some(time) = answer.time.filter(|_| is_current) {
                         self.links[link].clocks = Some((sent_at, time));
                     }
-                    outcomes
+                    answer.outcomes
                 }
                 None => all(&failure::malformed()),
             },

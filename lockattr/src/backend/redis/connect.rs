@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::task::JoinSet;
 use tracing::info;
@@ -23,7 +24,7 @@ impl RedisBackend {
     /// when the server is not there within the connect timeout.
     pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
         let names = Names::new(settings.prefix.clone());
-        let dialer = Arc::new(Dialer::new(&settings, names.channels())?);
+        let dialer = Arc::new(Dialer::new(&settings)?);
         let connecting = Self::dial_all(&settings, names, dialer, owners);
         tokio::time::timeout(settings.connect_timeout, connecting)
             .await
@@ -81,7 +82,8 @@ impl RedisBackend {
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             in_flight: HashMap::new(),
             done: VecDeque::new(),
-            calls: 0,
+            calls: FuturesUnordered::new(),
+            sent: 0,
             inbox,
             reports,
         })

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::hello::{self, Refusal};
 use super::link::Connection;
-use super::scripts::Call;
+use super::names::Names;
+use super::scripts::{Call, Caller};
 use super::stream::Way;
 use super::{RedisSettings, Report, failure, url};
 use crate::Error;
@@ -36,8 +37,7 @@ pub(super) fn pause(failures: u32) -> Duration {
 pub(super) struct Dialer {
     way: Way,
     login: RedisConnectionInfo,
-    /// What the names of the channels begin with.
-    channels: String,
+    names: Names,
     connect_timeout: Duration,
 }
 
@@ -45,7 +45,7 @@ impl Dialer {
     /// # Errors
     ///
     /// [`Error::Config`] for a URL or certificates that do not parse.
-    pub(super) fn new(settings: &RedisSettings, channels: String) -> Result<Self, Error> {
+    pub(super) fn new(settings: &RedisSettings) -> Result<Self, Error> {
         let target = url::parse(&settings.url)?;
         #[cfg(feature = "tls")]
         let tls = settings.tls.connector(&target.address)?;
@@ -56,7 +56,7 @@ impl Dialer {
                 tls,
             },
             login: target.login,
-            channels,
+            names: Names::new(settings.prefix.clone()),
             connect_timeout: settings.connect_timeout,
         })
     }
@@ -112,12 +112,20 @@ impl Dialer {
         let (greeting, took) = timed(connection.shared.send_packed_command(&greeting)).await;
         hello::check(&greeting?)?;
         connection.round_trip = took;
-        let (subscribed, took) =
-            timed(connection.shared.subscribe(self.channels.clone() + channel)).await;
+        let (subscribed, took) = timed(
+            connection
+                .shared
+                .subscribe(format!("{}{channel}", self.names.channels())),
+        )
+        .await;
         subscribed.map_err(|error| explain(&error))?;
         connection.round_trip = took.min(connection.round_trip);
         // No attempts: the server learns the script, and what is missing for it is told now.
-        let nothing = Call::new(self.channels.clone(), 0);
+        let caller = Caller {
+            names: &self.names,
+            channel,
+        };
+        let nothing = Call::new(&caller, &mut [], 0);
         let (answer, took) = timed(nothing.invoke(&mut connection.shared)).await;
         answer.map_err(|error| explain(&error))?;
         connection.round_trip = took.min(connection.round_trip);

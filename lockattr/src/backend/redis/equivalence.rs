@@ -13,8 +13,8 @@ use redis::Value;
 use redis::aio::MultiplexedConnection;
 
 use super::names::{Names, bucket};
-use super::reply::{Question, read_batch, read_handoff};
-use super::scripts::Call;
+use super::reply::{Question, read_answer, read_handoff};
+use super::scripts::{Call, Caller};
 use crate::backend::memory::{Handoff, Server};
 use crate::backend::{Attempt, AttemptId, Claim, Granted, Op, Reply};
 use crate::clock::Time;
@@ -30,12 +30,15 @@ const CLAIM: Claim = Claim {
     tokens: 3,
 };
 const TOMBSTONE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Owners from this one on ask, but cannot be told of anything.
+/// This owner asks, but cannot be told of anything.
 const UNREACHABLE: u8 = 3;
+/// Where the others are told of their leases.
+const CHANNEL: &str = "p:wake:here";
 
 #[derive(Debug, Clone)]
 enum Step {
-    Do(u8, Op),
+    /// In one call: a single attempt has other scripts than several have.
+    Do(Vec<(u8, Op)>),
     /// The lease ends by its ttl, and then this owner asks.
     Lapse(u8),
     /// The owner goes on under a new identity.
@@ -57,7 +60,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => any::<(bool, bool)>().prop_map(release),
     ];
     let step = prop_oneof![
-        8 => (0..=UNREACHABLE, op).prop_map(|(owner, op)| Step::Do(owner, op)),
+        8 => prop::collection::vec((0..UNREACHABLE, op.clone()), 1..4).prop_map(Step::Do),
+        3 => prop::collection::vec((Just(UNREACHABLE), op), 1..3).prop_map(Step::Do),
         1 => (0..UNREACHABLE).prop_map(Step::Lapse),
         1 => (0..=UNREACHABLE).prop_map(Step::Rename),
     ];
@@ -78,9 +82,7 @@ fn the_script_and_the_server_in_memory_do_the_same() {
         .set_read_timeout(Some(Duration::from_secs(2)))
         .unwrap();
     let mut listener = listener.as_pubsub();
-    for owner in 0..UNREACHABLE {
-        listener.subscribe(format!("p:wake:{owner}")).unwrap();
-    }
+    listener.subscribe(CHANNEL).unwrap();
     let both = RefCell::new((connection, listener));
     let config = Config {
         failure_persistence: None,
@@ -105,7 +107,7 @@ struct Pair<'a, 'b> {
     connection: &'a mut MultiplexedConnection,
     listener: &'a mut redis::PubSub<'b>,
     names: Names,
-    memory: Server<u8>,
+    memory: Server<bool>,
     owners: Vec<OwnerId>,
     begun: Instant,
     now: Time,
@@ -142,13 +144,13 @@ impl<'a, 'b> Pair<'a, 'b> {
 
     async fn take(&mut self, step: &Step) {
         match step {
-            Step::Do(owner, op) => self.execute(*owner, op.clone()).await,
+            Step::Do(attempts) => self.execute(attempts).await,
             Step::Lapse(owner) => {
                 let lock = self.names.lock(bucket(&Self::key()), &Self::key());
                 let lapse = redis::cmd("DEL").arg(lock).to_owned();
                 lapse.exec_async(self.connection).await.unwrap();
                 self.now = self.now + RENEWED_TTL;
-                self.execute(*owner, Op::Acquire { ttl: TTL }).await;
+                self.execute(&[(*owner, Op::Acquire { ttl: TTL })]).await;
             }
             Step::Rename(owner) => {
                 let owner = &mut self.owners[usize::from(*owner)];
@@ -157,37 +159,48 @@ impl<'a, 'b> Pair<'a, 'b> {
         }
     }
 
-    async fn execute(&mut self, owner: u8, op: Op) {
-        let attempt = Attempt {
-            id: AttemptId {
-                acquisition: owner.into(),
-                number: 0,
-            },
-            key: Self::key(),
-            owner: self.owners[usize::from(owner)].clone(),
-            claim: CLAIM,
-            label: Label::here(),
-            op,
+    async fn execute(&mut self, attempts: &[(u8, Op)]) {
+        let mut attempts: Vec<Attempt> = attempts
+            .iter()
+            .map(|(owner, op)| Attempt {
+                id: AttemptId {
+                    acquisition: (*owner).into(),
+                    number: 0,
+                },
+                key: Self::key(),
+                owner: self.owners[usize::from(*owner)].clone(),
+                claim: CLAIM,
+                label: Label::here(),
+                op: op.clone(),
+            })
+            .collect();
+        let is_reachable = attempts
+            .iter()
+            .all(|attempt| attempt.id.acquisition < UNREACHABLE.into());
+        let caller = Caller {
+            names: &self.names,
+            channel: if is_reachable { "here" } else { "nowhere" },
         };
-        let mut told = Vec::new();
-        let expected = self
-            .memory
-            .execute(self.now, &attempt, owner, |handoff: Handoff<u8>| {
-                let is_there = handoff.waiter < UNREACHABLE;
-                told.extend(is_there.then_some(handoff));
-                is_there
-            });
-        let mut call = Call::new(self.names.channels(), 0);
-        let channel = owner.to_string();
-        call.push(&self.names, bucket(&attempt.key), &attempt, &channel);
+        let call = Call::new(&caller, &mut attempts, 0);
         let answer = call.invoke(self.connection).await.unwrap();
-        let (_, mut outcomes) =
-            read_batch([Question::of(&attempt.op)].into_iter(), &answer).unwrap();
-        let reply = outcomes.pop().unwrap().unwrap();
-        for handoff in told {
-            self.is_told(&handoff);
+        let questions: Vec<Question> = attempts.iter().map(Question::of).collect();
+        let answer =
+            read_answer(questions.into_iter(), &answer).unwrap_or_else(|| panic!("{answer:?}"));
+        // In the order in which the call has them.
+        for (attempt, outcome) in attempts.iter().zip(answer.outcomes) {
+            let mut told = Vec::new();
+            let expected =
+                self.memory
+                    .execute(self.now, attempt, is_reachable, |handoff: Handoff<bool>| {
+                        let is_there = handoff.waiter;
+                        told.extend(is_there.then_some(handoff));
+                        is_there
+                    });
+            for handoff in told {
+                self.is_told(&handoff);
+            }
+            self.is_same(&expected, &outcome.unwrap());
         }
-        self.is_same(&expected, &reply);
     }
 
     fn is_same(&mut self, expected: &Reply, reply: &Reply) {
@@ -226,12 +239,9 @@ impl<'a, 'b> Pair<'a, 'b> {
         assert!(is_greater && is_smaller, "{:?}", self.tokens);
     }
 
-    fn is_told(&mut self, expected: &Handoff<u8>) {
+    fn is_told(&mut self, expected: &Handoff<bool>) {
         let message = self.listener.get_message().unwrap();
-        assert_eq!(
-            message.get_channel_name(),
-            format!("p:wake:{}", expected.waiter)
-        );
+        assert_eq!(message.get_channel_name(), CHANNEL);
         let payload = Value::BulkString(message.get_payload_bytes().to_vec());
         let pool = OwnerIds::from_bits([7; 16]);
         let handoff = read_handoff(&payload, pool.pool()).unwrap();
@@ -249,7 +259,7 @@ impl<'a, 'b> Pair<'a, 'b> {
 
     /// Whether something else is told before what is told now.
     async fn told_until_now(&mut self) -> bool {
-        let end = redis::cmd("PUBLISH").arg("p:wake:0").arg("end").to_owned();
+        let end = redis::cmd("PUBLISH").arg(CHANNEL).arg("end").to_owned();
         end.exec_async(self.connection).await.unwrap();
         self.listener.get_message().unwrap().get_payload_bytes() != b"end"
     }

@@ -3,7 +3,7 @@
 use redis::Value;
 
 use super::names::{Names, bucket};
-use super::reply::{Question, read_batch, read_handoff};
+use super::reply::{Question, read_answer, read_handoff};
 use crate::backend::{Event, Op, Reply};
 use crate::clock::Time;
 use crate::key::Key;
@@ -30,24 +30,25 @@ pub fn batch(questions: &[u8], answer: &Value) {
     let questions: Vec<Question> = questions
         .iter()
         .map(|byte| match byte % 3 {
-            0 => Question::Acquire,
+            0 => Question::Acquire { tokens: 3 },
             1 => Question::Renew,
             _ => Question::Release,
         })
         .collect();
-    let Some((_, outcomes)) = read_batch(questions.iter().copied(), answer) else {
+    let Some(answer) = read_answer(questions.iter().copied(), answer) else {
         return;
     };
+    let outcomes = answer.outcomes;
     assert_eq!(outcomes.len(), questions.len());
     for outcome in questions.into_iter().zip(outcomes) {
         match outcome {
-            (Question::Acquire, Ok(Reply::Granted(granted))) => {
+            (Question::Acquire { .. }, Ok(Reply::Granted(granted))) => {
                 assert!(granted.tokens.start > 0 && !granted.tokens.is_empty());
             }
             (Question::Renew, Ok(Reply::Renewed(granted))) => {
                 assert!(granted.tokens.start > 0 || granted.tokens.is_empty());
             }
-            (Question::Acquire, Ok(Reply::Held { .. } | Reply::Tombstoned))
+            (Question::Acquire { .. }, Ok(Reply::Held { .. } | Reply::Tombstoned))
             | (Question::Renew, Ok(Reply::Gone))
             | (Question::Release, Ok(Reply::Released))
             | (_, Err(_)) => {}
@@ -65,7 +66,7 @@ pub fn life(answers: &[Value]) {
     let limits = Limits {
         in_flight: 8,
         response_timeout: Duration::from_secs(1),
-        claim_window: None,
+        claim_window: Duration::from_secs(1),
         batch: Batch {
             size: 8,
             time: Duration::from_millis(5),
@@ -101,8 +102,8 @@ pub fn life(answers: &[Value]) {
         } else if let Some(attempt) = keeper.next_attempt(now) {
             let is_release = matches!(attempt.op, Op::Release { .. });
             let reply = Value::Array(vec![Value::BulkString(b"1".to_vec()), answer.clone()]);
-            let outcomes = read_batch([Question::of(&attempt.op)].into_iter(), &reply);
-            let outcome = outcomes.and_then(|(_, mut outcomes)| outcomes.pop());
+            let answer = read_answer([Question::of(&attempt)].into_iter(), &reply);
+            let outcome = answer.and_then(|mut answer| answer.outcomes.pop());
             if let Some(outcome) = outcome {
                 keeper.on_event(now, Event::Done(attempt.id, outcome));
             } else if is_release {

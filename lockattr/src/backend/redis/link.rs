@@ -14,6 +14,14 @@ use crate::clock::Time;
 const IDLE: Duration = Duration::from_secs(10);
 /// For what has come to be read: after a stall of this thread the answers are in the socket.
 const GRACE: Duration = Duration::from_millis(10);
+/// A script runs undisturbed, so a batch is bounded: 64 attempts keep the server for some 0.2 ms.
+pub(super) const LARGEST_BATCH: usize = 64;
+/// So many calls keep the server at work while the answer to another one is read. More attempts are
+/// gathered meanwhile, since one call for many costs the server less.
+const BUSY: usize = 2;
+/// Where an answer takes longer than this at best, it is the way that takes time and not the server, and
+/// attempts do not wait for each other.
+const NEAR: Duration = Duration::from_millis(1);
 /// So far ahead that it is never.
 const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -139,9 +147,21 @@ impl Link {
             .filter(|connection| connection.generation == generation)
     }
 
+    /// Whether attempts are to be sent now.
+    pub(super) fn is_due(&self, patience: Duration) -> bool {
+        let is_busy = self.connection.as_ref().is_some_and(|connection| {
+            connection.unanswered >= BUSY && connection.round_trip < NEAR
+        });
+        match self.outgoing.len() {
+            0 => false,
+            LARGEST_BATCH.. => !self.holds(patience),
+            _ => !is_busy && !self.holds(patience),
+        }
+    }
+
     /// Whether attempts wait for the connection that is being dialled: the first dial after a loss
     /// mostly succeeds, and a caller who tries once only has lost nothing by it.
-    pub(super) fn holds(&self, patience: Duration) -> bool {
+    fn holds(&self, patience: Duration) -> bool {
         self.connection.is_none() && self.failures == 0 && self.lost_at.elapsed() < patience
     }
 
@@ -204,6 +224,10 @@ mod tests {
 
     use super::*;
     use crate::backend::redis::failure;
+    use crate::backend::{AttemptId, Claim, Op};
+    use crate::key::Key;
+    use crate::label::Label;
+    use crate::owner::OwnerIds;
 
     const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -269,6 +293,44 @@ mod tests {
         far.present().sent();
         let since = far.present().silent_since;
         assert_eq!(far.alarm(PATIENCE), Some((since + PATIENCE, Alarm::GiveUp)));
+    }
+
+    /// On the way there are two calls, or as many as there is time for.
+    #[tokio::test]
+    async fn attempts_gather_while_the_server_is_busy() {
+        let attempt = || {
+            let key = Key::new("k").unwrap();
+            let owner = OwnerIds::from_bits([1; 16]).first(1);
+            Attempt {
+                id: AttemptId {
+                    acquisition: 1,
+                    number: 1,
+                },
+                key,
+                owner,
+                claim: Claim {
+                    ttl: millis(400),
+                    tokens: 1,
+                },
+                label: Label::here(),
+                op: Op::Acquire { ttl: millis(1000) },
+            }
+        };
+        for (round_trip, is_near) in [(Duration::from_micros(100), true), (millis(20), false)] {
+            let mut link = link(round_trip).await;
+            assert!(!link.is_due(PATIENCE), "there is nothing to send");
+            link.outgoing.push(attempt());
+            for _ in 0..BUSY {
+                assert!(link.is_due(PATIENCE));
+                link.present().sent();
+            }
+            assert_eq!(link.is_due(PATIENCE), !is_near);
+            link.outgoing.resize_with(LARGEST_BATCH, attempt);
+            assert!(link.is_due(PATIENCE), "no more would be gathered");
+            link.outgoing.truncate(1);
+            link.present().answered();
+            assert!(link.is_due(PATIENCE));
+        }
     }
 
     #[tokio::test]

@@ -29,6 +29,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use redis::{RedisResult, Value};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, Sleep};
@@ -38,15 +40,12 @@ use super::{Attempt, AttemptId, Backend, BackendError, Event};
 use crate::clock::Time;
 use dial::Dialer;
 use hello::Refusal;
-use link::{Alarm, Connection, Link};
+use link::{Alarm, Connection, LARGEST_BATCH, Link};
 use names::Names;
 use reply::Question;
-use scripts::Call;
+use scripts::{Call, Caller};
 #[cfg(feature = "tls")]
 pub(crate) use tls::{ClientIdentity, TlsSettings};
-
-/// The script runs undisturbed, so a batch is bounded: 64 attempts keep the server for some 0.2 ms.
-const LARGEST_BATCH: usize = 64;
 
 pub(crate) struct RedisSettings {
     pub(crate) url: String,
@@ -76,8 +75,10 @@ pub(crate) struct RedisBackend {
     /// On which link each attempt is whose outcome is waited for.
     in_flight: HashMap<AttemptId, usize>,
     done: VecDeque<Event>,
+    /// The calls that wait for their answers.
+    calls: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
     /// How many calls were sent.
-    calls: u64,
+    sent: u64,
     inbox: UnboundedSender<Report>,
     reports: UnboundedReceiver<Report>,
 }
@@ -95,7 +96,6 @@ struct Answer {
 
 /// What the tasks of this backend report.
 enum Report {
-    Answered(Answer),
     /// A handoff was published for a waiter of this connection.
     Message {
         link: usize,
@@ -163,10 +163,6 @@ impl RedisBackend {
 
     fn on_report(&mut self, report: Report) -> Option<Event> {
         match report {
-            Report::Answered(answer) => {
-                self.on_answer(answer);
-                None
-            }
             Report::Message {
                 link,
                 generation,
@@ -188,7 +184,7 @@ impl RedisBackend {
     }
 
     /// Sends a batch; an empty one asks for the server's time only.
-    fn send(&mut self, link: usize, attempts: Vec<Attempt>) {
+    fn send(&mut self, link: usize, mut attempts: Vec<Attempt>) {
         let to = &mut self.links[link];
         let Some(by) = &mut to.connection else {
             for attempt in attempts {
@@ -200,29 +196,28 @@ impl RedisBackend {
         by.sent();
         let (generation, sent_at) = (by.generation, Time::now());
         let mut connection = by.shared.clone();
-        self.calls += 1;
-        let number = self.calls;
-        let mut call = Call::new(self.names.channels(), number);
+        self.sent += 1;
+        let number = self.sent;
+        let caller = Caller {
+            names: &self.names,
+            channel: &to.channel,
+        };
+        let call = Call::new(&caller, &mut attempts, number);
         let mut questions = Vec::with_capacity(attempts.len());
         for attempt in attempts {
-            let bucket = names::bucket(&attempt.key);
-            call.push(&self.names, bucket, &attempt, &to.channel);
-            questions.push((attempt.id, Question::of(&attempt.op)));
+            questions.push((attempt.id, Question::of(&attempt)));
             self.in_flight.insert(attempt.id, link);
         }
-        let inbox = self.inbox.clone();
-        tokio::spawn(async move {
-            let answer = call.invoke(&mut connection).await;
-            // Nobody listens when the pool has ended meanwhile.
-            drop(inbox.send(Report::Answered(Answer {
+        self.calls.push(Box::pin(async move {
+            Answer {
                 link,
                 generation,
                 number,
                 sent_at,
                 questions,
-                value: answer,
-            })));
-        });
+                value: call.invoke(&mut connection).await,
+            }
+        }));
     }
 
     fn on_dialled(
@@ -262,6 +257,8 @@ impl RedisBackend {
                 current.last_error = error.clone();
                 self.redial(link);
                 warn!(link, %error, "no connection to Redis; trying again");
+                // What was held back for it.
+                self.flush();
                 None
             }
         }
@@ -315,9 +312,7 @@ impl Backend for RedisBackend {
 
     fn flush(&mut self) {
         for link in 0..self.links.len() {
-            while !self.links[link].outgoing.is_empty()
-                && !self.links[link].holds(self.response_timeout)
-            {
+            while self.links[link].is_due(self.response_timeout) {
                 let outgoing = &mut self.links[link].outgoing;
                 let size = outgoing.len().min(LARGEST_BATCH);
                 let batch = outgoing.drain(..size).collect();
@@ -330,6 +325,14 @@ impl Backend for RedisBackend {
         loop {
             if let Some(event) = self.done.pop_front() {
                 return Poll::Ready(event);
+            }
+            if let Poll::Ready(Some(answer)) = self.calls.poll_next_unpin(cx) {
+                self.on_answer(answer);
+                if self.done.is_empty() {
+                    // Nobody hears of it, so nobody flushes what waited for it.
+                    self.flush();
+                }
+                continue;
             }
             match self.reports.poll_recv(cx) {
                 Poll::Ready(report) => {

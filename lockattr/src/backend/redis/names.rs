@@ -13,6 +13,8 @@
 //! key can be taken for anything else. Neither the hash nor the number of buckets may ever change:
 //! two fleets that name a lock differently do not exclude each other.
 
+use std::fmt::Write as _;
+
 use crate::key::Key;
 use crate::owner::OwnerId;
 
@@ -20,32 +22,60 @@ const BUCKETS: u16 = 1024;
 
 pub(super) struct Names {
     prefix: String,
+    channels: String,
+}
+
+/// What a name is the name of.
+pub(super) enum Name<'a> {
+    Lock(&'a Key),
+    Fence,
+    Queue(&'a Key),
+    Tombstone(&'a OwnerId),
 }
 
 impl Names {
     pub(super) fn new(prefix: String) -> Self {
-        Self { prefix }
+        let channels = format!("{prefix}:wake:");
+        Self { prefix, channels }
     }
 
+    /// Writes a name in place of what is in `text`.
+    pub(super) fn write(&self, bucket: u16, name: &Name<'_>, text: &mut String) {
+        text.clear();
+        text.push_str(&self.prefix);
+        text.push_str(":{");
+        for digit in [bucket >> 8, bucket >> 4, bucket] {
+            let digit = char::from_digit(u32::from(digit & 0xf), 16);
+            text.push(digit.expect("less than sixteen"));
+        }
+        text.push('}');
+        match name {
+            Name::Lock(key) => {
+                text.push(':');
+                text.push_str(key.as_str());
+            }
+            Name::Fence => text.push_str("#fence"),
+            Name::Queue(key) => {
+                text.push_str("#queue:");
+                text.push_str(key.as_str());
+            }
+            Name::Tombstone(owner) => {
+                write!(text, "#tomb:{owner}").expect("a String takes everything");
+            }
+        }
+    }
+
+    /// The name of a lock.
+    #[cfg(any(test, fuzzing))]
     pub(super) fn lock(&self, bucket: u16, key: &Key) -> String {
-        format!("{}:{{{bucket:03x}}}:{key}", self.prefix)
-    }
-
-    pub(super) fn fence(&self, bucket: u16) -> String {
-        format!("{}:{{{bucket:03x}}}#fence", self.prefix)
-    }
-
-    pub(super) fn queue(&self, bucket: u16, key: &Key) -> String {
-        format!("{}:{{{bucket:03x}}}#queue:{key}", self.prefix)
+        let mut text = String::new();
+        self.write(bucket, &Name::Lock(key), &mut text);
+        text
     }
 
     /// What the name of every channel begins with.
-    pub(super) fn channels(&self) -> String {
-        format!("{}:wake:", self.prefix)
-    }
-
-    pub(super) fn tombstone(&self, bucket: u16, owner: &OwnerId) -> String {
-        format!("{}:{{{bucket:03x}}}#tomb:{owner}", self.prefix)
+    pub(super) fn channels(&self) -> &str {
+        &self.channels
     }
 }
 
@@ -71,6 +101,12 @@ mod tests {
     use super::*;
     use crate::owner::OwnerIds;
 
+    fn written(names: &Names, bucket: u16, name: &Name<'_>) -> String {
+        let mut text = "what was there before".to_owned();
+        names.write(bucket, name, &mut text);
+        text
+    }
+
     #[test]
     fn golden_names_never_change() {
         let names = Names::new("shop".to_owned());
@@ -82,13 +118,14 @@ mod tests {
         assert_eq!(lock("123456789"), "shop:{1c3}:123456789");
         assert_eq!(lock("order:42"), "shop:{1f3}:order:42");
         assert_eq!(lock("a:{b}"), "shop:{144}:a:{b}");
-        assert_eq!(names.fence(5), "shop:{005}#fence");
+        assert_eq!(written(&names, 5, &Name::Fence), "shop:{005}#fence");
         let key = Key::new("order:42").unwrap();
-        assert_eq!(names.queue(5, &key), "shop:{005}#queue:order:42");
+        let queue = written(&names, 5, &Name::Queue(&key));
+        assert_eq!(queue, "shop:{005}#queue:order:42");
         assert_eq!(names.channels(), "shop:wake:");
         let owner = OwnerIds::from_bits([1; 16]).first(255);
         assert_eq!(
-            names.tombstone(5, &owner),
+            written(&names, 5, &Name::Tombstone(&owner)),
             format!("shop:{{005}}#tomb:{}-ff-0", "01".repeat(16))
         );
     }
@@ -104,8 +141,9 @@ mod tests {
             let all = |key: &Key| {
                 let owner = OwnerIds::from_bits([1; 16]).first(1);
                 let bucket = bucket(key);
-                let of_key = [names.lock(bucket, key), names.queue(bucket, key)];
-                (bucket, of_key, [names.fence(bucket), names.tombstone(bucket, &owner)])
+                let of_key = [Name::Lock(key), Name::Queue(key)].map(|name| written(&names, bucket, &name));
+                let rest = [Name::Fence, Name::Tombstone(&owner)].map(|name| written(&names, bucket, &name));
+                (bucket, of_key, rest)
             };
             let (bucket, [lock, queue], rest) = all(&one);
             let tag = format!("shop:{{{bucket:03x}}}");

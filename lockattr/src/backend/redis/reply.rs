@@ -1,24 +1,26 @@
-//! What the answers of the script mean. Whatever else comes is an error, never a lease.
+//! What the answers of the scripts mean. Whatever else comes is an error, never a lease.
 
 use std::time::Duration;
 
 use redis::Value;
 
 use super::failure;
-use crate::backend::{Granted, Op, Outcome, Reply};
+use crate::backend::{Attempt, Granted, Op, Outcome, Reply};
 
 /// What was asked, as far as it matters for reading the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Question {
-    Acquire,
+    Acquire { tokens: u32 },
     Renew,
     Release,
 }
 
 impl Question {
-    pub(super) fn of(op: &Op) -> Self {
-        match op {
-            Op::Acquire { .. } => Self::Acquire,
+    pub(super) fn of(attempt: &Attempt) -> Self {
+        match attempt.op {
+            Op::Acquire { .. } => Self::Acquire {
+                tokens: attempt.claim.tokens,
+            },
             Op::Renew { .. } => Self::Renew,
             Op::Release { .. } => Self::Release,
         }
@@ -36,48 +38,85 @@ pub(super) struct Handoff {
     pub(super) at: u64,
 }
 
-/// The server's time in microseconds, and the outcome of each attempt.
-pub(super) fn read_batch(
+/// What came back from a call.
+#[derive(Debug)]
+pub(super) struct Answer {
+    /// The server's time in microseconds, if the call had to look at it.
+    pub(super) time: Option<u64>,
+    /// The outcome of each attempt.
+    pub(super) outcomes: Vec<Outcome>,
+}
+
+pub(super) fn read_answer(
     questions: impl ExactSizeIterator<Item = Question>,
     answer: &Value,
-) -> Option<(u64, Vec<Outcome>)> {
+) -> Option<Answer> {
     let Value::Array(parts) = answer else {
-        return None;
+        return read_short(questions, answer);
     };
-    let (time, answers) = parts.split_first()?;
+    let (head, answers) = parts.split_first()?;
     if answers.len() != questions.len() {
         return None;
     }
+    let (_, time) = read_head(text(head)?)?;
     let outcomes = questions
         .zip(answers)
-        .map(|(question, answer)| read(question, answer));
-    let time = text(time)?;
-    let time = time.split_once(':').map_or(time, |(time, _)| time);
-    Some((number(time)?, outcomes.collect()))
+        .map(|(question, answer)| read(question, text(answer).ok_or_else(failure::malformed)?));
+    Some(Answer {
+        time,
+        outcomes: outcomes.collect(),
+    })
+}
+
+/// The answer to one attempt that went the short way.
+fn read_short(
+    mut questions: impl ExactSizeIterator<Item = Question>,
+    answer: &Value,
+) -> Option<Answer> {
+    let (_, token) = read_head(text(answer)?)?;
+    let question = questions.next()?;
+    let reply = match (question, token) {
+        (Question::Acquire { tokens }, Some(first)) => all_of(first, tokens).map(Reply::Granted),
+        (Question::Release, None) => Some(Reply::Released),
+        _ => None,
+    };
+    (questions.len() == 0).then(|| Answer {
+        time: None,
+        outcomes: vec![reply.ok_or_else(failure::malformed)],
+    })
 }
 
 /// The number of the call that this is the answer to. Another one shows that an answer got lost on the
 /// way, so that all that follow are taken for each other's.
 pub(super) fn read_call(answer: &Value) -> Option<u64> {
-    let Value::Array(parts) = answer else {
-        return None;
+    let head = match answer {
+        Value::Array(parts) => parts.first()?,
+        short => short,
     };
-    let (_, call) = text(parts.first()?)?.split_once(':')?;
-    number(call)
+    read_head(text(head)?).map(|(call, _)| call)
 }
 
-fn read(question: Question, answer: &Value) -> Outcome {
-    let answer = text(answer).ok_or_else(failure::malformed)?;
+/// The number of a call, and what may come with it.
+fn read_head(head: &str) -> Option<(u64, Option<u64>)> {
+    match head.split_once(':') {
+        Some((call, rest)) => Some((number(call)?, Some(number(rest)?))),
+        None => Some((number(head)?, None)),
+    }
+}
+
+fn read(question: Question, answer: &str) -> Outcome {
     let rest = |prefix| answer.strip_prefix(prefix);
     if let Some(error) = rest('e') {
         return Err(failure::of_attempt(error));
     }
     let reply = match question {
-        Question::Acquire => match (answer, rest('g'), rest('h')) {
+        Question::Acquire { tokens } => match (answer, rest('g'), rest('h')) {
             ("t", ..) => Some(Reply::Tombstoned),
             (_, Some(granted), _) => read_granted(granted, 1).map(Reply::Granted),
             (_, _, Some(left)) => read_left(left).map(|ends_in| Reply::Held { ends_in }),
-            _ => None,
+            (first, ..) => number(first)
+                .and_then(|first| all_of(first, tokens))
+                .map(Reply::Granted),
         },
         Question::Renew => match (answer, rest('g')) {
             ("n", _) => Some(Reply::Gone),
@@ -95,6 +134,15 @@ fn read_left(text: &str) -> Option<Duration> {
     Some(u64::try_from(left).map_or(Duration::MAX, Duration::from_millis))
 }
 
+/// A grant of all tokens asked for, with nobody waiting.
+fn all_of(first: u64, tokens: u32) -> Option<Granted> {
+    let is_sound = first > 0 && tokens > 0;
+    is_sound.then_some(Granted {
+        tokens: first..first.checked_add(tokens.into())?,
+        contended: false,
+    })
+}
+
 fn read_granted(text: &str, at_least: u64) -> Option<Granted> {
     let mut parts = text.split(':');
     let first: u64 = number(parts.next()?)?;
@@ -109,7 +157,7 @@ fn read_granted(text: &str, at_least: u64) -> Option<Granted> {
 
 /// The message that tells a waiter of its lease; `pool` is what our owner ids begin with.
 pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
-    let (owner, rest) = text(message)?.split_once(':')?;
+    let (owner, rest) = text(message)?.strip_prefix("1:")?.split_once(':')?;
     let (acquisition, generation) = owner
         .strip_prefix(pool)?
         .strip_prefix('-')?
@@ -161,38 +209,77 @@ mod tests {
         Granted { tokens, contended }
     }
 
+    const ACQUIRE: Question = Question::Acquire { tokens: 3 };
+
     #[test]
     fn answers_are_read() {
-        let acquire = |text| read(Question::Acquire, &bulk(text)).unwrap();
+        let acquire = |text| read(ACQUIRE, text).unwrap();
+        let first = 1_764_000_000_000_007;
         assert_eq!(
-            acquire("g1764000000000007:3:1"),
-            Reply::Granted(granted(1_764_000_000_000_007..1_764_000_000_000_010, true))
+            acquire("g1764000000000007:2:1"),
+            Reply::Granted(granted(first..first + 2, true))
+        );
+        assert_eq!(
+            acquire("1764000000000007"),
+            Reply::Granted(granted(first..first + 3, false))
         );
         let ends_in = Duration::from_millis(1500);
         assert_eq!(acquire("h1500"), Reply::Held { ends_in });
         let ends_in = Duration::MAX;
         assert_eq!(acquire("h-1"), Reply::Held { ends_in });
         assert_eq!(acquire("t"), Reply::Tombstoned);
-        let renew = |text| read(Question::Renew, &bulk(text)).unwrap();
+        let renew = |text| read(Question::Renew, text).unwrap();
         assert_eq!(renew("g0:0:0"), Reply::Renewed(granted(0..0, false)));
         assert_eq!(renew("n"), Reply::Gone);
-        let out_of_memory = read(Question::Acquire, &bulk("eOOM command not allowed")).unwrap_err();
+        let out_of_memory = read(ACQUIRE, "eOOM command not allowed").unwrap_err();
         assert!(out_of_memory.passing && !out_of_memory.maybe_executed);
     }
 
     #[test]
-    fn a_handoff_is_read_by_its_own_pool_only() {
-        let message = bulk("ab12-1f-0:70:2:1:400:1764000000000000");
+    fn the_answer_to_one_attempt_may_be_short() {
+        let one = |question, text| {
+            let answer = read_answer([question].into_iter(), &bulk(text))?;
+            answer.outcomes.into_iter().next().unwrap().ok()
+        };
+        let reply = Reply::Granted(granted(70..73, false));
+        assert_eq!(one(ACQUIRE, "7:70"), Some(reply));
+        assert_eq!(one(Question::Release, "7"), Some(Reply::Released));
+        for (question, text) in [
+            (ACQUIRE, "7"),
+            (ACQUIRE, "7:0"),
+            (ACQUIRE, "7:18446744073709551615"),
+            (ACQUIRE, "7:70:3:0"),
+            (Question::Renew, "7"),
+            (Question::Renew, "7:70"),
+            (Question::Release, "7:70"),
+            (Question::Release, "d"),
+            (Question::Release, ""),
+        ] {
+            assert_eq!(one(question, text), None, "{question:?} {text}");
+        }
+        let two = [Question::Release, Question::Release];
+        assert!(read_answer(two.into_iter(), &bulk("7")).is_none());
+        assert!(read_answer([].into_iter(), &bulk("7")).is_none());
+    }
+
+    #[test]
+    fn a_handoff_is_read_by_its_own_pool_and_version_only() {
+        let message = bulk("1:ab12-1f-0:70:2:1:400:1764000000000000");
         let handoff = read_handoff(&message, "ab12").unwrap();
         assert_eq!((handoff.acquisition, handoff.generation), (31, 0));
         assert_eq!(handoff.granted, granted(70..72, true));
         assert_eq!(handoff.ttl, Duration::from_millis(400));
         assert_eq!(handoff.at, 1_764_000_000_000_000);
         assert_eq!(read_handoff(&message, "ab1"), None);
-        assert_eq!(read_handoff(&bulk("ab12-1f-0:70:0:1:400:1"), "ab12"), None);
-        assert_eq!(read_handoff(&bulk("ab12-1f-0"), "ab12"), None);
+        let grants_none = bulk("1:ab12-1f-0:70:0:1:400:1");
+        assert_eq!(read_handoff(&grants_none, "ab12"), None);
+        assert_eq!(read_handoff(&bulk("1:ab12-1f-0"), "ab12"), None);
+        for version in ["", "0:", "2:", "11:", ":", "1w:"] {
+            let message = format!("{version}ab12-1f-0:70:2:1:400:1764000000000000");
+            assert_eq!(read_handoff(&bulk(&message), "ab12"), None, "{version}");
+        }
         for owner in ["+1f-0", "1f-+0", "1F-0", "-0", "1f-", "1f-100000000"] {
-            let message = format!("ab12-{owner}:70:2:1:400:1");
+            let message = format!("1:ab12-{owner}:70:2:1:400:1");
             assert_eq!(read_handoff(&bulk(&message), "ab12"), None, "{owner}");
         }
     }
@@ -200,9 +287,13 @@ mod tests {
     #[test]
     fn an_answer_tells_which_call_it_is_for() {
         let answer = |text: &str| Value::Array(vec![bulk(text), bulk("d")]);
-        assert_eq!(read_call(&answer("1764000000000000:7")), Some(7));
-        for text in ["1764000000000000", "1:", "1:+7", "1:7:7"] {
+        for text in ["7", "7:1764000000000000"] {
+            assert_eq!(read_call(&answer(text)), Some(7));
+            assert_eq!(read_call(&bulk(text)), Some(7));
+        }
+        for text in ["", ":1", "+7", "7:", "7:7:7", "7:+1", "-7"] {
             assert_eq!(read_call(&answer(text)), None, "{text}");
+            assert_eq!(read_call(&bulk(text)), None, "{text}");
         }
         assert_eq!(read_call(&Value::Nil), None);
     }
@@ -211,6 +302,11 @@ mod tests {
     fn nonsense_is_never_a_lease() {
         for text in [
             "",
+            "0",
+            "+5",
+            "-5",
+            "5.0",
+            "18446744073709551615",
             "g",
             "g:1:0",
             "g-5:1:0",
@@ -225,23 +321,23 @@ mod tests {
             "d",
             "x1",
         ] {
-            let failure = read(Question::Acquire, &bulk(text)).unwrap_err();
+            let failure = read(ACQUIRE, text).unwrap_err();
             assert_eq!(failure.error.kind(), BackendErrorKind::Malformed, "{text}");
             assert!(failure.maybe_executed);
         }
-        for time in ["+5", "-5:1", "", ":1", "5.0:1"] {
-            let batch = Value::Array(vec![bulk(time)]);
-            assert_eq!(
-                read_batch([].into_iter(), &batch).map(|_| ()),
-                None,
-                "{time}"
-            );
+        for head in ["+5", "-5:1", "", ":1", "5.0:1", "5:"] {
+            let answer = Value::Array(vec![bulk(head)]);
+            assert!(read_answer([].into_iter(), &answer).is_none(), "{head}");
         }
         for value in [Value::Nil, Value::Okay, Value::Int(1)] {
-            assert!(read(Question::Acquire, &value).is_err());
-            assert!(read_batch([Question::Release].into_iter(), &value).is_none());
+            let answer = Value::Array(vec![bulk("1"), value.clone()]);
+            let answer = read_answer([ACQUIRE].into_iter(), &answer).unwrap();
+            assert!(answer.outcomes[0].is_err());
+            assert!(read_answer([Question::Release].into_iter(), &value).is_none());
         }
-        assert!(read(Question::Renew, &bulk("d")).is_err());
-        assert!(read(Question::Release, &bulk("n")).is_err());
+        assert!(read(Question::Renew, "d").is_err());
+        assert!(read(Question::Renew, "5").is_err());
+        assert!(read(Question::Release, "n").is_err());
+        assert!(read(Question::Release, "5").is_err());
     }
 }

@@ -1,13 +1,14 @@
-//! The script, and how attempts become a call of it.
+//! The scripts, and how attempts become a call of one.
 
+use std::fmt::Write as _;
 use std::sync::LazyLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{fs, process};
 
 use redis::aio::MultiplexedConnection;
-use redis::{ErrorKind, RedisResult, ServerErrorKind, Value};
+use redis::{Arg, Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 
-use super::names::Names;
+use super::names::{self, Name, Names};
 use crate::backend::{Attempt, Op};
 use crate::timing::QUEUE_LIFE;
 
@@ -25,7 +26,31 @@ impl Script {
     }
 }
 
-static BATCH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("lua/batch.lua")));
+/// The attempts of a call, whatever they are.
+static ATTEMPTS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        // As acquire.lua leaves them to the rest: nothing was read, and nothing taken.
+        "local clock, found, taken\n",
+        include_str!("lua/contended.lua"),
+        include_str!("lua/attempts.lua")
+    ))
+});
+/// One acquire, with the short way in front.
+static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("lua/acquire.lua"),
+        include_str!("lua/contended.lua"),
+        include_str!("lua/attempts.lua")
+    ))
+});
+/// One release, with the short way in front.
+static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(concat!(
+        include_str!("lua/release.lua"),
+        include_str!("lua/contended.lua"),
+        include_str!("lua/attempts.lua")
+    ))
+});
 
 /// Host and process, as they stand in the value of a lock.
 static PLACE: LazyLock<String> = LazyLock::new(|| {
@@ -36,64 +61,50 @@ static PLACE: LazyLock<String> = LazyLock::new(|| {
     format!("{}/{}", host.trim(), process::id())
 });
 
-/// One call of the script, for several attempts.
+/// One call of a script, for several attempts.
 pub(super) struct Call {
-    keys: Vec<String>,
-    args: Vec<String>,
-    number: u64,
+    script: &'static Script,
+    /// By its hash.
+    command: Cmd,
+}
+
+/// What the attempts of a call have in common.
+pub(super) struct Caller<'a> {
+    pub(super) names: &'a Names,
+    /// Where the waiters of this connection are told of a lease.
+    pub(super) channel: &'a str,
 }
 
 impl Call {
-    /// `channels` is what the names of the channels begin with; `number` comes back with the answer.
-    pub(super) fn new(channels: String, number: u64) -> Self {
-        Self {
-            keys: Vec::new(),
-            args: vec![channels],
-            number,
-        }
-    }
-
-    /// `channel` is where this waiter is told of a lease.
-    pub(super) fn push(&mut self, names: &Names, bucket: u16, attempt: &Attempt, channel: &str) {
-        let Attempt {
-            key, owner, claim, ..
-        } = attempt;
-        let id = owner.to_string();
-        let who = format!("{} {}", *PLACE, attempt.label);
-        let entry = || {
-            let (ttl, tokens) = (millis(claim.ttl), claim.tokens);
-            format!("{id}:{ttl}:{tokens}:{channel}:{who}")
+    /// Puts the attempts into the order in which they are executed: what makes room comes first.
+    /// `number` comes back with the answer.
+    pub(super) fn new(caller: &Caller<'_>, attempts: &mut [Attempt], number: u64) -> Self {
+        attempts.sort_by_key(|attempt| Code::of(&attempt.op));
+        let script = match attempts {
+            [one] if Code::of(&one.op) == Code::Acquire => &*ACQUIRE,
+            [one] if Code::of(&one.op) == Code::Release => &*RELEASE,
+            _ => &*ATTEMPTS,
         };
-        self.keys.extend([
-            names.lock(bucket, key),
-            names.fence(bucket),
-            names.queue(bucket, key),
-        ]);
-        match attempt.op {
-            Op::Acquire { ttl } => {
-                self.keys.push(names.tombstone(bucket, owner));
-                let (entry, tokens) = (entry(), claim.tokens.to_string());
-                self.args.extend([
-                    "a".to_owned(),
-                    id,
-                    entry,
-                    millis(ttl),
-                    tokens,
-                    millis(QUEUE_LIFE),
-                    who,
-                ]);
-            }
-            Op::Renew { ttl, tokens } => {
-                self.args
-                    .extend(["n".to_owned(), id, millis(ttl), tokens.to_string()]);
-            }
-            Op::Release { queued, tombstone } => {
-                self.keys.push(names.tombstone(bucket, owner));
-                let entry = if queued { entry() } else { String::new() };
-                let life = tombstone.map_or_else(|| "0".to_owned(), millis);
-                self.args.extend(["r".to_owned(), id, entry, life]);
-            }
+        let mut text = String::with_capacity(128);
+        let mut command = Cmd::with_capacity(16 + 12 * attempts.len(), 512 * (1 + attempts.len()));
+        let keys: usize = attempts.iter().map(|a| Code::of(&a.op).names()).sum();
+        command.arg("EVALSHA").arg(&script.sha1).arg(keys);
+        for attempt in &*attempts {
+            caller.write_names(&mut command, attempt, &mut text);
         }
+        command.arg(number);
+        text.clear();
+        text.push_str(caller.channel);
+        text.push(' ');
+        text.push_str(caller.names.channels());
+        command.arg(text.as_str());
+        let millis_now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |now| now.as_millis());
+        for group in attempts.chunk_by(is_alike) {
+            caller.write_group(&mut command, group, millis_now, &mut text);
+        }
+        Self { script, command }
     }
 
     /// By its hash, and by its text where the server does not know it yet: one more round trip
@@ -102,37 +113,157 @@ impl Call {
         &self,
         connection: &mut MultiplexedConnection,
     ) -> RedisResult<Value> {
-        match self.send(connection, "EVALSHA", &BATCH.sha1).await {
+        match send(connection, &self.command).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                self.send(connection, "EVAL", BATCH.text).await
+                let mut command = redis::cmd("EVAL");
+                command.arg(self.script.text);
+                for arg in self.command.args_iter().skip(2) {
+                    if let Arg::Simple(arg) = arg {
+                        command.arg(arg);
+                    }
+                }
+                send(connection, &command).await
             }
             answer => answer,
         }
     }
+}
 
-    async fn send(
-        &self,
-        connection: &mut MultiplexedConnection,
-        name: &str,
-        script: &str,
-    ) -> RedisResult<Value> {
-        let mut command = redis::cmd(name);
-        command
-            .arg(script)
-            .arg(self.keys.len())
-            .arg(&self.keys)
-            .arg(&self.args)
-            .arg(self.number);
-        connection
-            .send_packed_command(&command)
-            .await?
-            .extract_error()
+async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+    connection
+        .send_packed_command(command)
+        .await?
+        .extract_error()
+}
+
+/// How the script is told what an attempt is. In the order of execution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Code {
+    /// Of a lease of which nothing is unknown.
+    Release,
+    ReleaseUnknown,
+    Renew,
+    Acquire,
+}
+
+impl Code {
+    fn of(op: &Op) -> Self {
+        match op {
+            Op::Acquire { .. } => Self::Acquire,
+            Op::Renew { .. } => Self::Renew,
+            Op::Release {
+                queued: false,
+                tombstone: None,
+            } => Self::Release,
+            Op::Release { .. } => Self::ReleaseUnknown,
+        }
+    }
+
+    fn letter(self) -> &'static str {
+        match self {
+            Self::Acquire => "a",
+            Self::Renew => "n",
+            Self::Release => "r",
+            Self::ReleaseUnknown => "x",
+        }
+    }
+
+    /// How many names an attempt has.
+    fn names(self) -> usize {
+        match self {
+            Self::Acquire | Self::ReleaseUnknown => 4,
+            Self::Renew | Self::Release => 3,
+        }
+    }
+}
+
+/// Whether the script is told of both in one group.
+fn is_alike(one: &Attempt, other: &Attempt) -> bool {
+    let code = Code::of(&one.op);
+    code == Code::of(&other.op)
+        && match (&one.op, &other.op) {
+            (Op::Acquire { ttl }, Op::Acquire { ttl: theirs }) => {
+                ttl == theirs && one.claim == other.claim && one.label == other.label
+            }
+            (
+                Op::Renew { ttl, tokens },
+                Op::Renew {
+                    ttl: theirs,
+                    tokens: many,
+                },
+            ) => (ttl, tokens) == (theirs, many),
+            _ => true,
+        }
+}
+
+impl Caller<'_> {
+    fn write_names(&self, command: &mut Cmd, attempt: &Attempt, text: &mut String) {
+        let Attempt { key, owner, .. } = attempt;
+        let bucket = names::bucket(key);
+        let names = [
+            Name::Lock(key),
+            Name::Fence,
+            Name::Queue(key),
+            Name::Tombstone(owner),
+        ];
+        for name in &names[..Code::of(&attempt.op).names()] {
+            self.names.write(bucket, name, text);
+            command.arg(text.as_str());
+        }
+    }
+
+    fn write_group(&self, command: &mut Cmd, group: &[Attempt], now: u128, text: &mut String) {
+        let Some(first) = group.first() else {
+            return;
+        };
+        let (claim, label) = (&first.claim, first.label);
+        command.arg(Code::of(&first.op).letter()).arg(group.len());
+        match first.op {
+            Op::Acquire { ttl } => {
+                let waiting = format!("{} {}", millis(claim.ttl), millis(QUEUE_LIFE));
+                let rest = format!(":{now}:{} {label}", *PLACE);
+                command.arg(millis(ttl)).arg(claim.tokens);
+                command.arg(waiting).arg(rest);
+            }
+            Op::Renew { ttl, tokens } => {
+                command.arg(millis(ttl)).arg(tokens);
+            }
+            Op::Release { .. } => {}
+        }
+        for attempt in group {
+            text.clear();
+            write!(text, "1:{}:", attempt.owner).expect("a String takes everything");
+            command.arg(text.as_str());
+            if let Op::Release { queued, tombstone } = attempt.op
+                && Code::of(&attempt.op) == Code::ReleaseUnknown
+            {
+                let entry = if queued {
+                    self.entry(attempt)
+                } else {
+                    String::new()
+                };
+                command.arg(entry);
+                command.arg(tombstone.map_or_else(String::new, |life| millis(life).to_string()));
+            }
+        }
+    }
+
+    /// As the script writes it when it gives an acquire a place in the queue.
+    fn entry(&self, attempt: &Attempt) -> String {
+        let Attempt {
+            owner,
+            claim,
+            label,
+            ..
+        } = attempt;
+        let (ttl, tokens, channel) = (millis(claim.ttl), claim.tokens, self.channel);
+        format!("1:{owner}:{ttl}:{tokens}:{channel}:{} {label}", *PLACE)
     }
 }
 
 /// Whole milliseconds, rounded up: never less than was asked for.
-fn millis(span: Duration) -> String {
-    span.as_nanos().div_ceil(1_000_000).to_string()
+fn millis(span: Duration) -> u128 {
+    span.as_nanos().div_ceil(1_000_000)
 }
 
 #[cfg(test)]
@@ -141,7 +272,7 @@ mod tests {
 
     #[test]
     fn a_ttl_is_rounded_up_to_whole_milliseconds() {
-        assert_eq!(millis(Duration::from_micros(50_001)), "51");
-        assert_eq!(millis(Duration::from_secs(10)), "10000");
+        assert_eq!(millis(Duration::from_micros(50_001)), 51);
+        assert_eq!(millis(Duration::from_secs(10)), 10_000);
     }
 }

@@ -5,19 +5,19 @@
 //! are as late as they like, and time advances in ticks up to a horizon. [`stateright`] visits every
 //! state there is.
 //!
-//! What the transitions (`actions::Action`) stand for in `batch.lua`, which the memory server does the
-//! like of (`backend::redis::equivalence` holds them against each other):
+//! What the transitions (`actions::Action`) stand for in the scripts of `backend/redis/lua`, which the
+//! memory server does the like of (`backend::redis::equivalence` holds them against each other):
 //!
-//! | transition | lines of the script |
+//! | transition | lines of the scripts |
 //! | --- | --- |
-//! | `Up`, `Late` of an acquire | `attempt`, code `a`: its first branch with `grant`, or `acquire_contended` |
-//! | … of a renewal | `attempt`, code `n`, with `reserve` |
-//! | … of a release | `attempt`, code `r`: tombstone, `LREM`, then `hand_over` or `DEL` |
+//! | `Up`, `Late` of an acquire | `acquire.lua`, or code `a` of `attempts.lua`; where that does not suffice, `acquire` of `contended.lua` |
+//! | … of a renewal | code `n`, or `renew` with `reserve` |
+//! | … of a release | `release.lua`, or code `r`; otherwise `release`: tombstone, `LREM`, then `hand_over` or `DEL` |
 //! | `Down` | what the script returns, and the `PUBLISH` of `hand_over` |
 //! | `Break` | what it returned and published on that connection is lost |
 //! | `Crash` | `PUBLISH` counts no receiver, and `hand_over` goes on to the next |
-//! | `Tick` | the `PX` of `grant` and the `PEXPIRE`s run out |
-//! | `Forget` | `reserve` with no counter: it begins from `TIME` |
+//! | `Tick` | the `PX` of a lock's `SET` and the `PEXPIRE`s run out |
+//! | `Forget` | a reservation finds no counter: it begins from `TIME` |
 //! | `StepClock` | `TIME` and the ends of all keys jump |
 //! | `Ask`, `Finish`, `Wake` | none: callers, and the coordinator's own timers |
 //!

@@ -1,0 +1,66 @@
+//! W8: what a pair costs the server, by how many are asked for at once.
+
+use std::sync::Arc;
+
+use lockattr_tests::RedisServer;
+use tokio::sync::Barrier;
+
+use crate::candidate::{Candidate, Locker};
+use crate::report::Report;
+use crate::rounds::{Effort, interleave, median};
+use crate::server_stats::{ServerWork, server_work};
+
+const AT_ONCE: [usize; 3] = [1, 8, 64];
+const CANDIDATES: [Candidate; 3] = [Candidate::ByHand, Candidate::Lockattr, Candidate::Rslock];
+
+pub(crate) async fn run(effort: Effort, report: &mut Report) {
+    let server = RedisServer::start();
+    for tasks in AT_ONCE {
+        let name = format!("W8 {tasks} at once");
+        let all = interleave(effort, &CANDIDATES, async |candidate| {
+            let locker = candidate.connect(&server.admin_url()).await;
+            // The scripts are learnt, and memory is allocated.
+            all_at_once(&locker, tasks, 20).await;
+            let rounds = pairs(effort) / tasks;
+            let before = server_work(&server, candidate);
+            all_at_once(&locker, tasks, rounds).await;
+            server_work(&server, candidate).since(&before, rounds * tasks)
+        })
+        .await;
+        for (candidate, rounds) in all {
+            let mut add = |what, figure: fn(&ServerWork) -> f64| {
+                report.add(&name, candidate, what, median(&rounds, figure));
+            };
+            add("command µs/pair", |work| work.in_commands);
+            add("server CPU µs/pair", |work| work.cpu);
+            add("commands/pair", |work| work.commands);
+        }
+    }
+}
+
+fn pairs(effort: Effort) -> usize {
+    if effort.is_quick { 4096 } else { 64 * 1024 }
+}
+
+/// So many tasks acquire keys of their own at the same time, and release them at the same time.
+async fn all_at_once(locker: &Locker, tasks: usize, rounds: usize) {
+    let barrier = Arc::new(Barrier::new(tasks));
+    let running: Vec<_> = (0..tasks)
+        .map(|task| {
+            let (locker, barrier) = (locker.clone(), Arc::clone(&barrier));
+            tokio::spawn(async move {
+                let key = format!("own:{task}");
+                for _ in 0..rounds {
+                    let held = async || {
+                        barrier.wait().await;
+                    };
+                    locker.hold(&key, held).await;
+                    barrier.wait().await;
+                }
+            })
+        })
+        .collect();
+    for task in running {
+        task.await.expect("a benchmark does not panic");
+    }
+}

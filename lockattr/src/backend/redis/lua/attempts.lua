@@ -1,0 +1,122 @@
+-- Executes attempts one after the other, as if each were a script of its own: what fails for one
+-- does not touch the others. One call for all attempts of a process that are due, because the call
+-- itself costs more than an attempt does.
+--
+-- ARGV[1] the number of the call, which comes back with the answer
+-- ARGV[2] the channel of this connection's waiters, and what the name of every channel begins with
+-- and then groups of attempts: the code, how many there are, what they have in common, and what each
+-- has for itself, beside its names in KEYS:
+--   a  acquire   ttl, tokens, "claim ttl, life of the queue", ":since:who"; owner
+--                KEYS lock, fence, queue, tombstone
+--   n  renew     ttl, tokens; owner
+--                KEYS lock, fence, queue
+--   r  release   owner
+--                KEYS lock, fence, queue
+--   x  the same where an acquire of this owner may still be on its way
+--                owner, entry of the queue or '', life of the tombstone or ''
+--                KEYS lock, fence, queue, tombstone
+-- An owner is written as the value of its lock begins: "1:owner:". Times are in milliseconds.
+-- Returns <number>, or <number>:<the server's time in microseconds> where it was read; then for each
+--   <token>                                granted with all tokens asked for; nobody waits
+--   g<token>:<tokens>:<1 if others wait>   granted, or renewed
+--   h<ms left>                             held by another; this owner has its place in the queue
+--   t                                      this owner has a tombstone
+--   n                                      not this owner's
+--   d                                      the owner has it no more
+--   e<error>
+-- The short ways of acquire.lua and release.lua return "<number>:<token>" and "<number>".
+--
+-- Written for speed where nobody waits: every call of a command costs, and every function made.
+
+local find = string.find
+local replies, r, long_way = { 0 }, 1, nil
+local k, a, code = 1, 3, args[3]
+while code do
+  local n = args[a + 1]
+  if code == 'a' then
+    local ttl, tokens, waiting, rest = args[a + 2], args[a + 3], args[a + 4], args[a + 5]
+    if not now then
+      read_clock()
+    end
+    local last = format('%.0f', now + tokens - 1)
+    a = a + 6
+    for a = a, a + n - 1 do
+      local owner, lock, reply = args[a], keys[k], nil
+      if try('EXISTS', lock, keys[k + 2], keys[k + 3]) == 0 then
+        local fence = keys[k + 1]
+        local token, got = stamp, nil
+        if not taken then
+          found = try('SET', fence, last, 'KEEPTTL', 'GET')
+        end
+        taken = nil
+        -- Mostly the counter is behind the clock, and has as many digits.
+        if found and (found.err or #found ~= 16 or found >= stamp or find(found, '%D')) then
+          token, got = reserve_past(fence, found)
+        end
+        if not token then
+          reply = 'e' .. got
+        else
+          -- The lock in one SET: with a PEXPIRE of its own, a bad ttl would leave a lock for ever.
+          local set = try('SET', lock, owner .. token .. rest, 'PX', ttl)
+          reply = set.err and 'e' .. set.err or got and 'g' .. token .. ':' .. got .. ':0' or token
+        end
+      else
+        long_way = long_way or contended()
+        reply = long_way(code, k, owner, ttl, tokens, waiting, rest)
+      end
+      r = r + 1
+      replies[r] = reply
+      k = k + 4
+    end
+  elseif code == 'r' then
+    a = a + 2
+    for a = a, a + n - 1 do
+      local owner, value, reply = args[a], try('GET', keys[k]), 'd'
+      if value then
+        if value.err or sub(value, 1, #owner) ~= owner or try('DEL', keys[k]) ~= 1 then
+          long_way = long_way or contended()
+          reply = long_way(code, k, owner)
+        end
+      end
+      r = r + 1
+      replies[r] = reply
+      k = k + 3
+    end
+  elseif code == 'n' then
+    local ttl, tokens = args[a + 2], args[a + 3]
+    local least = tonumber(ttl)
+    a = a + 4
+    for a = a, a + n - 1 do
+      local owner, reply, value = args[a], nil, tokens == '0' and try('GET', keys[k])
+      if type(value) == 'string' and sub(value, 1, #owner) == owner then
+        local left = try('PTTL', keys[k])
+        if type(left) == 'number' and left < least then
+          left = try('PEXPIRE', keys[k], ttl)
+        end
+        reply = type(left) == 'number' and 'g0:0:0' or 'e' .. left.err
+      else
+        long_way = long_way or contended()
+        reply = long_way(code, k, owner, ttl, tokens)
+      end
+      r = r + 1
+      replies[r] = reply
+      k = k + 3
+    end
+  else
+    long_way = long_way or contended()
+    a = a + 2
+    for a = a, a + 3 * (n - 1), 3 do
+      r = r + 1
+      replies[r] = long_way('r', k, args[a], args[a + 1], args[a + 2])
+      k = k + 4
+    end
+    a = a + 2 * n
+  end
+  a = a + n
+  code = args[a]
+end
+if not args[3] then
+  read_clock()
+end
+replies[1] = (long_way or not args[3]) and args[1] .. ':' .. stamp or args[1]
+return replies

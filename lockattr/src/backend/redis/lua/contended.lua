@@ -1,0 +1,200 @@
+-- What a call needs where a lock is held or waited for, where an owner has given up, and where the
+-- fence has to catch up with the clock. It stands in front of attempts.lua, in one script.
+--
+-- Formats, all of version 1:
+--   lock     "1:owner:token:since:who", and "1w:…" once somebody waits for it
+--   queue    "1:owner:claim ttl:tokens:channel:who", first come first
+--   message  "1:owner:token:tokens:1 if others wait:claim ttl:the server's time"
+-- A lock in another format is held by somebody, and left as it is. A place in the queue in another
+-- format is passed over: its owner asks again.
+
+local keys, args, call, try = KEYS, ARGV, redis.call, redis.pcall
+local format, sub = string.format, string.sub
+-- The server's time in microseconds, once it has been read: as a number and as text.
+local now, stamp
+
+local function read_clock()
+  clock = clock or call('TIME')
+  now = clock[1] * 1000000 + clock[2]
+  stamp = format('%.0f', now)
+end
+
+-- Reserves tokens where the counter is not simply behind the clock; returns the first one and how many,
+-- or nil and an error. `found` is what stood in its place, which the clock has already overwritten.
+-- A counter that is ahead of the clock gets on by one only, so that it never is by more than one
+-- reservation, and what a lost counter could repeat is long over. A foreign value is put back, since
+-- one call for both costs less than to look first; KEEPTTL, because theirs may have one.
+local function reserve_past(fence, found)
+  local failed = found.err
+  if failed and not string.find(failed, 'WRONGTYPE') then
+    return nil, failed
+  end
+  local last = not failed and tonumber(found)
+  if failed or #found > 16 or string.find(found, '%D') or found == '' or last >= 2 ^ 53 then
+    if not failed then
+      try('SET', fence, found, 'KEEPTTL')
+    end
+    return nil, 'ERR a foreign value stands at #fence, where the last fencing token should; delete it, '
+      .. 'or use another prefix'
+  end
+  if last < now then
+    return stamp, nil
+  end
+  local first = format('%.0f', last + 1)
+  local set = try('SET', fence, first)
+  if set.err then
+    return nil, set.err
+  end
+  return first, 1
+end
+
+-- Makes the function that executes an attempt where the short way does not suffice.
+local function contended()
+  local function begins(value, text)
+    return sub(value, 1, #text) == text
+  end
+
+  -- What the value of a lock of this owner begins with once somebody waits.
+  local function marked(owner)
+    return '1w' .. sub(owner, 2)
+  end
+
+  local function is_owner(value, owner)
+    return value and (begins(value, owner) or begins(value, marked(owner)))
+  end
+
+  local function prolong(lock, ttl)
+    if call('PTTL', lock) < tonumber(ttl) then
+      call('PEXPIRE', lock, ttl)
+    end
+  end
+
+  -- Tokens grow while either the counter survives or the clock does not run back. Printed by format:
+  -- Lua's own conversion gives 1.764e+15.
+  local function reserve(fence, tokens)
+    local count = tonumber(tokens)
+    local found = try('SET', fence, format('%.0f', now + count - 1), 'KEEPTTL', 'GET')
+    local token, got = stamp, nil
+    if found then
+      token, got = reserve_past(fence, found)
+      if not token then
+        error({ err = got })
+      end
+    end
+    return token, got or count
+  end
+
+  -- The fence first: whatever fails, no lock stands whose token could be given out again. The lock
+  -- in one SET: with a PEXPIRE of its own, a bad ttl would leave a lock for ever.
+  local function grant(lock, fence, queue, owner, ttl, tokens, rest)
+    local token, count = reserve(fence, tokens)
+    local waiters = call('EXISTS', queue)
+    call('SET', lock, (waiters == 1 and marked(owner) or owner) .. token .. rest, 'PX', ttl)
+    return token, count, waiters
+  end
+
+  -- Makes the first waiter the owner whose process is there, and tells it. `mine` is granted without
+  -- being told. The lock before the message: nobody must believe in a lease that is not there.
+  local function hand_over(lock, fence, queue, mine)
+    local entry = call('LPOP', queue)
+    while entry and entry ~= mine do
+      local owner, claim, tokens, channel, who =
+        string.match(entry, '^(1:[^:]*:)(%d+):(%d+):([^:]*):(.*)$')
+      if owner then
+        local rest = ':' .. format('%.0f', math.floor(now / 1000)) .. ':' .. who
+        local token, count, waiters = grant(lock, fence, queue, owner, claim, tokens, rest)
+        local message = owner .. token .. ':' .. count .. ':' .. waiters .. ':' .. claim .. ':'
+          .. format('%.0f', now)
+        if call('PUBLISH', string.match(args[2], ' (.*)$') .. channel, message) > 0 then
+          break
+        end
+      end
+      entry = call('LPOP', queue)
+    end
+    return entry
+  end
+
+  -- Tells whoever releases the lock that somebody waits. XX, and only what is a lock of ours: a
+  -- foreign value is left as it is.
+  local function mark(lock)
+    local value = call('GET', lock)
+    if value and string.find(value, '^1:%x+%-%x+%-%x+:%d+:') then
+      call('SET', lock, marked(value), 'XX', 'KEEPTTL')
+    end
+  end
+
+  local function acquire(k, owner, ttl, tokens, waiting, rest)
+    local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
+    local value = call('GET', lock)
+    if is_owner(value, owner) then
+      prolong(lock, ttl)
+      return 'g' .. string.match(value, '^%w+:[^:]*:(%d+)') .. ':1:' .. call('EXISTS', queue)
+    end
+    if call('EXISTS', keys[k + 3]) == 1 then
+      return 't'
+    end
+    local claim, life = string.match(waiting, '^(%d+) (%d+)$')
+    local entry = owner .. claim .. ':' .. tokens .. ':' .. string.match(args[2], '^[^ ]*') .. ':'
+      .. string.match(rest, '^:%d*:(.*)$')
+    local taken = value or hand_over(lock, fence, queue, entry)
+    if not taken or taken == entry then
+      local token, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest)
+      return 'g' .. token .. ':' .. count .. ':' .. waiters
+    end
+    mark(lock)
+    if not call('LPOS', queue, entry) then
+      call('RPUSH', queue, entry)
+    end
+    if call('PTTL', queue) < tonumber(life) then
+      call('PEXPIRE', queue, life)
+    end
+    return 'h' .. call('PTTL', lock)
+  end
+
+  local function renew(k, owner, ttl, tokens)
+    local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
+    local value = call('GET', lock)
+    if not is_owner(value, owner) then
+      return 'n'
+    end
+    prolong(lock, ttl)
+    local token, count = '0', 0
+    if tokens ~= '0' then
+      token, count = reserve(fence, tokens)
+    end
+    return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
+  end
+
+  local function release(k, owner, entry, tombstone)
+    local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
+    local left
+    if tombstone and tombstone ~= '' then
+      -- First, and by pcall: out of memory must not undo the release.
+      try('SET', keys[k + 3], '1', 'PX', tombstone)
+    end
+    if entry and entry ~= '' then
+      -- By pcall: a foreign value at the queue must not keep the lock.
+      left = try('LREM', queue, 0, entry)
+    end
+    if is_owner(call('GET', lock), owner) then
+      local done, to = pcall(hand_over, lock, fence, queue, nil)
+      if not done or not to then
+        call('DEL', lock)
+      end
+    end
+    if type(left) == 'table' then
+      error(left)
+    end
+    return 'd'
+  end
+
+  local ways = { a = acquire, n = renew, r = release }
+  return function(code, ...)
+    if not now then
+      read_clock()
+    end
+    local ok, reply = pcall(ways[code], ...)
+    return ok and reply or 'e' .. (type(reply) == 'table' and reply.err or tostring(reply))
+  end
+end
+
