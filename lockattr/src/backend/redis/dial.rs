@@ -120,15 +120,18 @@ impl Dialer {
         .await;
         subscribed.map_err(|error| explain(&error))?;
         connection.round_trip = took.min(connection.round_trip);
-        // No attempts: the server learns the script, and what is missing for it is told now.
         let caller = Caller {
             names: &self.names,
             channel,
         };
-        let nothing = Call::new(&caller, &mut [], 0);
-        let (answer, took) = timed(nothing.invoke(&mut connection.shared)).await;
-        answer.map_err(|error| explain(&error))?;
-        connection.round_trip = took.min(connection.round_trip);
+        // No attempts. By its text, so that the server learns the script, and then by its hash: what
+        // is missing for either is told now.
+        for _ in 0..2 {
+            let nothing = Call::new(&caller, &mut [], 0, &mut connection.known);
+            let (answer, took) = timed(nothing.invoke(&mut connection.shared)).await;
+            answer.map_err(|error| explain(&error))?;
+            connection.round_trip = took.min(connection.round_trip);
+        }
         connection.hears();
         Ok(connection)
     }

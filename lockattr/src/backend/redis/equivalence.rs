@@ -14,7 +14,7 @@ use redis::aio::MultiplexedConnection;
 
 use super::names::{Names, bucket};
 use super::reply::{Question, read_answer, read_handoff};
-use super::scripts::{Call, Caller};
+use super::scripts::{Call, Caller, Known};
 use crate::backend::memory::{Handoff, Server};
 use crate::backend::{Attempt, AttemptId, Claim, Granted, Op, Reply};
 use crate::clock::Time;
@@ -105,6 +105,7 @@ fn the_script_and_the_server_in_memory_do_the_same() {
 /// Both, with the same history.
 struct Pair<'a, 'b> {
     connection: &'a mut MultiplexedConnection,
+    known: Known,
     listener: &'a mut redis::PubSub<'b>,
     names: Names,
     memory: Server<bool>,
@@ -125,6 +126,7 @@ impl<'a, 'b> Pair<'a, 'b> {
         let ids = OwnerIds::from_bits([7; 16]);
         let mut pair = Self {
             connection,
+            known: Known::default(),
             listener,
             names: Names::new("p".to_owned()),
             memory: Server::new(0),
@@ -181,7 +183,7 @@ impl<'a, 'b> Pair<'a, 'b> {
             names: &self.names,
             channel: if is_reachable { "here" } else { "nowhere" },
         };
-        let call = Call::new(&caller, &mut attempts, 0);
+        let call = Call::new(&caller, &mut attempts, 0, &mut self.known);
         let answer = call.invoke(self.connection).await.unwrap();
         let questions: Vec<Question> = attempts.iter().map(Question::of).collect();
         let answer =

@@ -6,6 +6,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
+use super::scripts::Known;
 use crate::backend::{Attempt, BackendError};
 use crate::clock::Time;
 
@@ -31,6 +32,7 @@ pub(super) struct Connection {
     pub(super) generation: u64,
     /// How long the server takes for an answer, at best.
     pub(super) round_trip: Duration,
+    pub(super) known: Known,
     driver: AbortHandle,
     unanswered: usize,
     /// Since when nothing has come, or nothing was asked before.
@@ -49,6 +51,7 @@ impl Connection {
             shared,
             generation,
             round_trip: FAR,
+            known: Known::default(),
             driver: driver.abort_handle(),
             unanswered: 0,
             silent_since: Instant::now(),

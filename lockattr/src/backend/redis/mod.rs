@@ -202,7 +202,7 @@ impl RedisBackend {
             names: &self.names,
             channel: &to.channel,
         };
-        let call = Call::new(&caller, &mut attempts, number);
+        let call = Call::new(&caller, &mut attempts, number, &mut by.known);
         let mut questions = Vec::with_capacity(attempts.len());
         for attempt in attempts {
             questions.push((attempt.id, Question::of(&attempt)));

@@ -15,41 +15,63 @@ use crate::timing::QUEUE_LIFE;
 struct Script {
     text: &'static str,
     sha1: String,
+    /// Its place in [`Known`].
+    bit: u8,
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    fn new(bit: u8, text: &'static str) -> Self {
         Self {
             text,
             sha1: redis::Script::new(text).get_hash().to_owned(),
+            bit,
         }
+    }
+}
+
+/// The scripts whose text was sent on a connection.
+///
+/// The first call of each sends the text: a call by a hash that the server does not know would have
+/// to be sent again, and what was sent after it would overtake it.
+#[derive(Debug, Default)]
+pub(super) struct Known(u8);
+
+impl Known {
+    /// Returns whether it was sent before, and notes that it is sent now.
+    fn note(&mut self, script: &Script) -> bool {
+        let was_sent = self.0 & script.bit != 0;
+        self.0 |= script.bit;
+        was_sent
     }
 }
 
 /// The attempts of a call, whatever they are.
 static ATTEMPTS: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
+    let text = concat!(
         // As acquire.lua leaves them to the rest: nothing was read, and nothing taken.
         "local clock, found, taken\n",
         include_str!("lua/contended.lua"),
         include_str!("lua/attempts.lua")
-    ))
+    );
+    Script::new(1, text)
 });
 /// One acquire, with the short way in front.
 static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
+    let text = concat!(
         include_str!("lua/acquire.lua"),
         include_str!("lua/contended.lua"),
         include_str!("lua/attempts.lua")
-    ))
+    );
+    Script::new(2, text)
 });
 /// One release, with the short way in front.
 static RELEASE: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(concat!(
+    let text = concat!(
         include_str!("lua/release.lua"),
         include_str!("lua/contended.lua"),
         include_str!("lua/attempts.lua")
-    ))
+    );
+    Script::new(4, text)
 });
 
 /// Host and process, as they stand in the value of a lock.
@@ -64,7 +86,6 @@ static PLACE: LazyLock<String> = LazyLock::new(|| {
 /// One call of a script, for several attempts.
 pub(super) struct Call {
     script: &'static Script,
-    /// By its hash.
     command: Cmd,
 }
 
@@ -78,7 +99,12 @@ pub(super) struct Caller<'a> {
 impl Call {
     /// Puts the attempts into the order in which they are executed: what makes room comes first.
     /// `number` comes back with the answer.
-    pub(super) fn new(caller: &Caller<'_>, attempts: &mut [Attempt], number: u64) -> Self {
+    pub(super) fn new(
+        caller: &Caller<'_>,
+        attempts: &mut [Attempt],
+        number: u64,
+        known: &mut Known,
+    ) -> Self {
         attempts.sort_by_key(|attempt| Code::of(&attempt.op));
         let script = match attempts {
             [one] if Code::of(&one.op) == Code::Acquire => &*ACQUIRE,
@@ -88,7 +114,11 @@ impl Call {
         let mut text = String::with_capacity(128);
         let mut command = Cmd::with_capacity(16 + 12 * attempts.len(), 512 * (1 + attempts.len()));
         let keys: usize = attempts.iter().map(|a| Code::of(&a.op).names()).sum();
-        command.arg("EVALSHA").arg(&script.sha1).arg(keys);
+        if known.note(script) {
+            command.arg("EVALSHA").arg(&script.sha1).arg(keys);
+        } else {
+            command.arg("EVAL").arg(script.text).arg(keys);
+        }
         for attempt in &*attempts {
             caller.write_names(&mut command, attempt, &mut text);
         }
@@ -107,8 +137,7 @@ impl Call {
         Self { script, command }
     }
 
-    /// By its hash, and by its text where the server does not know it yet: one more round trip
-    /// once, and no right to `SCRIPT LOAD` needed.
+    /// By its text once more where the server has forgotten it. Needs no right to `SCRIPT LOAD`.
     pub(super) async fn invoke(
         &self,
         connection: &mut MultiplexedConnection,
