@@ -102,7 +102,9 @@ impl Wake for Panics {
 #[tokio::test]
 async fn a_waker_that_panics_while_a_holder_unwinds() {
     for service in Service::all() {
-        let pool = service.pool().await;
+        // However late this thread runs, the lease is passed on in the process.
+        let builder = service.builder().batch_time(Service::LONG);
+        let pool = builder.build().await.unwrap();
         let guard = pool.lock("k").acquire().await.unwrap();
         let waker = Waker::from(Arc::new(Panics));
         let mut asking = Box::pin(pool.lock("k").wait(Service::LONG).acquire());
