@@ -187,7 +187,7 @@ fn asked_again_the_owner_gets_its_own_token_again() {
         let again = acquire_by(&mut connection, script, "pool-1-0", "60000");
         assert_eq!(token(&first), token(&again));
     }
-    // The same once somebody waits.
+    // The same once another waits.
     assert!(acquire(&mut connection, "pool-2-0").starts_with('h'));
     let again = acquire(&mut connection, "pool-1-0");
     assert_eq!(token(&first), token(&again));
@@ -216,7 +216,7 @@ fn attempts_of_one_call_do_not_touch_each_other() {
     token(&replies[4]);
 }
 
-/// Of an older or newer lockattr, or of somebody else: it is held, and left as it is.
+/// Of an older or newer lockattr, or of another program: it is held, and left as it is.
 #[test]
 fn a_lock_in_another_format_is_held() {
     const OWNER: &str = "00112233445566778899aabbccddeeff-1-0";
@@ -244,7 +244,7 @@ fn a_lock_in_another_format_is_held() {
     }
 }
 
-/// Its owner asks again, and whoever releases or acquires is not held up by it.
+/// Its owner asks again; no release and no acquire is held up by it.
 #[test]
 fn a_place_in_the_queue_in_another_format_is_passed_over() {
     const OTHERS: [&str; 3] = [

@@ -2,10 +2,10 @@
 -- fence has to catch up with the clock. It stands in front of attempts.lua, in one script.
 --
 -- Formats, all of version 1:
---   lock     "1:owner:token:since:who", and "1w:…" once somebody waits for it
+--   lock     "1:owner:token:since:who", and "1w:…" once another waits for it
 --   queue    "1:owner:claim ttl:tokens:channel:who", first come first
 --   message  "1:owner:token:tokens:1 if others wait:claim ttl:the server's time"
--- A lock in another format is held by somebody, and left as it is. A place in the queue in another
+-- A lock in another format counts as held, and is left as it is. A place in the queue in another
 -- format is passed over: its owner asks again.
 
 local keys, args, call, try = KEYS, ARGV, redis.call, redis.pcall
@@ -54,7 +54,7 @@ local function contended()
     return sub(value, 1, #text) == text
   end
 
-  -- What the value of a lock of this owner begins with once somebody waits.
+  -- What the value of a lock of this owner begins with once another waits.
   local function marked(owner)
     return '1w' .. sub(owner, 2)
   end
@@ -114,7 +114,7 @@ local function contended()
     return entry
   end
 
-  -- Tells whoever releases the lock that somebody waits. XX, and only what is a lock of ours: a
+  -- Tells the release of the lock that another waits. XX, and only what is a lock of ours: a
   -- foreign value is left as it is.
   local function mark(lock)
     local value = call('GET', lock)
