@@ -119,7 +119,8 @@ impl<C: Caller, R> Coordinator<C, R> {
     }
 
     /// A holder has finished. If the lease goes back to the lock service, `request` is taken, and
-    /// answered once that is confirmed or has failed for the first time.
+    /// answered once that is confirmed or has failed for the first time; it is left where there is
+    /// nothing to wait for.
     pub(crate) fn release(
         &mut self,
         now: Time,
@@ -138,7 +139,7 @@ impl<C: Caller, R> Coordinator<C, R> {
                 Released::Passed { waiter, token }
             }
             Handover::Over { next } => {
-                self.give_back(now, id, request.take());
+                self.give_back(now, id, request);
                 self.follow(now, next);
                 self.settle(now);
                 Released::Over
@@ -295,18 +296,13 @@ impl<C: Caller, R> Coordinator<C, R> {
         }
     }
 
-    fn give_back(&mut self, now: Time, id: u64, request: Option<R>) {
-        match self.leases.get_mut(&id) {
-            Some(lease) if !lease.is_delayed => lease.release = request,
-            // What there was to wait for is over.
-            _ => self.answer(request),
+    fn give_back(&mut self, now: Time, id: u64, request: &mut Option<R>) {
+        if let Some(lease) = self.leases.get_mut(&id)
+            && !lease.is_delayed
+        {
+            lease.release = request.take();
         }
         self.keeper.release(now, id);
-    }
-
-    fn answer(&mut self, request: Option<R>) {
-        let answered = request.map(|to| Effect::Answered { to, answer: Ok(()) });
-        self.effects.extend(answered);
     }
 
     fn fail(&mut self, now: Time, failures: Failures<C>) {

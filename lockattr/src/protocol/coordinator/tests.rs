@@ -107,7 +107,7 @@ impl Fixture {
                 Some(waiter.caller.0)
             }
             Released::Over => {
-                assert!(request.is_none(), "it is answered");
+                assert_eq!(request.is_none(), self.coordinator.unfinished() > 0);
                 None
             }
         }
@@ -227,6 +227,7 @@ fn a_request_after_the_end_comes_back() {
         f.coordinator.shutdown(f.now, TTL, "too late"),
         Err("too late")
     );
+    // Left to its caller, since no thread would answer it.
     assert_eq!(f.release(1, "nobody's"), None);
-    assert_eq!(f.told(), ["nobody's"]);
+    assert!(f.told().is_empty());
 }
