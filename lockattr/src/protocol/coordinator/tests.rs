@@ -47,7 +47,7 @@ impl Fixture {
         }
     }
 
-    fn join(&mut self, name: &'static str, wait: Duration) -> u64 {
+    fn acquire(&mut self, name: &'static str, wait: Duration) -> Queued<Named> {
         let terms = Terms {
             key: self.key.clone(),
             ttl: TTL,
@@ -56,7 +56,11 @@ impl Fixture {
             max_hold: None,
             label: Label::here(),
         };
-        match self.coordinator.acquire(self.now, terms, Named(name)) {
+        self.coordinator.acquire(self.now, terms, Named(name))
+    }
+
+    fn join(&mut self, name: &'static str, wait: Duration) -> u64 {
+        match self.acquire(name, wait) {
             Queued::Waiting { waiter, .. } => waiter,
             refused @ Queued::Refused(..) => panic!("{refused:?}"),
         }
@@ -223,6 +227,11 @@ fn a_request_after_the_end_comes_back() {
     let forgotten = f.coordinator.end();
     assert_eq!(forgotten.waiters.len(), 1);
     assert_eq!(f.coordinator.drain("too late"), Err("too late"));
+    let queued = f.acquire("b", TTL);
+    assert!(
+        matches!(queued, Queued::Refused(_, Error::Closed)),
+        "{queued:?}"
+    );
     assert_eq!(
         f.coordinator.shutdown(f.now, TTL, "too late"),
         Err("too late")
