@@ -24,8 +24,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const LONGEST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
 /// A deadline that is noticed so much too late means that the process stood still.
 const STANDSTILL: Duration = Duration::from_millis(2);
-/// How many turns of the runtime it takes until an answer in the socket has come to this loop: the
-/// reactor, the connection's task, the call's task.
+/// Enough turns of the runtime for an answer in the socket to come to this loop, by way of the reactor
+/// and the connection's task.
 const TURNS_OF_AN_ANSWER: usize = 4;
 
 pub(super) struct Driver<B> {

@@ -329,7 +329,7 @@ impl Backend for RedisBackend {
             if let Poll::Ready(Some(answer)) = self.calls.poll_next_unpin(cx) {
                 self.on_answer(answer);
                 if self.done.is_empty() {
-                    // Nobody hears of it, so nobody flushes what waited for it.
+                    // No event follows, so the driver would not flush what waited for this answer.
                     self.flush();
                 }
                 continue;

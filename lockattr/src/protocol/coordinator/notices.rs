@@ -24,7 +24,7 @@ impl<C: Caller, R> Coordinator<C, R> {
             // It is asked for on behalf of the first that waits.
             self.queues.first(&key, id, Caller::trace)
         };
-        let mut answered = Vec::new();
+        let mut answered = None;
         match &notice {
             Notice::Acquired {
                 granted,
@@ -53,7 +53,7 @@ impl<C: Caller, R> Coordinator<C, R> {
             }
             Notice::Extended { number, answer } => {
                 let request = self.extension(id, *number);
-                answered.extend(request.map(|to| (to, answer.clone())));
+                answered = request.map(|to| (to, answer.clone()));
             }
             Notice::Lost(_) => {
                 let order = self.queues.lost(&key, id);
@@ -62,13 +62,13 @@ impl<C: Caller, R> Coordinator<C, R> {
             Notice::Withdrawn | Notice::Released | Notice::ReleaseAbandoned => {
                 let lease = self.leases.remove(&id);
                 let request = lease.and_then(|lease| lease.release);
-                answered.extend(request.map(|to| (to, Ok(()))));
+                answered = request.map(|to| (to, Ok(())));
             }
             Notice::ReleaseDelayed(_) => {
                 if let Some(lease) = self.leases.get_mut(&id) {
                     lease.is_delayed = true;
                     let request = lease.release.take();
-                    answered.extend(request.map(|to| (to, Ok(()))));
+                    answered = request.map(|to| (to, Ok(())));
                 }
             }
             Notice::RenewalFailed(_) => {}
@@ -79,9 +79,8 @@ impl<C: Caller, R> Coordinator<C, R> {
             asker,
             notice,
         });
-        let answered = answered.into_iter();
-        self.effects
-            .extend(answered.map(|(to, answer)| Effect::Answered { to, answer }));
+        let answered = answered.map(|(to, answer)| Effect::Answered { to, answer });
+        self.effects.extend(answered);
     }
 
     /// A lease has come, for the waiter whose turn it is.
