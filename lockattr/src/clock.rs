@@ -6,22 +6,35 @@ use std::time::Duration;
 /// A point in time of a monotonic clock that goes on while the machine is suspended.
 ///
 /// `Instant` stops in suspend on Linux while the server's clock goes on, so a holder that wakes
-/// up would believe in a lease that somebody else has long taken over.
+/// up would believe in a lease that another process has long taken over. Nanoseconds since the start
+/// of the machine, or of the process.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let sent_at = lockattr::backend::Time::now();
+/// let ends_at = sent_at + Duration::from_secs(10);
+/// assert_eq!(ends_at.since(sent_at), Duration::from_secs(10));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Time(u64);
+pub struct Time(u64);
 
 impl Time {
     /// A time that is reached by no clock.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
+    /// The present time.
     #[cfg(target_os = "linux")]
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Self(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
     }
 
+    /// The present time.
     #[cfg(not(target_os = "linux"))]
-    pub(crate) fn now() -> Self {
+    pub fn now() -> Self {
         use std::sync::LazyLock;
         use std::time::Instant;
         static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -37,7 +50,7 @@ impl Time {
     }
 
     /// How long after `earlier` this is; zero when it is not after it.
-    pub(crate) const fn since(self, earlier: Self) -> Duration {
+    pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
@@ -45,6 +58,7 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Self;
 
+    /// The end of the clock where the sum is past it.
     fn add(self, span: Duration) -> Self {
         Self(
             self.0

@@ -4,7 +4,7 @@
 
 mod asked_key;
 mod assert_held;
-mod backend;
+pub mod backend;
 mod clock;
 mod current;
 mod driver;
@@ -14,7 +14,6 @@ mod hold;
 mod key;
 mod key_macro;
 mod label;
-mod owner;
 mod pool;
 mod protocol;
 mod request;

@@ -100,6 +100,13 @@ pub(crate) fn recheck(claim_window: Duration, asking: usize) -> Duration {
         .min(QUEUE_LIFE / 2)
 }
 
+/// The shortest pause between two attempts for a key that is polled, when so many of a pool are: a
+/// pool asks a few hundred times a second, however much it waits for.
+pub(crate) fn least_poll_pause(longest: Duration, asking: usize) -> Duration {
+    let crowd = u32::try_from(asking / 100).unwrap_or(u32::MAX);
+    longest.saturating_mul(crowd)
+}
+
 /// How long a tombstone has to stand: longer than an acquire that is still on its way.
 pub(crate) fn tombstone_life(ttl: Duration) -> Duration {
     ttl.saturating_add(TOMBSTONE_MARGIN)

@@ -7,6 +7,7 @@ use super::observe::{self, observe};
 use super::run::Driver;
 use super::tenure::Tenure;
 use super::{Call, CallTrace, Effect, WaitingCall, wake};
+use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::protocol::{Notice, Waiter};
@@ -36,7 +37,13 @@ impl<B> Driver<B> {
         }
     }
 
-    fn grant(&mut self, lease: u64, waiter: &Waiter<WaitingCall>, token: u64, valid_until: Time) {
+    fn grant(
+        &mut self,
+        lease: LeaseId,
+        waiter: &Waiter<WaitingCall>,
+        token: u64,
+        valid_until: Time,
+    ) {
         let commands = self.commands.clone();
         let tenure = Tenure::new(lease, waiter.key().clone(), valid_until, commands);
         let tenure = Arc::new(tenure);
@@ -53,7 +60,7 @@ impl<B> Driver<B> {
         }
     }
 
-    fn notice(&mut self, lease: u64, key: &Key, asker: Option<Arc<Call>>, notice: &Notice) {
+    fn notice(&mut self, lease: LeaseId, key: &Key, asker: Option<Arc<Call>>, notice: &Notice) {
         let tenure = self.tenures.get(&lease);
         let trace = match (tenure, asker) {
             (Some(tenure), _) => tenure.holder_trace(),
@@ -72,7 +79,7 @@ impl<B> Driver<B> {
     }
 
     /// Takes a lease back whose caller did not look for a claim window: it goes to the next.
-    fn check_offer(&mut self, now: Time, lease: u64, key: &Key) {
+    fn check_offer(&mut self, now: Time, lease: LeaseId, key: &Key) {
         let tenure = self.tenures.get(&lease);
         let Some(holder) = tenure.and_then(|tenure| tenure.holder()) else {
             return;

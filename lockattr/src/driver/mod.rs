@@ -196,6 +196,25 @@ impl Shared {
 }
 
 impl Commands {
+    /// The first way to a pool. `io_thread` is disconnected when this thread, which is its own, ends.
+    fn new(
+        coordinator: Coordinator,
+        response_timeout: Duration,
+        io_thread: mpsc::Receiver<()>,
+    ) -> Self {
+        Self(Arc::new(Handle {
+            shared: Arc::new(Shared {
+                coordinator: Mutex::new(coordinator),
+                wake: Notify::new(),
+                counters: Counters::default(),
+                response_timeout,
+                io_thread: Mutex::new(io_thread),
+                process: process::id(),
+                is_closed: AtomicBool::new(false),
+            }),
+        }))
+    }
+
     fn shared(&self) -> &Arc<Shared> {
         &self.0.shared
     }

@@ -65,6 +65,14 @@ pub(super) fn observe(counters: &Counters, call: &CallTrace, key: &Key, notice: 
             counters.renewal_failed.add_one();
             call.emit(Level::WARN, |span| warn!(parent: span, %key, %error, "a renewal failed; it is tried again while the lease is valid"));
         }
+        Notice::Reserved(_) => call.emit(
+            Level::TRACE,
+            |span| trace!(parent: span, %key, "fencing tokens reserved"),
+        ),
+        Notice::ReservationFailed(error) => {
+            counters.renewal_failed.add_one();
+            call.emit(Level::DEBUG, |span| debug!(parent: span, %key, %error, "no more fencing tokens; the lease is not passed on any further"));
+        }
         Notice::Extended { answer: Ok(()), .. } => call.emit(
             Level::TRACE,
             |span| trace!(parent: span, %key, "lease extended"),

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 
 use super::tenure::Tenure;
 use super::{Effect, WeakCommands};
-use crate::backend::{Attempt, Backend, Event};
+use crate::backend::{Attempt, Backend, Event, LeaseId};
 use crate::clock::Time;
 
 /// How many events are taken in before attempts are sent.
@@ -32,7 +32,7 @@ pub(super) struct Driver<B> {
     backend: B,
     pub(super) commands: WeakCommands,
     /// What holders see of the leases that were granted, until nothing of them is on the server.
-    pub(super) tenures: HashMap<u64, Arc<Tenure>>,
+    pub(super) tenures: HashMap<LeaseId, Arc<Tenure>>,
     /// What is still to be performed of the present round.
     pub(super) effects: VecDeque<Effect>,
     pub(super) attempts: Vec<Attempt>,
@@ -90,9 +90,7 @@ impl<B: Backend> Driver<B> {
             }
             coordinator.on_time(now);
             coordinator.swap_effects(&mut self.effects);
-            while let Some(attempt) = coordinator.next_attempt(now) {
-                self.attempts.push(attempt);
-            }
+            coordinator.send(now, |lane| self.backend.room(lane), &mut self.attempts);
             self.wakeup = coordinator.wakeup();
             (coordinator.take_overdue(), coordinator.unfinished())
         };

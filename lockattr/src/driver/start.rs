@@ -1,17 +1,15 @@
 //! The start of a pool's I/O thread.
 
-use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, mpsc};
-use std::{process, thread};
+use std::sync::mpsc;
+use std::thread;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tracing::dispatcher;
 
 use super::run::Driver;
-use super::{Commands, Coordinator, Counters, Handle, Shared, thread_end, trace_context};
+use super::{Commands, Coordinator, thread_end, trace_context};
 use crate::Error;
-use crate::backend::Backend;
-use crate::owner::OwnerIds;
+use crate::backend::{Backend, OwnerIds};
 use crate::protocol::Limits;
 
 /// Starts the I/O thread and waits until `connect` has made the backend on it.
@@ -42,17 +40,6 @@ where
     F: Future<Output = Result<B, Error>>,
 {
     let (is_over, io_thread) = mpsc::channel::<()>();
-    let shared = Arc::new(Shared {
-        coordinator: Mutex::new(Coordinator::new(limits, owners, fastrand::Rng::new())),
-        wake: Notify::new(),
-        counters: Counters::default(),
-        response_timeout: limits.response_timeout,
-        io_thread: Mutex::new(io_thread),
-        process: process::id(),
-        is_closed: AtomicBool::new(false),
-    });
-    let commands = Commands(Arc::new(Handle { shared }));
-    let weak = commands.downgrade();
     let (ready, connected) = oneshot::channel();
     let dispatch = trace_context::present_dispatcher();
 
@@ -69,13 +56,13 @@ where
         };
         match runtime.block_on(connect()) {
             Ok(backend) => {
-                if let Some(window) = backend.claim_window() {
-                    weak.shared.coordinator().set_claim_window(window);
-                }
-                // If nobody waits any longer, the channel is closed and `run` ends at once.
-                if ready.send(Ok(())).is_ok() {
-                    Driver::new(backend, weak).run_on(&runtime);
-                }
+                let jitter = fastrand::Rng::new();
+                let coordinator = Coordinator::new(limits, backend.capabilities(), owners, jitter);
+                let commands = Commands::new(coordinator, limits.response_timeout, io_thread);
+                let weak = commands.downgrade();
+                // If nobody waits any longer, the commands are dropped and `run` ends at once.
+                drop(ready.send(Ok(commands)));
+                Driver::new(backend, weak).run_on(&runtime);
             }
             Err(error) => drop(ready.send(Err(error))),
         }
@@ -84,7 +71,7 @@ where
         .name("lockattr-io".to_owned())
         .spawn(body)
         .map_err(|error| Error::system("its I/O thread", &error))?;
-    connected.await.map_err(|_| Error::Closed)??;
+    let commands = connected.await.map_err(|_| Error::Closed)??;
     thread_end::await_releases(&commands);
     Ok(commands)
 }

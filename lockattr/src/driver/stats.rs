@@ -54,7 +54,7 @@ counters! {
     failed,
     /// Successful renewals.
     renewed,
-    /// Renewals that failed and were tried again.
+    /// Renewals that failed and were tried again, and reservations of tokens that failed.
     renewal_failed,
     /// Leases lost while they were held.
     lost,

@@ -7,13 +7,14 @@ use tokio::sync::Notify;
 
 use super::{Call, CallTrace, WeakCommands};
 use crate::LossReason;
+use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
 
 /// What the lock service granted to this process: the leases of one task after the other.
 #[derive(Debug)]
 pub(crate) struct Tenure {
-    id: u64,
+    id: LeaseId,
     key: Key,
     valid_until: AtomicU64,
     ended: OnceLock<LossReason>,
@@ -25,7 +26,7 @@ pub(crate) struct Tenure {
 }
 
 impl Tenure {
-    pub(crate) fn new(id: u64, key: Key, valid_until: Time, pool: WeakCommands) -> Self {
+    pub(crate) fn new(id: LeaseId, key: Key, valid_until: Time, pool: WeakCommands) -> Self {
         Self {
             id,
             key,
@@ -37,7 +38,7 @@ impl Tenure {
         }
     }
 
-    pub(crate) fn id(&self) -> u64 {
+    pub(crate) fn id(&self) -> LeaseId {
         self.id
     }
 

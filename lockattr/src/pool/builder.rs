@@ -11,9 +11,9 @@ use tracing::info;
 
 use super::{LockPool, Pool, registry};
 use crate::Error;
+use crate::backend::OwnerIds;
 use crate::backend::memory::MemoryBackend;
 use crate::driver::{self, Commands};
-use crate::owner::OwnerIds;
 use crate::protocol::{Batch, Limits};
 use crate::service_url::{Service, ServiceUrl};
 use crate::spec::{Release, Wait};

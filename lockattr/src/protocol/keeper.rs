@@ -4,12 +4,11 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
 use std::time::Duration;
 
-use super::acquisition::{Acquisition, Step, Terms};
+use super::acquisition::{Acquisition, AskAgain, Step, Terms};
 use super::lanes::Lanes;
 use super::{Batch, Notice};
-use crate::backend::{Attempt, AttemptId, Claim, Event};
+use crate::backend::{Attempt, AttemptId, Capabilities, Claim, Event, LeaseId, OwnerIds, Waiting};
 use crate::clock::Time;
-use crate::owner::OwnerIds;
 use crate::{Error, LossReason, timing};
 
 /// Bounds that a pool sets.
@@ -28,18 +27,19 @@ pub(crate) struct Limits {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Keeper {
-    acquisitions: HashMap<u64, Entry>,
-    timers: BTreeSet<(Time, u64)>,
+    acquisitions: HashMap<LeaseId, Entry>,
+    timers: BTreeSet<(Time, LeaseId)>,
     lanes: Lanes,
     acquires_in_flight: usize,
     asking: usize,
-    notices: VecDeque<(u64, Notice)>,
+    notices: VecDeque<(LeaseId, Notice)>,
     overdue: Vec<AttemptId>,
     /// The latest attempt that became overdue, and when it was sent: its late answer still tells how
     /// long the round trip is.
     abandoned: Option<(AttemptId, Time)>,
     round_trip: Option<Duration>,
     limits: Limits,
+    capabilities: Capabilities,
     owners: OwnerIds,
     jitter: fastrand::Rng,
     closed: bool,
@@ -49,16 +49,23 @@ pub(crate) struct Keeper {
 #[cfg_attr(test, derive(Clone, Hash))]
 struct Entry {
     acquisition: Acquisition,
+    /// The backend's, of its key.
+    lane: usize,
     /// What stands in `timers` for it.
     wakeup: Time,
 }
 
 impl Keeper {
-    pub(crate) fn new(limits: Limits, owners: OwnerIds, jitter: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        limits: Limits,
+        capabilities: Capabilities,
+        owners: OwnerIds,
+        jitter: fastrand::Rng,
+    ) -> Self {
         Self {
             acquisitions: HashMap::new(),
             timers: BTreeSet::new(),
-            lanes: Lanes::default(),
+            lanes: Lanes::new(capabilities.lanes.count()),
             acquires_in_flight: 0,
             asking: 0,
             notices: VecDeque::new(),
@@ -66,6 +73,7 @@ impl Keeper {
             abandoned: None,
             round_trip: None,
             limits,
+            capabilities,
             owners,
             jitter,
             closed: false,
@@ -74,7 +82,7 @@ impl Keeper {
 
     /// A queue wants a lease, and with it so many fencing tokens. Every call ends in one
     /// [`Notice::Acquired`] or [`Notice::Failed`], unless [`release`](Self::release) comes first.
-    pub(crate) fn acquire(&mut self, now: Time, id: u64, terms: Terms, tokens: u32) {
+    pub(crate) fn acquire(&mut self, now: Time, id: LeaseId, terms: Terms, tokens: u32) {
         if self.closed {
             return self
                 .notices
@@ -85,10 +93,12 @@ impl Keeper {
             tokens,
         };
         let owner = self.owners.first(id);
+        let lane = self.capabilities.lanes.of(terms.key.as_str());
         let acquisition = Acquisition::new(terms, owner, claim, self.limits.response_timeout, now);
         self.asking += 1;
         let entry = Entry {
             acquisition,
+            lane,
             wakeup: Time::NEVER,
         };
         self.acquisitions.insert(id, entry);
@@ -97,26 +107,26 @@ impl Keeper {
 
     /// Re-targets a fresh grant to a waiter with other terms. Returns the new end of its validity, or
     /// `None` if it is no longer held.
-    pub(crate) fn adopt(&mut self, now: Time, id: u64, terms: Terms) -> Option<Time> {
+    pub(crate) fn adopt(&mut self, now: Time, id: LeaseId, terms: Terms) -> Option<Time> {
         self.step(now, id, |acquisition, _| acquisition.adopt(terms, now))?
     }
 
     /// The caller is finished with its lease, or wants none any longer.
-    pub(crate) fn release(&mut self, now: Time, id: u64) {
+    pub(crate) fn release(&mut self, now: Time, id: LeaseId) {
         self.step(now, id, Acquisition::relinquish);
     }
 
     /// The holder wants its lease to last `ttl` from now on. Each call is answered by one
     /// [`Notice::Extended`] with its `number`, once the lock service has confirmed a renewal that was
     /// sent after the call, or failed to.
-    pub(crate) fn extend(&mut self, now: Time, id: u64, number: u64, ttl: Duration) {
+    pub(crate) fn extend(&mut self, now: Time, id: LeaseId, number: u64, ttl: Duration) {
         self.step(now, id, |acquisition, step| {
             acquisition.extend(number, ttl, step);
         });
     }
 
     /// The holder will pass its lease on to so many others.
-    pub(crate) fn refill(&mut self, now: Time, id: u64, tokens: u32) {
+    pub(crate) fn refill(&mut self, now: Time, id: LeaseId, tokens: u32) {
         self.step(now, id, |acquisition, _| acquisition.refill(tokens, now));
     }
 
@@ -125,7 +135,7 @@ impl Keeper {
         match event {
             Event::Done(attempt, outcome) => {
                 let has_answer = outcome.is_ok();
-                let sent_at = self.step(now, attempt.acquisition, |acquisition, step| {
+                let sent_at = self.step(now, attempt.lease, |acquisition, step| {
                     acquisition.on_outcome(attempt.number, outcome, step)
                 });
                 let late = self.abandoned.take_if(|(id, _)| *id == attempt);
@@ -134,15 +144,14 @@ impl Keeper {
                     self.round_trip = Some(now.since(sent_at));
                 }
             }
-            Event::Granted {
-                acquisition,
-                generation,
+            Event::HandedOver {
+                owner,
                 granted,
                 since,
                 ttl,
             } => {
-                self.step(now, acquisition, |acquisition, step| {
-                    acquisition.on_handoff(generation, granted, since, ttl, step);
+                self.step(now, owner.lease, |acquisition, step| {
+                    acquisition.on_handoff(&owner, granted, since, ttl, step);
                 });
             }
             Event::Reconnected => {
@@ -150,6 +159,7 @@ impl Keeper {
                     self.step(now, id, |acquisition, _| acquisition.nudge(now));
                 }
             }
+            Event::Room => {}
         }
     }
 
@@ -175,29 +185,35 @@ impl Keeper {
         self.timers.first().map_or(Time::NEVER, |(at, _)| *at)
     }
 
-    /// The next attempt to send, counted as sent at `now`.
+    /// Begins a round of sending, with so much room in each lane of the backend.
+    pub(crate) fn begin_sending(&mut self, room: impl Fn(usize) -> usize) {
+        self.lanes.begin(room);
+    }
+
+    /// The next attempt to send in this round, counted as sent at `now`.
     pub(crate) fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
-        while let Some(id) = self
-            .lanes
-            .pop(self.acquires_in_flight, self.limits.in_flight)
-        {
-            let mut attempt = None;
-            self.step(now, id, |acquisition, _| attempt = acquisition.begin(now));
-            if attempt.is_some() {
-                return attempt;
+        while let Some((lane, id)) = self.lanes.pop(self.may_acquire()) {
+            let has_queue = self.capabilities.has_queue();
+            let begun = self.step(now, id, |acquisition, _| acquisition.begin(now, has_queue));
+            if let Some(attempt) = begun.flatten() {
+                self.lanes.sent(lane);
+                return Some(attempt);
             }
         }
         None
     }
 
-    /// Whether [`next_attempt`](Self::next_attempt) has one.
+    /// Whether [`next_attempt`](Self::next_attempt) has one, as far as there is room.
     pub(crate) fn has_attempts(&self) -> bool {
-        self.lanes
-            .has_next(self.acquires_in_flight, self.limits.in_flight)
+        self.lanes.has_next(self.may_acquire())
+    }
+
+    fn may_acquire(&self) -> bool {
+        self.acquires_in_flight < self.limits.in_flight
     }
 
     /// The next thing that happened.
-    pub(crate) fn next_notice(&mut self) -> Option<(u64, Notice)> {
+    pub(crate) fn next_notice(&mut self) -> Option<(LeaseId, Notice)> {
         self.notices.pop_front()
     }
 
@@ -230,12 +246,9 @@ impl Keeper {
     /// Forgets all acquisitions. Owner ids are not used again, since new acquisitions have other ids.
     pub(crate) fn clear(&mut self) {
         let jitter = self.jitter.fork();
-        let forgotten = mem::replace(self, Self::new(self.limits, self.owners.clone(), jitter));
+        let (capabilities, owners) = (self.capabilities.clone(), self.owners.clone());
+        let forgotten = mem::replace(self, Self::new(self.limits, capabilities, owners, jitter));
         self.closed = forgotten.closed;
-    }
-
-    pub(crate) fn set_claim_window(&mut self, window: Duration) {
-        self.limits.claim_window = window;
     }
 
     pub(crate) fn claim_window(&self) -> Duration {
@@ -253,7 +266,7 @@ impl Keeper {
         entries.any(|entry| entry.acquisition.is_unwanted())
     }
 
-    fn ids(&self) -> Vec<u64> {
+    fn ids(&self) -> Vec<LeaseId> {
         self.acquisitions.keys().copied().collect()
     }
 
@@ -261,21 +274,30 @@ impl Keeper {
     fn step<T>(
         &mut self,
         now: Time,
-        id: u64,
+        id: LeaseId,
         happen: impl FnOnce(&mut Acquisition, &mut Step<'_>) -> T,
     ) -> Option<T> {
         let entry = self.acquisitions.get_mut(&id)?;
         let acquisition = &mut entry.acquisition;
         let (was_asking, was_in_flight) =
             (acquisition.is_asking(), acquisition.is_acquire_in_flight());
-        let recheck = timing::recheck(self.limits.claim_window, self.asking);
+        let ask_again = match self.capabilities.waiting {
+            Waiting::Queue => {
+                AskAgain::Queued(timing::recheck(self.limits.claim_window, self.asking))
+            }
+            Waiting::Poll(first, last) => AskAgain::Polled {
+                first,
+                last,
+                least: timing::least_poll_pause(last, self.asking),
+            },
+        };
         let result = happen(
             acquisition,
             &mut Step {
                 now,
                 jitter: &mut self.jitter,
                 notices: &mut self.notices,
-                recheck,
+                ask_again,
                 round_trip: self.round_trip,
             },
         );
@@ -286,8 +308,8 @@ impl Keeper {
             acquisition.is_acquire_in_flight(),
         );
         count(&mut self.asking, was_asking, acquisition.is_asking());
-        if let Some(lane) = acquisition.line_up(now) {
-            self.lanes.push(lane, id);
+        if let Some(urgency) = acquisition.line_up(now) {
+            self.lanes.push(entry.lane, urgency, id);
         }
         let wakeup = if acquisition.is_done() {
             Time::NEVER

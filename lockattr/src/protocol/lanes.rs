@@ -1,56 +1,146 @@
-//! The order in which due attempts are sent: releases, then renewals, then acquires.
+//! The order in which due attempts are sent: in each lane releases, then renewals, then acquires.
 
 use std::collections::VecDeque;
 
+use crate::backend::LeaseId;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
-pub(super) enum Lane {
+pub(super) enum Urgency {
     /// First: others wait for the key.
-    Releases,
-    /// Then what keeps running work from being lost.
-    Renewals,
+    Release,
+    /// Then what keeps running work from being lost. Reservations of tokens too.
+    Renewal,
     /// Last, and bounded: with more in flight than the service answers in time, every outcome
     /// would become unknown.
-    Acquires,
+    Acquire,
+}
+
+/// What waits to be sent, in the lanes of the backend.
+#[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    /// The lanes with something in them that may have room.
+    open: VecDeque<usize>,
+    /// The lanes with something in them that had no room when they were asked.
+    full: Vec<usize>,
+    /// How much there is in the open lanes.
+    urgent: usize,
+    acquires: usize,
 }
 
 #[derive(Debug, Default)]
 #[cfg_attr(test, derive(Clone, Hash))]
-pub(super) struct Lanes {
-    releases: VecDeque<u64>,
-    renewals: VecDeque<u64>,
-    acquires: VecDeque<u64>,
+struct Lane {
+    releases: VecDeque<LeaseId>,
+    renewals: VecDeque<LeaseId>,
+    acquires: VecDeque<LeaseId>,
+    /// How many more it takes in this round.
+    room: usize,
+    is_full: bool,
+}
+
+impl Lane {
+    fn urgent(&self) -> usize {
+        self.releases.len() + self.renewals.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.urgent() + self.acquires.len() == 0
+    }
 }
 
 impl Lanes {
-    pub(super) fn push(&mut self, lane: Lane, id: u64) {
-        match lane {
-            Lane::Releases => self.releases.push_back(id),
-            Lane::Renewals => self.renewals.push_back(id),
-            Lane::Acquires => self.acquires.push_back(id),
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            lanes: (0..count).map(|_| Lane::default()).collect(),
+            open: VecDeque::new(),
+            full: Vec::new(),
+            urgent: 0,
+            acquires: 0,
         }
     }
 
-    /// Whether [`pop`](Self::pop) has one.
-    pub(super) fn has_next(&self, acquires_in_flight: usize, limit: usize) -> bool {
-        let is_urgent = !(self.releases.is_empty() && self.renewals.is_empty());
-        is_urgent || (acquires_in_flight < limit && !self.acquires.is_empty())
+    pub(super) fn push(&mut self, lane: usize, urgency: Urgency, id: LeaseId) {
+        let to = &mut self.lanes[lane];
+        if to.is_empty() {
+            self.open.push_back(lane);
+        }
+        let is_open = usize::from(!to.is_full);
+        match urgency {
+            Urgency::Release => to.releases.push_back(id),
+            Urgency::Renewal => to.renewals.push_back(id),
+            Urgency::Acquire => to.acquires.push_back(id),
+        }
+        match urgency {
+            Urgency::Release | Urgency::Renewal => self.urgent += is_open,
+            Urgency::Acquire => self.acquires += is_open,
+        }
     }
 
-    /// The next to send, while fewer acquires than `limit` are in flight. Renewals do not count:
+    /// Whether [`pop`](Self::pop) has one, if there is room.
+    pub(super) fn has_next(&self, may_acquire: bool) -> bool {
+        self.urgent > 0 || (may_acquire && self.acquires > 0)
+    }
+
+    /// Begins a round of sending, with so much room in each lane.
+    pub(super) fn begin(&mut self, room: impl Fn(usize) -> usize) {
+        for n in self.full.drain(..) {
+            let lane = &mut self.lanes[n];
+            lane.is_full = false;
+            self.urgent += lane.urgent();
+            self.acquires += lane.acquires.len();
+            self.open.push_back(n);
+        }
+        for n in &self.open {
+            self.lanes[*n].room = room(*n);
+        }
+    }
+
+    /// The next to send, and its lane. Acquires only if they may be sent. Renewals are not bounded:
     /// those of a hundred thousand leases would keep every acquire back.
-    pub(super) fn pop(&mut self, acquires_in_flight: usize, limit: usize) -> Option<u64> {
-        let urgent = self
-            .releases
-            .pop_front()
-            .or_else(|| self.renewals.pop_front());
-        urgent.or_else(|| {
-            if acquires_in_flight < limit {
-                self.acquires.pop_front()
+    pub(super) fn pop(&mut self, may_acquire: bool) -> Option<(usize, LeaseId)> {
+        for _ in 0..self.open.len() {
+            let n = *self.open.front()?;
+            let lane = &mut self.lanes[n];
+            if lane.room == 0 {
+                lane.is_full = true;
+                self.urgent -= lane.urgent();
+                self.acquires -= lane.acquires.len();
+                self.full.extend(self.open.pop_front());
+                continue;
+            }
+            let urgent = lane
+                .releases
+                .pop_front()
+                .or_else(|| lane.renewals.pop_front());
+            let id = if urgent.is_some() {
+                self.urgent -= 1;
+                urgent
+            } else if may_acquire {
+                self.acquires -= 1;
+                lane.acquires.pop_front()
             } else {
                 None
+            };
+            if lane.is_empty() {
+                self.open.pop_front();
+            } else if id.is_none() {
+                // Acquires that may not be sent: another lane may have something urgent.
+                self.open.rotate_left(1);
             }
-        })
+            if let Some(id) = id {
+                return Some((n, id));
+            }
+        }
+        None
+    }
+
+    /// What was popped from this lane is sent.
+    pub(super) fn sent(&mut self, lane: usize) {
+        let room = &mut self.lanes[lane].room;
+        *room = room.saturating_sub(1);
     }
 }
 
@@ -58,15 +148,74 @@ impl Lanes {
 mod tests {
     use super::*;
 
+    fn id(n: u64) -> LeaseId {
+        LeaseId(n)
+    }
+
     #[test]
     fn releases_overtake_and_acquires_are_bounded() {
-        let mut lanes = Lanes::default();
-        lanes.push(Lane::Acquires, 1);
-        lanes.push(Lane::Renewals, 2);
-        lanes.push(Lane::Releases, 3);
-        assert_eq!(lanes.pop(9, 9), Some(3));
-        assert_eq!(lanes.pop(9, 9), Some(2));
-        assert_eq!(lanes.pop(9, 9), None);
-        assert_eq!(lanes.pop(8, 9), Some(1));
+        let mut lanes = Lanes::new(1);
+        lanes.push(0, Urgency::Acquire, id(1));
+        lanes.push(0, Urgency::Renewal, id(2));
+        lanes.push(0, Urgency::Release, id(3));
+        lanes.begin(|_| usize::MAX);
+        assert_eq!(lanes.pop(false), Some((0, id(3))));
+        assert_eq!(lanes.pop(false), Some((0, id(2))));
+        assert!(!lanes.has_next(false) && lanes.has_next(true));
+        assert_eq!(lanes.pop(false), None);
+        assert_eq!(lanes.pop(true), Some((0, id(1))));
+        assert!(!lanes.has_next(true));
+        assert_eq!(lanes.pop(true), None);
+    }
+
+    #[test]
+    fn a_full_lane_holds_up_no_other_and_wakes_nothing() {
+        let mut lanes = Lanes::new(3);
+        for (lane, n) in [(0, 0), (1, 1), (2, 2)] {
+            lanes.push(lane, Urgency::Acquire, id(n));
+        }
+        lanes.push(0, Urgency::Release, id(10));
+        lanes.begin(|lane| usize::from(lane == 1));
+        assert_eq!(lanes.pop(true), Some((1, id(1))));
+        assert_eq!(lanes.pop(true), None);
+        assert!(!lanes.has_next(true), "both are full");
+        lanes.push(0, Urgency::Release, id(11));
+        lanes.push(2, Urgency::Acquire, id(12));
+        assert!(!lanes.has_next(true), "they still are");
+        assert_eq!(lanes.pop(true), None);
+        lanes.begin(|_| usize::MAX);
+        let popped: Vec<_> = std::iter::from_fn(|| lanes.pop(true)).collect();
+        let expected = [(0, 10), (0, 11), (0, 0), (2, 2), (2, 12)];
+        assert_eq!(popped, expected.map(|(lane, n)| (lane, id(n))));
+        assert!(!lanes.has_next(true));
+    }
+
+    #[test]
+    fn a_lane_takes_no_more_than_it_has_room_for() {
+        let mut lanes = Lanes::new(1);
+        for n in 0..4 {
+            lanes.push(0, Urgency::Acquire, id(n));
+        }
+        lanes.begin(|_| 2);
+        assert_eq!(lanes.pop(true), Some((0, id(0))));
+        // It was not wanted any longer, and takes no room.
+        for n in [1, 2] {
+            assert_eq!(lanes.pop(true), Some((0, id(n))));
+            lanes.sent(0);
+        }
+        assert_eq!(lanes.pop(true), None);
+        lanes.begin(|_| 1);
+        assert_eq!(lanes.pop(true), Some((0, id(3))));
+    }
+
+    #[test]
+    fn acquires_that_may_not_be_sent_hold_up_no_release_of_another_lane() {
+        let mut lanes = Lanes::new(2);
+        lanes.push(0, Urgency::Acquire, id(1));
+        lanes.push(1, Urgency::Release, id(2));
+        lanes.begin(|_| usize::MAX);
+        assert_eq!(lanes.pop(false), Some((1, id(2))));
+        assert_eq!(lanes.pop(false), None);
+        assert_eq!(lanes.pop(true), Some((0, id(1))));
     }
 }

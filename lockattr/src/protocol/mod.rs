@@ -40,9 +40,13 @@ pub(crate) enum Notice {
     /// There will be no lease.
     Failed(Error),
     /// The lease goes on until then.
-    Renewed { granted: Granted, valid_until: Time },
+    Renewed { contended: bool, valid_until: Time },
     /// A renewal failed; it is tried again while the lease is valid.
     RenewalFailed(BackendError),
+    /// Tokens for more holders have come.
+    Reserved(Granted),
+    /// No more tokens: the lease is passed on as far as those that are there reach.
+    ReservationFailed(BackendError),
     /// The answer to the `extend` of this number.
     Extended {
         number: u64,

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(crate) use server::Handoff;
 pub(crate) use server::Server;
 
-use super::{Attempt, AttemptId, Backend, Event};
+use super::{Attempt, Backend, Capabilities, Event};
 use crate::clock::Time;
 
 type Shared = Mutex<Server<UnboundedSender<Event>>>;
@@ -59,13 +59,16 @@ impl MemoryBackend {
 }
 
 impl Backend for MemoryBackend {
+    fn capabilities(&self) -> Capabilities {
+        capabilities()
+    }
+
     fn submit(&mut self, attempt: Attempt) {
         let now = Time::now();
         let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
         let reply = server.execute(now, &attempt, self.inbox.clone(), |handoff| {
-            let granted = Event::Granted {
-                acquisition: handoff.owner.acquisition,
-                generation: handoff.owner.generation,
+            let granted = Event::HandedOver {
+                owner: handoff.owner,
                 granted: handoff.granted,
                 since: now,
                 ttl: handoff.ttl,
@@ -78,15 +81,16 @@ impl Backend for MemoryBackend {
             .expect("the receiver is in this struct");
     }
 
-    fn flush(&mut self) {}
-
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         self.events
             .poll_recv(cx)
             .map(|event| event.expect("a sender is in this struct"))
     }
+}
 
-    fn overdue(&mut self, _: AttemptId) {}
+/// All that there are: the protocol is tested with it.
+pub(crate) fn capabilities() -> Capabilities {
+    Capabilities::default().with_queue().with_token_ranges()
 }
 
 fn new_server<W: Clone>() -> Mutex<Server<W>> {

@@ -7,10 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::backend::{Attempt, Claim, Granted, Op, Reply};
+use crate::backend::{Attempt, Claim, Granted, IfHeld, Op, OwnerId, Reply};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::owner::OwnerId;
 
 /// A lease handed to a waiter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,13 +77,20 @@ impl<W: Clone> Server<W> {
             lock.holder.take_if(|holder| holder.ends_at <= now);
         }
         let reply = match attempt.op {
-            Op::Acquire { ttl } => self.acquire(now, attempt, ttl, address, &mut deliver),
-            Op::Renew { ttl, tokens } => self.renew(now, key, owner, ttl, tokens),
-            Op::Release { queued, tombstone } => {
+            Op::Acquire { ttl, if_held } => {
+                let address = (if_held == IfHeld::Queue).then_some(address);
+                self.acquire(now, attempt, ttl, address, &mut deliver)
+            }
+            Op::Renew { ttl } => self.renew(now, key, owner, ttl),
+            Op::Reserve { tokens } => self.reserve(key, owner, tokens),
+            Op::Release {
+                leave_queue,
+                tombstone,
+            } => {
                 if let Some(life) = tombstone {
                     self.tombstones.insert(owner.clone(), now + life);
                 }
-                self.release(now, key, owner, queued, &mut deliver);
+                self.release(now, key, owner, leave_queue, &mut deliver);
                 Reply::Released
             }
         };
@@ -118,7 +124,7 @@ impl<W: Clone> Server<W> {
         now: Time,
         attempt: &Attempt,
         ttl: Duration,
-        address: W,
+        address: Option<W>,
         deliver: &mut impl FnMut(Handoff<W>) -> bool,
     ) -> Reply {
         let Attempt {
@@ -145,7 +151,9 @@ impl<W: Clone> Server<W> {
             lock.hand_over(now, last_token, Some(owner), deliver);
         }
         if let Some(holder) = &lock.holder {
-            if !lock.queue.iter().any(|waiter| waiter.owner == *owner) {
+            if let Some(address) = address
+                && !lock.queue.iter().any(|waiter| waiter.owner == *owner)
+            {
                 lock.queue.push_back(Waiter {
                     owner: owner.clone(),
                     claim: *claim,
@@ -168,27 +176,29 @@ impl<W: Clone> Server<W> {
         })
     }
 
-    fn renew(
-        &mut self,
-        now: Time,
-        key: &Key,
-        owner: &OwnerId,
-        ttl: Duration,
-        tokens: u32,
-    ) -> Reply {
-        let Some(lock) = self.locks.get_mut(key) else {
+    fn renew(&mut self, now: Time, key: &Key, owner: &OwnerId, ttl: Duration) -> Reply {
+        let Some((holder, contended)) = self.held_by(key, owner) else {
             return Reply::Gone;
         };
-        match &mut lock.holder {
-            Some(holder) if holder.owner == *owner => {
-                holder.ends_at = holder.ends_at.max(now + ttl);
-                Reply::Renewed(Granted {
-                    tokens: reserve(&mut self.last_token, tokens),
-                    contended: !lock.queue.is_empty(),
-                })
-            }
-            _ => Reply::Gone,
-        }
+        holder.ends_at = holder.ends_at.max(now + ttl);
+        Reply::Renewed { contended }
+    }
+
+    fn reserve(&mut self, key: &Key, owner: &OwnerId, tokens: u32) -> Reply {
+        let Some((_, contended)) = self.held_by(key, owner) else {
+            return Reply::Gone;
+        };
+        Reply::Reserved(Granted {
+            tokens: reserve(&mut self.last_token, tokens),
+            contended,
+        })
+    }
+
+    /// Returns the holder of the key, if it is this owner, and whether others wait.
+    fn held_by(&mut self, key: &Key, owner: &OwnerId) -> Option<(&mut Holder, bool)> {
+        let lock = self.locks.get_mut(key)?;
+        let holder = lock.holder.as_mut()?;
+        (holder.owner == *owner).then_some((holder, !lock.queue.is_empty()))
     }
 
     fn release(
@@ -196,13 +206,13 @@ impl<W: Clone> Server<W> {
         now: Time,
         key: &Key,
         owner: &OwnerId,
-        queued: bool,
+        leave_queue: bool,
         deliver: &mut impl FnMut(Handoff<W>) -> bool,
     ) {
         let Some(lock) = self.locks.get_mut(key) else {
             return;
         };
-        if queued {
+        if leave_queue {
             lock.queue.retain(|waiter| waiter.owner != *owner);
         }
         let released = lock.holder.take_if(|holder| holder.owner == *owner);

@@ -75,7 +75,7 @@ impl RedisBackend {
         generation: u64,
         message: &Value,
     ) -> Option<Event> {
-        let Some(handoff) = reply::read_handoff(message, &self.pool) else {
+        let Some(handoff) = reply::read_handoff(message, &self.owners) else {
             warn!(
                 link,
                 "a message that makes no sense on the channel of this pool"
@@ -86,9 +86,8 @@ impl RedisBackend {
         from.current(generation)?.hears();
         let clocks = from.clocks?;
         let since = since(clocks, handoff.at);
-        Some(Event::Granted {
-            acquisition: handoff.acquisition,
-            generation: handoff.generation,
+        Some(Event::HandedOver {
+            owner: handoff.owner,
             granted: handoff.granted,
             since,
             ttl: handoff.ttl,

@@ -13,7 +13,7 @@ use super::dial::Dialer;
 use super::link::{Connection, Link};
 use super::names::Names;
 use super::{RedisBackend, RedisSettings, failure, settings_check};
-use crate::owner::OwnerIds;
+use crate::backend::OwnerIds;
 use crate::{Error, timing};
 
 impl RedisBackend {
@@ -43,7 +43,7 @@ impl RedisBackend {
         owners: &OwnerIds,
     ) -> Result<Self, Error> {
         let (inbox, reports) = unbounded_channel();
-        let channel = |link: usize| format!("{}{link}", owners.pool());
+        let channel = |link: usize| format!("{}{link}", owners.prefix());
         let mut dials = JoinSet::new();
         for link in 0..settings.connections {
             let dialling = Arc::clone(&dialer).dial(link, 0, inbox.clone(), channel(link));
@@ -59,7 +59,8 @@ impl RedisBackend {
         let fastest = connections
             .iter()
             .map(|(_, connection)| connection.round_trip);
-        let claim_window = claim_window(settings.claim_window, fastest.min().unwrap_or_default())?;
+        let least_claim_window =
+            least_claim_window(settings.claim_window, fastest.min().unwrap_or_default())?;
         if let Some((_, first)) = connections.first() {
             settings_check::check(first.shared.clone(), settings).await?;
         }
@@ -72,13 +73,13 @@ impl RedisBackend {
             Link::new(connection, channel(link), failure::disconnected())
         });
         Ok(Self {
-            pool: owners.pool().into(),
+            owners: owners.clone(),
             dialer,
             names,
             links: links.collect(),
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
-            claim_window,
+            least_claim_window,
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             in_flight: HashMap::new(),
             done: VecDeque::new(),
@@ -90,15 +91,12 @@ impl RedisBackend {
     }
 }
 
-/// The window that is set, or one that suits the way to the server.
-fn claim_window(set: Option<Duration>, round_trip: Duration) -> Result<Duration, Error> {
+/// Returns the least claim window that suits the way to the server.
+fn least_claim_window(set: Option<Duration>, round_trip: Duration) -> Result<Duration, Error> {
     let least = timing::least_claim_window(round_trip);
-    let Some(set) = set else {
-        return Ok(least.max(timing::DEFAULT_CLAIM_WINDOW));
+    let Some(set) = set.filter(|set| *set < least) else {
+        return Ok(least);
     };
-    if set >= least {
-        return Ok(set);
-    }
     let reason = format!(
         "{set:?} is too short for a round trip of {round_trip:?} to this server: no claim could be \
          in time; set at least {least:?}"
@@ -109,17 +107,18 @@ fn claim_window(set: Option<Duration>, round_trip: Duration) -> Result<Duration,
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::timing::MIN_CLAIM_WINDOW;
 
     #[test]
     fn a_claim_window_has_to_suit_the_way_to_the_server() {
         let millis = Duration::from_millis;
         let near = Duration::from_micros(70);
-        claim_window(Some(millis(50)), near).unwrap();
-        claim_window(Some(millis(1000)), millis(180)).unwrap();
-        claim_window(Some(Duration::MAX), Duration::MAX).unwrap();
-        assert_eq!(claim_window(None, near).unwrap(), millis(1000));
-        assert!(claim_window(None, millis(300)).unwrap() >= millis(3000));
-        let refused = claim_window(Some(millis(60)), millis(10)).unwrap_err();
+        least_claim_window(Some(millis(50)), near).unwrap();
+        least_claim_window(Some(millis(1000)), millis(180)).unwrap();
+        least_claim_window(Some(Duration::MAX), Duration::MAX).unwrap();
+        assert_eq!(least_claim_window(None, near).unwrap(), MIN_CLAIM_WINDOW);
+        assert!(least_claim_window(None, millis(300)).unwrap() >= millis(3000));
+        let refused = least_claim_window(Some(millis(60)), millis(10)).unwrap_err();
         let text = refused.to_string();
         assert!(matches!(
             refused,

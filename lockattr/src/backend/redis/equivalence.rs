@@ -16,11 +16,12 @@ use super::names::{Names, bucket};
 use super::reply::{Question, read_answer, read_handoff};
 use super::scripts::{Call, Caller, Known};
 use crate::backend::memory::{Handoff, Server};
-use crate::backend::{Attempt, AttemptId, Claim, Granted, Op, Reply};
+use crate::backend::{
+    Attempt, AttemptId, Claim, Granted, IfHeld, LeaseId, Op, OwnerId, OwnerIds, Reply,
+};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::owner::{OwnerId, OwnerIds};
 
 /// All so long that nothing ends by itself, and so different that they are not taken for each other.
 const TTL: Duration = Duration::from_secs(200);
@@ -30,6 +31,10 @@ const CLAIM: Claim = Claim {
     tokens: 3,
 };
 const TOMBSTONE: Duration = Duration::from_secs(24 * 60 * 60);
+const ACQUIRE: Op = Op::Acquire {
+    ttl: TTL,
+    if_held: IfHeld::Queue,
+};
 /// This owner asks, but cannot be told of anything.
 const UNREACHABLE: u8 = 3;
 /// Where the others are told of their leases.
@@ -46,17 +51,15 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let release = |(queued, tombstone): (bool, bool)| Op::Release {
-        queued,
+    let release = |(leave_queue, tombstone): (bool, bool)| Op::Release {
+        leave_queue,
         tombstone: tombstone.then_some(TOMBSTONE),
     };
-    let renew = |tokens| Op::Renew {
-        ttl: RENEWED_TTL,
-        tokens,
-    };
     let op = prop_oneof![
-        4 => Just(Op::Acquire { ttl: TTL }),
-        1 => (0..3_u32).prop_map(renew),
+        4 => Just(ACQUIRE),
+        1 => Just(Op::Acquire { ttl: TTL, if_held: IfHeld::Refuse }),
+        1 => Just(Op::Renew { ttl: RENEWED_TTL }),
+        1 => (1..3_u32).prop_map(|tokens| Op::Reserve { tokens }),
         3 => any::<(bool, bool)>().prop_map(release),
     ];
     let step = prop_oneof![
@@ -130,7 +133,9 @@ impl<'a, 'b> Pair<'a, 'b> {
             listener,
             names: Names::new("p".to_owned()),
             memory: Server::new(0),
-            owners: (0..=UNREACHABLE).map(|n| ids.first(n.into())).collect(),
+            owners: (0..=UNREACHABLE)
+                .map(|n| ids.first(LeaseId(n.into())))
+                .collect(),
             begun: Instant::now(),
             now: Time::from_nanos(1),
             tokens: BTreeMap::new(),
@@ -148,11 +153,11 @@ impl<'a, 'b> Pair<'a, 'b> {
         match step {
             Step::Do(attempts) => self.execute(attempts).await,
             Step::Lapse(owner) => {
-                let lock = self.names.lock(bucket(&Self::key()), &Self::key());
+                let lock = self.names.lock(bucket("k"), &Self::key());
                 let lapse = redis::cmd("DEL").arg(lock).to_owned();
                 lapse.exec_async(self.connection).await.unwrap();
                 self.now = self.now + RENEWED_TTL;
-                self.execute(&[(*owner, Op::Acquire { ttl: TTL })]).await;
+                self.execute(&[(*owner, ACQUIRE)]).await;
             }
             Step::Rename(owner) => {
                 let owner = &mut self.owners[usize::from(*owner)];
@@ -166,19 +171,19 @@ impl<'a, 'b> Pair<'a, 'b> {
             .iter()
             .map(|(owner, op)| Attempt {
                 id: AttemptId {
-                    acquisition: (*owner).into(),
+                    lease: LeaseId((*owner).into()),
                     number: 0,
                 },
                 key: Self::key(),
                 owner: self.owners[usize::from(*owner)].clone(),
                 claim: CLAIM,
                 label: Label::here(),
-                op: op.clone(),
+                op: *op,
             })
             .collect();
         let is_reachable = attempts
             .iter()
-            .all(|attempt| attempt.id.acquisition < UNREACHABLE.into());
+            .all(|attempt| attempt.id.lease < LeaseId(UNREACHABLE.into()));
         let caller = Caller {
             names: &self.names,
             channel: if is_reachable { "here" } else { "nowhere" },
@@ -208,7 +213,7 @@ impl<'a, 'b> Pair<'a, 'b> {
     fn is_same(&mut self, expected: &Reply, reply: &Reply) {
         match (expected, reply) {
             (Reply::Granted(expected), Reply::Granted(granted))
-            | (Reply::Renewed(expected), Reply::Renewed(granted)) => {
+            | (Reply::Reserved(expected), Reply::Reserved(granted)) => {
                 self.is_same_grant(expected, granted);
             }
             (Reply::Held { ends_in: expected }, Reply::Held { ends_in }) => {
@@ -246,16 +251,9 @@ impl<'a, 'b> Pair<'a, 'b> {
         assert_eq!(message.get_channel_name(), CHANNEL);
         let payload = Value::BulkString(message.get_payload_bytes().to_vec());
         let pool = OwnerIds::from_bits([7; 16]);
-        let handoff = read_handoff(&payload, pool.pool()).unwrap();
-        let OwnerId {
-            acquisition,
-            generation,
-            ..
-        } = expected.owner;
-        assert_eq!(
-            (handoff.acquisition, handoff.generation, handoff.ttl),
-            (acquisition, generation, expected.ttl)
-        );
+        let handoff = read_handoff(&payload, &pool).unwrap();
+        let (owner, ttl) = (&expected.owner, expected.ttl);
+        assert_eq!((&handoff.owner, handoff.ttl), (owner, ttl));
         self.is_same_grant(&expected.granted, &handoff.granted);
     }
 

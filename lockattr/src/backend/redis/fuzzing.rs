@@ -4,11 +4,11 @@ use redis::Value;
 
 use super::names::{Names, bucket};
 use super::reply::{Question, read_answer, read_handoff};
+use crate::backend::OwnerIds;
 use crate::backend::{Event, Op, Reply};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::owner::OwnerIds;
 use crate::protocol::{Batch, Keeper, Limits, Notice, Terms};
 use crate::spec::Wait;
 use std::time::Duration;

@@ -17,8 +17,8 @@ const IDLE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_millis(10);
 /// A script runs undisturbed, so a batch is bounded: 64 attempts keep the server for some 0.2 ms.
 pub(super) const LARGEST_BATCH: usize = 64;
-/// So many calls keep the server at work while the answer to another one is read. More attempts are
-/// gathered meanwhile, since one call for many costs the server less.
+/// So many calls keep the server at work while the answer to another one is read. More attempts wait
+/// in the pool meanwhile, since one call for many costs the server less.
 const BUSY: usize = 2;
 /// Where an answer takes longer than this at best, it is the way that takes time and not the server, and
 /// attempts do not wait for each other.
@@ -150,16 +150,19 @@ impl Link {
             .filter(|connection| connection.generation == generation)
     }
 
-    /// Whether attempts are to be sent now.
-    pub(super) fn is_due(&self, patience: Duration) -> bool {
-        let is_busy = self.connection.as_ref().is_some_and(|connection| {
-            connection.unanswered >= BUSY && connection.round_trip < NEAR
-        });
-        match self.outgoing.len() {
-            0 => false,
-            LARGEST_BATCH.. => !self.holds(patience),
-            _ => !is_busy && !self.holds(patience),
+    /// How many more attempts are to be sent now.
+    pub(super) fn room(&self) -> usize {
+        match &self.connection {
+            Some(connection) if connection.round_trip < NEAR => {
+                BUSY.saturating_sub(connection.unanswered) * LARGEST_BATCH
+            }
+            _ => usize::MAX,
         }
+    }
+
+    /// Whether there is something to be sent now.
+    pub(super) fn is_due(&self, patience: Duration) -> bool {
+        !self.outgoing.is_empty() && !self.holds(patience)
     }
 
     /// Whether attempts wait for the connection that is being dialled: the first dial after a loss
@@ -227,10 +230,6 @@ mod tests {
 
     use super::*;
     use crate::backend::redis::failure;
-    use crate::backend::{AttemptId, Claim, Op};
-    use crate::key::Key;
-    use crate::label::Label;
-    use crate::owner::OwnerIds;
 
     const PATIENCE: Duration = Duration::from_millis(500);
 
@@ -300,40 +299,17 @@ mod tests {
 
     /// On the way there are two calls, or as many as there is time for.
     #[tokio::test]
-    async fn attempts_gather_while_the_server_is_busy() {
-        let attempt = || {
-            let key = Key::new("k").unwrap();
-            let owner = OwnerIds::from_bits([1; 16]).first(1);
-            Attempt {
-                id: AttemptId {
-                    acquisition: 1,
-                    number: 1,
-                },
-                key,
-                owner,
-                claim: Claim {
-                    ttl: millis(400),
-                    tokens: 1,
-                },
-                label: Label::here(),
-                op: Op::Acquire { ttl: millis(1000) },
-            }
-        };
-        for (round_trip, is_near) in [(Duration::from_micros(100), true), (millis(20), false)] {
-            let mut link = link(round_trip).await;
-            assert!(!link.is_due(PATIENCE), "there is nothing to send");
-            link.outgoing.push(attempt());
-            for _ in 0..BUSY {
-                assert!(link.is_due(PATIENCE));
-                link.present().sent();
-            }
-            assert_eq!(link.is_due(PATIENCE), !is_near);
-            link.outgoing.resize_with(LARGEST_BATCH, attempt);
-            assert!(link.is_due(PATIENCE), "no more would be gathered");
-            link.outgoing.truncate(1);
-            link.present().answered();
-            assert!(link.is_due(PATIENCE));
+    async fn there_is_room_while_the_server_is_not_busy() {
+        let mut near = link(Duration::from_micros(100)).await;
+        let mut far = link(millis(20)).await;
+        for unanswered in 0..4 {
+            let room = BUSY.saturating_sub(unanswered) * LARGEST_BATCH;
+            assert_eq!((near.room(), far.room()), (room, usize::MAX));
+            near.present().sent();
+            far.present().sent();
         }
+        near.connection = None;
+        assert_eq!(near.room(), usize::MAX, "they fail, or wait for the dial");
     }
 
     #[tokio::test]

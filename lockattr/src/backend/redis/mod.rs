@@ -36,7 +36,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, Sleep};
 use tracing::{info, warn};
 
-use super::{Attempt, AttemptId, Backend, BackendError, Event};
+use super::{Attempt, AttemptId, Backend, BackendError, Capabilities, Event, OwnerIds};
 use crate::clock::Time;
 use dial::Dialer;
 use hello::Refusal;
@@ -67,9 +67,9 @@ pub(crate) struct RedisBackend {
     dialer: Arc<Dialer>,
     names: Names,
     links: Vec<Link>,
-    pool: Arc<str>,
+    owners: OwnerIds,
     response_timeout: Duration,
-    claim_window: Duration,
+    least_claim_window: Duration,
     /// For the next link that is silent.
     alarm: Pin<Box<Sleep>>,
     /// On which link each attempt is whose outcome is waited for.
@@ -297,17 +297,22 @@ impl RedisBackend {
 }
 
 impl Backend for RedisBackend {
-    fn claim_window(&self) -> Option<Duration> {
-        Some(self.claim_window)
+    fn capabilities(&self) -> Capabilities {
+        let links = self.links.len();
+        Capabilities::default()
+            .with_queue()
+            .with_least_claim_window(self.least_claim_window)
+            .with_token_ranges()
+            .with_lanes(links, move |key| link_of(key, links))
+    }
+
+    fn room(&self, link: usize) -> usize {
+        self.links[link].room()
     }
 
     fn submit(&mut self, attempt: Attempt) {
-        // One key always takes the same connection: its attempts stay in order.
-        let link = usize::from(names::bucket(&attempt.key)) % self.links.len();
+        let link = link_of(attempt.key(), self.links.len());
         self.links[link].outgoing.push(attempt);
-        if self.links[link].outgoing.len() >= LARGEST_BATCH {
-            self.flush();
-        }
     }
 
     fn flush(&mut self) {
@@ -329,8 +334,7 @@ impl Backend for RedisBackend {
             if let Poll::Ready(Some(answer)) = self.calls.poll_next_unpin(cx) {
                 self.on_answer(answer);
                 if self.done.is_empty() {
-                    // No event follows, so the driver would not flush what waited for this answer.
-                    self.flush();
+                    return Poll::Ready(Event::Room);
                 }
                 continue;
             }
@@ -356,4 +360,9 @@ impl Backend for RedisBackend {
             }
         }
     }
+}
+
+/// One key always takes the same connection: its attempts stay in order.
+fn link_of(key: &str, links: usize) -> usize {
+    usize::from(names::bucket(key)) % links
 }

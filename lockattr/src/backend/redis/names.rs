@@ -15,8 +15,8 @@
 
 use std::fmt::Write as _;
 
+use crate::backend::OwnerId;
 use crate::key::Key;
-use crate::owner::OwnerId;
 
 const BUCKETS: u16 = 1024;
 
@@ -79,8 +79,8 @@ impl Names {
     }
 }
 
-pub(super) fn bucket(key: &Key) -> u16 {
-    crc16(key.as_str().as_bytes()) % BUCKETS
+pub(super) fn bucket(key: &str) -> u16 {
+    crc16(key.as_bytes()) % BUCKETS
 }
 
 /// CRC-16/XMODEM, the checksum that Redis Cluster uses for its slots.
@@ -99,7 +99,7 @@ fn crc16(bytes: &[u8]) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::owner::OwnerIds;
+    use crate::backend::{LeaseId, OwnerIds};
 
     fn written(names: &Names, bucket: u16, name: &Name<'_>) -> String {
         let mut text = "what was there before".to_owned();
@@ -112,7 +112,7 @@ mod tests {
         let names = Names::new("shop".to_owned());
         let lock = |key: &str| {
             let key = Key::new(key).unwrap();
-            names.lock(bucket(&key), &key)
+            names.lock(bucket(key.as_str()), &key)
         };
         assert_eq!(crc16(b"123456789"), 0x31c3);
         assert_eq!(lock("123456789"), "shop:{1c3}:123456789");
@@ -123,7 +123,7 @@ mod tests {
         let queue = written(&names, 5, &Name::Queue(&key));
         assert_eq!(queue, "shop:{005}#queue:order:42");
         assert_eq!(names.channels(), "shop:wake:");
-        let owner = OwnerIds::from_bits([1; 16]).first(255);
+        let owner = OwnerIds::from_bits([1; 16]).first(LeaseId(255));
         assert_eq!(
             written(&names, 5, &Name::Tombstone(&owner)),
             format!("shop:{{005}}#tomb:{}-ff-0", "01".repeat(16))
@@ -139,8 +139,8 @@ mod tests {
                 return Ok(());
             };
             let all = |key: &Key| {
-                let owner = OwnerIds::from_bits([1; 16]).first(1);
-                let bucket = bucket(key);
+                let owner = OwnerIds::from_bits([1; 16]).first(LeaseId(1));
+                let bucket = bucket(key.as_str());
                 let of_key = [Name::Lock(key), Name::Queue(key)].map(|name| written(&names, bucket, &name));
                 let rest = [Name::Fence, Name::Tombstone(&owner)].map(|name| written(&names, bucket, &name));
                 (bucket, of_key, rest)

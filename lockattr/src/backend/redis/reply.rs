@@ -5,13 +5,14 @@ use std::time::Duration;
 use redis::Value;
 
 use super::failure;
-use crate::backend::{Attempt, Granted, Op, Outcome, Reply};
+use crate::backend::{Attempt, Granted, Op, Outcome, OwnerId, OwnerIds, Reply};
 
 /// What was asked, as far as it matters for reading the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Question {
     Acquire { tokens: u32 },
     Renew,
+    Reserve,
     Release,
 }
 
@@ -22,6 +23,7 @@ impl Question {
                 tokens: attempt.claim.tokens,
             },
             Op::Renew { .. } => Self::Renew,
+            Op::Reserve { .. } => Self::Reserve,
             Op::Release { .. } => Self::Release,
         }
     }
@@ -30,8 +32,7 @@ impl Question {
 /// A lease that was handed to a waiter.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Handoff {
-    pub(super) acquisition: u64,
-    pub(super) generation: u32,
+    pub(super) owner: OwnerId,
     pub(super) granted: Granted,
     pub(super) ttl: Duration,
     /// On the server's clock, in microseconds.
@@ -112,15 +113,21 @@ fn read(question: Question, answer: &str) -> Outcome {
     let reply = match question {
         Question::Acquire { tokens } => match (answer, rest('g'), rest('h')) {
             ("t", ..) => Some(Reply::Tombstoned),
-            (_, Some(granted), _) => read_granted(granted, 1).map(Reply::Granted),
+            (_, Some(granted), _) => read_granted(granted).map(Reply::Granted),
             (_, _, Some(left)) => read_left(left).map(|ends_in| Reply::Held { ends_in }),
             (first, ..) => number(first)
                 .and_then(|first| all_of(first, tokens))
                 .map(Reply::Granted),
         },
-        Question::Renew => match (answer, rest('g')) {
+        Question::Renew => match answer {
+            "n" => Some(Reply::Gone),
+            "k0" => Some(Reply::Renewed { contended: false }),
+            "k1" => Some(Reply::Renewed { contended: true }),
+            _ => None,
+        },
+        Question::Reserve => match (answer, rest('g')) {
             ("n", _) => Some(Reply::Gone),
-            (_, Some(granted)) => read_granted(granted, 0).map(Reply::Renewed),
+            (_, Some(granted)) => read_granted(granted).map(Reply::Reserved),
             _ => None,
         },
         Question::Release => (answer == "d").then_some(Reply::Released),
@@ -143,31 +150,26 @@ fn all_of(first: u64, tokens: u32) -> Option<Granted> {
     })
 }
 
-fn read_granted(text: &str, at_least: u64) -> Option<Granted> {
+fn read_granted(text: &str) -> Option<Granted> {
     let mut parts = text.split(':');
     let first: u64 = number(parts.next()?)?;
     let count: u64 = number(parts.next()?)?;
     let contended = number(parts.next()?)? > 0;
-    let is_sound = parts.next().is_none() && count >= at_least && (count == 0 || first > 0);
+    let is_sound = parts.next().is_none() && count > 0 && first > 0;
     is_sound.then_some(Granted {
         tokens: first..first.checked_add(count)?,
         contended,
     })
 }
 
-/// The message that tells a waiter of its lease; `pool` is what our owner ids begin with.
-pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
+/// The message that tells a waiter of this pool of its lease.
+pub(super) fn read_handoff(message: &Value, pool: &OwnerIds) -> Option<Handoff> {
     let (owner, rest) = text(message)?.strip_prefix("1:")?.split_once(':')?;
-    let (acquisition, generation) = owner
-        .strip_prefix(pool)?
-        .strip_prefix('-')?
-        .split_once('-')?;
     let (rest, at) = rest.rsplit_once(':')?;
     let (granted, ttl) = rest.rsplit_once(':')?;
     Some(Handoff {
-        acquisition: hex(acquisition)?,
-        generation: hex(generation)?.try_into().ok()?,
-        granted: read_granted(granted, 1)?,
+        owner: pool.parse(owner)?,
+        granted: read_granted(granted)?,
         ttl: Duration::from_millis(number(ttl)?),
         at: number(at)?,
     })
@@ -177,16 +179,6 @@ pub(super) fn read_handoff(message: &Value, pool: &str) -> Option<Handoff> {
 fn number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     is_plain.then(|| text.parse().ok()).flatten()
-}
-
-/// The same of sixteen digits, as our owner ids are written.
-fn hex(text: &str) -> Option<u64> {
-    let is_plain = text
-        .bytes()
-        .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    is_plain
-        .then(|| u64::from_str_radix(text, 16).ok())
-        .flatten()
 }
 
 fn text(value: &Value) -> Option<&str> {
@@ -199,7 +191,7 @@ fn text(value: &Value) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backend::BackendErrorKind;
+    use crate::backend::{BackendErrorKind, LeaseId};
 
     fn bulk(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
@@ -229,8 +221,12 @@ mod tests {
         assert_eq!(acquire("h-1"), Reply::Held { ends_in });
         assert_eq!(acquire("t"), Reply::Tombstoned);
         let renew = |text| read(Question::Renew, text).unwrap();
-        assert_eq!(renew("g0:0:0"), Reply::Renewed(granted(0..0, false)));
+        assert_eq!(renew("k0"), Reply::Renewed { contended: false });
+        assert_eq!(renew("k1"), Reply::Renewed { contended: true });
         assert_eq!(renew("n"), Reply::Gone);
+        let reserve = |text| read(Question::Reserve, text).unwrap();
+        assert_eq!(reserve("g70:2:1"), Reply::Reserved(granted(70..72, true)));
+        assert_eq!(reserve("n"), Reply::Gone);
         let out_of_memory = read(ACQUIRE, "eOOM command not allowed").unwrap_err();
         assert!(out_of_memory.passing && !out_of_memory.maybe_executed);
     }
@@ -264,23 +260,22 @@ mod tests {
 
     #[test]
     fn a_handoff_is_read_by_its_own_pool_and_version_only() {
-        let message = bulk("1:ab12-1f-0:70:2:1:400:1764000000000000");
-        let handoff = read_handoff(&message, "ab12").unwrap();
-        assert_eq!((handoff.acquisition, handoff.generation), (31, 0));
+        let (pool, other) = (OwnerIds::from_bits([1; 16]), OwnerIds::from_bits([2; 16]));
+        let owner = pool.first(LeaseId(31));
+        let message = |version: &str, rest: &str| bulk(&format!("{version}{owner}:{rest}"));
+        let sound = message("1:", "70:2:1:400:1764000000000000");
+        let handoff = read_handoff(&sound, &pool).unwrap();
+        assert_eq!(handoff.owner, owner);
         assert_eq!(handoff.granted, granted(70..72, true));
         assert_eq!(handoff.ttl, Duration::from_millis(400));
         assert_eq!(handoff.at, 1_764_000_000_000_000);
-        assert_eq!(read_handoff(&message, "ab1"), None);
-        let grants_none = bulk("1:ab12-1f-0:70:0:1:400:1");
-        assert_eq!(read_handoff(&grants_none, "ab12"), None);
-        assert_eq!(read_handoff(&bulk("1:ab12-1f-0"), "ab12"), None);
+        assert_eq!(read_handoff(&sound, &other), None);
+        let grants_none = message("1:", "70:0:1:400:1");
+        assert_eq!(read_handoff(&grants_none, &pool), None);
+        assert_eq!(read_handoff(&bulk(&format!("1:{owner}")), &pool), None);
         for version in ["", "0:", "2:", "11:", ":", "1w:"] {
-            let message = format!("{version}ab12-1f-0:70:2:1:400:1764000000000000");
-            assert_eq!(read_handoff(&bulk(&message), "ab12"), None, "{version}");
-        }
-        for owner in ["+1f-0", "1f-+0", "1F-0", "-0", "1f-", "1f-100000000"] {
-            let message = format!("1:ab12-{owner}:70:2:1:400:1");
-            assert_eq!(read_handoff(&bulk(&message), "ab12"), None, "{owner}");
+            let message = message(version, "70:2:1:400:1764000000000000");
+            assert_eq!(read_handoff(&message, &pool), None, "{version}");
         }
     }
 
@@ -335,8 +330,12 @@ mod tests {
             assert!(answer.outcomes[0].is_err());
             assert!(read_answer([Question::Release].into_iter(), &value).is_none());
         }
-        assert!(read(Question::Renew, "d").is_err());
-        assert!(read(Question::Renew, "5").is_err());
+        for text in ["d", "5", "k", "k2", "g70:2:1"] {
+            assert!(read(Question::Renew, text).is_err(), "{text}");
+        }
+        for text in ["d", "5", "k0", "g0:0:0", "g70:0:1"] {
+            assert!(read(Question::Reserve, text).is_err(), "{text}");
+        }
         assert!(read(Question::Release, "n").is_err());
         assert!(read(Question::Release, "5").is_err());
     }

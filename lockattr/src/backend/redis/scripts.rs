@@ -9,7 +9,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Arg, Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 
 use super::names::{self, Name, Names};
-use crate::backend::{Attempt, Op};
+use crate::backend::{Attempt, IfHeld, Op};
 use crate::timing::QUEUE_LIFE;
 
 struct Script {
@@ -172,6 +172,7 @@ enum Code {
     Release,
     ReleaseUnknown,
     Renew,
+    Reserve,
     Acquire,
 }
 
@@ -180,8 +181,9 @@ impl Code {
         match op {
             Op::Acquire { .. } => Self::Acquire,
             Op::Renew { .. } => Self::Renew,
+            Op::Reserve { .. } => Self::Reserve,
             Op::Release {
-                queued: false,
+                leave_queue: false,
                 tombstone: None,
             } => Self::Release,
             Op::Release { .. } => Self::ReleaseUnknown,
@@ -192,6 +194,7 @@ impl Code {
         match self {
             Self::Acquire => "a",
             Self::Renew => "n",
+            Self::Reserve => "t",
             Self::Release => "r",
             Self::ReleaseUnknown => "x",
         }
@@ -201,34 +204,24 @@ impl Code {
     fn names(self) -> usize {
         match self {
             Self::Acquire | Self::ReleaseUnknown => 4,
-            Self::Renew | Self::Release => 3,
+            Self::Renew | Self::Reserve | Self::Release => 3,
         }
     }
 }
 
 /// Whether the script is told of both in one group.
 fn is_alike(one: &Attempt, other: &Attempt) -> bool {
-    let code = Code::of(&one.op);
-    code == Code::of(&other.op)
-        && match (&one.op, &other.op) {
-            (Op::Acquire { ttl }, Op::Acquire { ttl: theirs }) => {
-                ttl == theirs && one.claim == other.claim && one.label == other.label
-            }
-            (
-                Op::Renew { ttl, tokens },
-                Op::Renew {
-                    ttl: theirs,
-                    tokens: many,
-                },
-            ) => (ttl, tokens) == (theirs, many),
-            _ => true,
-        }
+    match Code::of(&one.op) {
+        Code::Acquire => one.op == other.op && one.claim == other.claim && one.label == other.label,
+        Code::Renew | Code::Reserve => one.op == other.op,
+        code => code == Code::of(&other.op),
+    }
 }
 
 impl Caller<'_> {
     fn write_names(&self, command: &mut Cmd, attempt: &Attempt, text: &mut String) {
         let Attempt { key, owner, .. } = attempt;
-        let bucket = names::bucket(key);
+        let bucket = names::bucket(key.as_str());
         let names = [
             Name::Lock(key),
             Name::Fence,
@@ -248,14 +241,21 @@ impl Caller<'_> {
         let (claim, label) = (&first.claim, first.label);
         command.arg(Code::of(&first.op).letter()).arg(group.len());
         match first.op {
-            Op::Acquire { ttl } => {
-                let waiting = format!("{} {}", millis(claim.ttl), millis(QUEUE_LIFE));
+            Op::Acquire { ttl, if_held } => {
                 let rest = format!(":{now}:{} {label}", *PLACE);
                 command.arg(millis(ttl)).arg(claim.tokens);
-                command.arg(waiting).arg(rest);
+                let mut waiting = format!("{} ", millis(claim.ttl));
+                if if_held == IfHeld::Queue {
+                    write!(waiting, "{}", millis(QUEUE_LIFE)).expect("a String takes everything");
+                }
+                command.arg(waiting);
+                command.arg(rest);
             }
-            Op::Renew { ttl, tokens } => {
-                command.arg(millis(ttl)).arg(tokens);
+            Op::Renew { ttl } => {
+                command.arg(millis(ttl));
+            }
+            Op::Reserve { tokens } => {
+                command.arg(tokens);
             }
             Op::Release { .. } => {}
         }
@@ -263,10 +263,13 @@ impl Caller<'_> {
             text.clear();
             write!(text, "1:{}:", attempt.owner).expect("a String takes everything");
             command.arg(text.as_str());
-            if let Op::Release { queued, tombstone } = attempt.op
+            if let Op::Release {
+                leave_queue,
+                tombstone,
+            } = attempt.op
                 && Code::of(&attempt.op) == Code::ReleaseUnknown
             {
-                let entry = if queued {
+                let entry = if leave_queue {
                     self.entry(attempt)
                 } else {
                     String::new()

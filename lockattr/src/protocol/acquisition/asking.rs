@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Acquisition, Notice, Phase, Step};
-use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, Outcome, Reply};
+use super::{Acquisition, AskAgain, Notice, Phase, Step};
+use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, Outcome, OwnerId, Reply};
 use crate::clock::Time;
 use crate::spec::Wait;
 use crate::{Error, timing};
@@ -25,13 +25,13 @@ impl Acquisition {
     /// A releasing holder, or the end of a lease, made this owner the holder.
     pub(in super::super) fn on_handoff(
         &mut self,
-        generation: u32,
+        owner: &OwnerId,
         granted: Granted,
         since: Time,
         ttl: Duration,
         step: &mut Step<'_>,
     ) {
-        if self.phase == Phase::Asking && self.owner.generation == generation {
+        if self.phase == Phase::Asking && self.owner == *owner {
             // The reply to an ask on its way will not be waited for.
             self.uncertain |= self.in_flight.take().is_some();
             // We asked for no more, whatever the message says.
@@ -77,18 +77,28 @@ impl Acquisition {
     }
 
     fn on_held(&mut self, ends_in: Duration, step: &mut Step<'_>) {
-        self.queued = true;
         self.last_failure = None;
         self.held_until = Some(step.now + ends_in);
-        if !self.wanted {
-            return self.stop_asking(step);
-        }
         if self.tries_once() {
             return self.give_up(step);
         }
+        let at_end = ends_in.saturating_add(AFTER_THE_END);
+        let pause = match step.ask_again {
+            AskAgain::Queued(recheck) => {
+                self.queued = true;
+                self.rounds = 0;
+                at_end.min(recheck)
+            }
+            AskAgain::Polled { first, last, least } => {
+                let pause = timing::backoff(self.rounds, first, last, step.jitter);
+                self.rounds += 1;
+                at_end.min(pause).max(least)
+            }
+        };
+        if !self.wanted {
+            return self.stop_asking(step);
+        }
         self.tell(step, Notice::Waiting { ends_in });
-        self.rounds = 0;
-        let pause = ends_in.saturating_add(AFTER_THE_END).min(step.recheck);
         self.send_at = Some(step.now + pause);
     }
 
@@ -150,7 +160,7 @@ impl Acquisition {
         }
     }
 
-    fn tries_once(&self) -> bool {
+    pub(super) fn tries_once(&self) -> bool {
         self.terms.wait == Wait::For(Duration::ZERO)
     }
 

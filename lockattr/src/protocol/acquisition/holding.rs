@@ -1,17 +1,17 @@
-//! While the lease is held: renewal, extension, loss.
+//! While the lease is held: renewal, extension, more tokens, loss.
 
 use std::time::Duration;
 
 use super::asking::malformed;
 use super::{Acquisition, Extension, InFlight, Notice, Phase, Step, Terms};
-use crate::backend::{Failure, Granted, Outcome, Reply};
+use crate::backend::{Failure, Granted, Op, Outcome, Reply};
 use crate::clock::Time;
 use crate::{Error, LossReason, timing};
 
 impl Acquisition {
     pub(super) fn hold(
         &mut self,
-        granted: Granted,
+        mut granted: Granted,
         since: Time,
         valid_until: Time,
         step: &mut Step<'_>,
@@ -19,6 +19,8 @@ impl Acquisition {
         let hold_until = self.terms.hold_until(step.now);
         let valid_until = valid_until.min(hold_until);
         self.token = granted.tokens.start;
+        granted.contended |= step.ask_again.hides_waiters();
+        self.wants_tokens = 0;
         self.enter(
             Phase::Held {
                 valid_until,
@@ -26,7 +28,7 @@ impl Acquisition {
             },
             None,
         );
-        self.schedule_renewal(since);
+        self.schedule_renewal(since, step.now);
         self.tell(
             step,
             Notice::Acquired {
@@ -52,11 +54,12 @@ impl Acquisition {
             .min(*hold_until);
         let (valid_until, ends_early) = (*valid_until, valid_until == hold_until);
         self.terms = terms;
-        self.send_at = (self.must_renew() && !ends_early).then_some(now);
+        self.renew_at = (self.must_renew() && !ends_early).then_some(now);
+        self.schedule(now);
         Some(valid_until)
     }
 
-    fn schedule_renewal(&mut self, sent_at: Time) {
+    fn schedule_renewal(&mut self, sent_at: Time, now: Time) {
         let Phase::Held {
             valid_until,
             hold_until,
@@ -66,7 +69,29 @@ impl Acquisition {
             return;
         };
         let goes_on = self.must_renew() && valid_until < hold_until;
-        self.send_at = goes_on.then(|| timing::renewal_due(sent_at, self.lasts));
+        self.renew_at = goes_on.then(|| timing::renewal_due(sent_at, self.lasts));
+        self.schedule(now);
+    }
+
+    /// Decides when the next attempt is due.
+    fn schedule(&mut self, now: Time) {
+        let is_urgent = self.wants_tokens > 0 || self.has_unsent_extensions();
+        self.send_at = if is_urgent { Some(now) } else { self.renew_at };
+    }
+
+    /// Returns what is due. A renewal comes before a reservation: without it the lease is lost.
+    pub(super) fn next_of_held(&mut self, now: Time) -> Option<Op> {
+        if self.has_unsent_extensions() || self.renew_at.is_some_and(|at| at <= now) {
+            self.renew_at = None;
+            let ttl = self.send_extensions().unwrap_or(self.terms.ttl);
+            return Some(Op::Renew { ttl });
+        }
+        let tokens = std::mem::take(&mut self.wants_tokens);
+        (tokens > 0).then_some(Op::Reserve { tokens })
+    }
+
+    fn has_unsent_extensions(&self) -> bool {
+        self.extensions.iter().any(|extension| !extension.sent)
     }
 
     /// A lease that was handed over lasts for the claim only, until it is renewed for the first
@@ -79,20 +104,30 @@ impl Acquisition {
     pub(in super::super) fn refill(&mut self, tokens: u32, now: Time) {
         if let Phase::Held { .. } = self.phase {
             self.wants_tokens = tokens;
-            self.send_at = Some(now);
+            self.schedule(now);
         }
     }
 
-    pub(super) fn on_renewal(&mut self, attempt: InFlight, outcome: Outcome, step: &mut Step<'_>) {
-        match outcome {
-            Ok(Reply::Renewed(granted)) => self.on_renewed(granted, attempt, step),
-            Ok(Reply::Gone) => self.lose(LossReason::Gone, step),
-            Ok(reply) => self.on_renewal_failure(malformed(&reply), step),
-            Err(failure) => self.on_renewal_failure(failure, step),
+    pub(super) fn on_held_answer(
+        &mut self,
+        attempt: InFlight,
+        outcome: Outcome,
+        step: &mut Step<'_>,
+    ) {
+        match (attempt.renews_for, outcome) {
+            (_, Ok(Reply::Gone)) => self.lose(LossReason::Gone, step),
+            (Some(ttl), Ok(Reply::Renewed { contended })) => {
+                self.on_renewed(contended, attempt.sent_at, ttl, step);
+            }
+            (None, Ok(Reply::Reserved(granted))) => self.on_reserved(granted, step),
+            (Some(_), Ok(reply)) => self.on_renewal_failure(malformed(&reply), step),
+            (Some(_), Err(failure)) => self.on_renewal_failure(failure, step),
+            (None, Ok(reply)) => self.on_reservation_failure(malformed(&reply), step),
+            (None, Err(failure)) => self.on_reservation_failure(failure, step),
         }
     }
 
-    fn on_renewed(&mut self, granted: Granted, attempt: InFlight, step: &mut Step<'_>) {
+    fn on_renewed(&mut self, contended: bool, sent_at: Time, ttl: Duration, step: &mut Step<'_>) {
         let Phase::Held {
             valid_until,
             hold_until,
@@ -101,26 +136,34 @@ impl Acquisition {
         else {
             return;
         };
-        let InFlight { sent_at, ttl, .. } = attempt;
         // The ttl of an extension is the lease's only now that it is confirmed.
         self.terms.ttl = ttl;
         self.lasts = ttl;
         let end = timing::validity_end(sent_at, ttl).min(*hold_until);
         *valid_until = end.max(*valid_until);
         let valid_until = *valid_until;
-        self.schedule_renewal(sent_at);
-        // Asked for after this attempt was sent.
-        if self.wants_tokens > 0 || self.extensions.iter().any(|extension| !extension.sent) {
-            self.send_at = Some(step.now);
-        }
+        self.schedule_renewal(sent_at, step.now);
+        let contended = contended || step.ask_again.hides_waiters();
         self.tell(
             step,
             Notice::Renewed {
-                granted,
+                contended,
                 valid_until,
             },
         );
         self.answer_sent_extensions(&Ok(()), step);
+    }
+
+    fn on_reserved(&mut self, mut granted: Granted, step: &mut Step<'_>) {
+        granted.contended |= step.ask_again.hides_waiters();
+        self.schedule(step.now);
+        self.tell(step, Notice::Reserved(granted));
+    }
+
+    /// The lease goes on. It is passed on as far as its tokens reach.
+    fn on_reservation_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
+        self.schedule(step.now);
+        self.tell(step, Notice::ReservationFailed(failure.error));
     }
 
     /// One failed renewal is no loss: the lease is ours until its validity ends. What it asked for
@@ -131,11 +174,8 @@ impl Acquisition {
         let key = self.key().shared();
         self.answer_sent_extensions(&Err(Error::Backend { key, source }), step);
         let pause = timing::renewal_retry(self.lasts);
-        self.send_at = if self.extensions.is_empty() {
-            self.must_renew().then(|| step.now + pause)
-        } else {
-            Some(step.now)
-        };
+        self.renew_at = self.must_renew().then(|| step.now + pause);
+        self.schedule(step.now);
     }
 
     /// Renews for `ttl` as soon as no attempt is in flight.
@@ -151,7 +191,7 @@ impl Acquisition {
                     ttl,
                     sent: false,
                 });
-                self.send_at = Some(step.now);
+                self.schedule(step.now);
                 return;
             }
             Phase::Lost(reason) => self.lost_error(reason),
@@ -162,7 +202,7 @@ impl Acquisition {
     }
 
     /// The ttl of the next attempt, which asks for all extensions that wait: the longest of theirs.
-    pub(super) fn send_extensions(&mut self) -> Option<Duration> {
+    fn send_extensions(&mut self) -> Option<Duration> {
         let extensions = self.extensions.iter_mut();
         extensions
             .map(|extension| {
@@ -176,7 +216,7 @@ impl Acquisition {
         for Extension { number, .. } in self.extensions.extract_if(.., |extension| extension.sent) {
             let answer = answer.clone();
             let notice = Notice::Extended { number, answer };
-            step.notices.push_back((self.owner.acquisition, notice));
+            step.notices.push_back((self.owner.lease, notice));
         }
     }
 

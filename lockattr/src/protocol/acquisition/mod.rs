@@ -19,14 +19,14 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Notice;
-use super::lanes::Lane;
+use super::lanes::Urgency;
 use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, Op, Outcome,
+    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, IfHeld, LeaseId, Op,
+    Outcome, OwnerId,
 };
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::owner::OwnerId;
 use crate::spec::Wait;
 use crate::{LossReason, timing};
 
@@ -72,8 +72,8 @@ pub(super) struct Acquisition {
     in_flight: Option<InFlight>,
     /// When the next attempt is due.
     send_at: Option<Time>,
-    /// The lane in which the next attempt waits to be sent.
-    lined_up: Option<Lane>,
+    /// How the next attempt stands in its lane, if it does.
+    lined_up: Option<Urgency>,
     /// When the latest of the leases asked for has ended on the server, if it was granted at once.
     ends_at: Time,
     /// Attempts of the present phase that came back empty, for the backoff.
@@ -83,8 +83,10 @@ pub(super) struct Acquisition {
     held_until: Option<Time>,
     /// For how long the lease was granted or renewed last.
     lasts: Duration,
-    /// How many fencing tokens the next renewal is to reserve.
+    /// How many more fencing tokens are wanted.
     wants_tokens: u32,
+    /// When the next renewal is due. A reservation of tokens does not put it off.
+    renew_at: Option<Time>,
     /// The extensions that wait for their answers.
     extensions: Vec<Extension>,
     /// The fencing token, once there is one.
@@ -130,19 +132,38 @@ struct InFlight {
     number: u64,
     sent_at: Time,
     overdue_at: Time,
-    /// The ttl that it asks for.
-    ttl: Duration,
+    /// The ttl that it asks for, if it is a renewal.
+    renews_for: Option<Duration>,
 }
 
 /// What every step needs from the outside.
 pub(super) struct Step<'a> {
     pub(super) now: Time,
     pub(super) jitter: &'a mut fastrand::Rng,
-    pub(super) notices: &'a mut VecDeque<(u64, Notice)>,
-    /// How long a queued waiter waits before it asks again, in case a handoff went astray.
-    pub(super) recheck: Duration,
+    pub(super) notices: &'a mut VecDeque<(LeaseId, Notice)>,
+    pub(super) ask_again: AskAgain,
     /// How long the latest answer took, of any acquisition.
     pub(super) round_trip: Option<Duration>,
+}
+
+/// When a waiter asks again for a key that is held.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum AskAgain {
+    /// After so long, in case a handoff went astray.
+    Queued(Duration),
+    /// After pauses from the first to the last, none shorter than the least.
+    Polled {
+        first: Duration,
+        last: Duration,
+        least: Duration,
+    },
+}
+
+impl AskAgain {
+    /// Whether others may wait without the lock service's knowing.
+    fn hides_waiters(self) -> bool {
+        matches!(self, Self::Polled { .. })
+    }
 }
 
 impl Acquisition {
@@ -175,6 +196,7 @@ impl Acquisition {
             last_failure: None,
             held_until: None,
             wants_tokens: 0,
+            renew_at: None,
             extensions: Vec::new(),
             token: 0,
         }
@@ -209,17 +231,17 @@ impl Acquisition {
         self.is_asking() && self.in_flight.is_some()
     }
 
-    /// The lane that the next attempt should join, if one is due and does not stand there yet.
-    pub(super) fn line_up(&mut self, now: Time) -> Option<Lane> {
+    /// How urgent the next attempt is, if one is due and does not stand in its lane as such yet.
+    pub(super) fn line_up(&mut self, now: Time) -> Option<Urgency> {
         if self.in_flight.is_some() || self.send_at.is_none_or(|at| at > now) {
             return None;
         }
-        let lane = match self.phase {
-            Phase::Held { .. } => Lane::Renewals,
-            Phase::Returning | Phase::Releasing { .. } => Lane::Releases,
-            _ => Lane::Acquires,
+        let urgency = match self.phase {
+            Phase::Held { .. } => Urgency::Renewal,
+            Phase::Returning | Phase::Releasing { .. } => Urgency::Release,
+            _ => Urgency::Acquire,
         };
-        (self.lined_up.replace(lane) != Some(lane)).then_some(lane)
+        (self.lined_up.replace(urgency) != Some(urgency)).then_some(urgency)
     }
 
     /// When [`on_timer`](Self::on_timer) is due next.
@@ -239,29 +261,37 @@ impl Acquisition {
     }
 
     /// The attempt that is due, counted as sent now; `None` when it is not wanted any longer.
-    pub(super) fn begin(&mut self, now: Time) -> Option<Attempt> {
+    pub(super) fn begin(&mut self, now: Time, has_queue: bool) -> Option<Attempt> {
         self.lined_up = None;
         if self.in_flight.is_some() || self.send_at.is_none_or(|at| at > now) {
             return None;
         }
-        let mut ttl = self.terms.ttl;
         let op = match self.phase {
-            Phase::Asking => Op::Acquire { ttl },
-            Phase::Held { .. } => {
-                ttl = self.send_extensions().unwrap_or(ttl);
-                Op::Renew {
-                    ttl,
-                    tokens: std::mem::take(&mut self.wants_tokens),
-                }
-            }
+            Phase::Asking => Op::Acquire {
+                ttl: self.terms.ttl,
+                if_held: if has_queue && !self.tries_once() {
+                    IfHeld::Queue
+                } else {
+                    IfHeld::Refuse
+                },
+            },
+            Phase::Held { .. } => self.next_of_held(now)?,
             Phase::Returning | Phase::Releasing { .. } => Op::Release {
-                queued: self.queued || self.uncertain,
-                tombstone: self.uncertain.then(|| timing::tombstone_life(ttl)),
+                leave_queue: self.queued || self.uncertain,
+                tombstone: self
+                    .uncertain
+                    .then(|| timing::tombstone_life(self.terms.ttl)),
             },
             Phase::Lost(_) | Phase::Done => return None,
         };
-        if !matches!(op, Op::Release { .. }) {
-            self.ends_at = self.ends_at.max(now + ttl);
+        let mut renews_for = None;
+        match op {
+            Op::Acquire { ttl, .. } => self.ends_at = self.ends_at.max(now + ttl),
+            Op::Renew { ttl } => {
+                self.ends_at = self.ends_at.max(now + ttl);
+                renews_for = Some(ttl);
+            }
+            Op::Reserve { .. } | Op::Release { .. } => {}
         }
         self.number += 1;
         self.send_at = None;
@@ -269,7 +299,7 @@ impl Acquisition {
             number: self.number,
             sent_at: now,
             overdue_at: now + self.patience(),
-            ttl,
+            renews_for,
         });
         Some(Attempt {
             id: self.attempt_id(self.number),
@@ -341,7 +371,7 @@ impl Acquisition {
     fn settle(&mut self, attempt: InFlight, outcome: Outcome, step: &mut Step<'_>) {
         match self.phase {
             Phase::Asking => self.on_answer(attempt.sent_at, outcome, step),
-            Phase::Held { .. } => self.on_renewal(attempt, outcome, step),
+            Phase::Held { .. } => self.on_held_answer(attempt, outcome, step),
             Phase::Returning => self.on_returned(outcome, step),
             Phase::Releasing { .. } => self.on_released(outcome, step),
             Phase::Lost(_) | Phase::Done => {}
@@ -355,12 +385,12 @@ impl Acquisition {
     }
 
     fn tell(&self, step: &mut Step<'_>, notice: Notice) {
-        step.notices.push_back((self.owner.acquisition, notice));
+        step.notices.push_back((self.owner.lease, notice));
     }
 
     fn attempt_id(&self, number: u64) -> AttemptId {
         AttemptId {
-            acquisition: self.owner.acquisition,
+            lease: self.owner.lease,
             number,
         }
     }

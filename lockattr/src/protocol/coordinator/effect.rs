@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::Error;
+use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::protocol::{Notice, Waiter};
@@ -22,7 +23,7 @@ pub(crate) enum Effect<C: Caller, R> {
     /// A lease has come, and is the waiter's. If the waiter is gone, the driver gives the lease back
     /// by [`release`](super::Coordinator::release).
     Granted {
-        lease: u64,
+        lease: LeaseId,
         waiter: Waiter<C>,
         token: u64,
         valid_until: Time,
@@ -31,7 +32,7 @@ pub(crate) enum Effect<C: Caller, R> {
     Refused { waiter: Waiter<C>, error: Error },
     /// Something happened between a lease and the lock service.
     Noticed {
-        lease: u64,
+        lease: LeaseId,
         key: Key,
         /// The trace of the call on whose behalf the lease is asked for; `None` once it is granted.
         asker: Option<C::Trace>,
@@ -40,7 +41,7 @@ pub(crate) enum Effect<C: Caller, R> {
     /// The lease's holder may not have taken it up in time. If it has not, the driver gives the
     /// lease back; if the offer is younger, it calls
     /// [`check_offer`](super::Coordinator::check_offer).
-    CheckOffer { lease: u64, key: Key },
+    CheckOffer { lease: LeaseId, key: Key },
     /// Answers a request for a release, an extension, or the end of the pool.
     Answered { to: R, answer: Result<(), Error> },
 }

@@ -12,18 +12,17 @@ mod notices;
 mod shutdown;
 
 use std::collections::{HashMap, VecDeque};
-use std::mem;
 use std::time::Duration;
+use std::{iter, mem};
 
 pub(crate) use effect::{Caller, Effect, Queued, Released};
 
 use super::keeper::Keeper;
 use super::local_queues::{Failures, Handover, Joined, LocalQueues, Order};
 use super::{Limits, Terms, Waiter};
-use crate::backend::{Attempt, AttemptId, Event};
+use crate::backend::{Attempt, AttemptId, Capabilities, Event, LeaseId, OwnerIds};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::owner::OwnerIds;
 use shutdown::Shutdown;
 
 /// `C` is a call that waits for a lease, `R` is where an answer to a request goes.
@@ -32,7 +31,7 @@ use shutdown::Shutdown;
 pub(crate) struct Coordinator<C: Caller, R> {
     queues: LocalQueues<C>,
     keeper: Keeper,
-    leases: HashMap<u64, Lease<R>>,
+    leases: HashMap<LeaseId, Lease<R>>,
     effects: VecDeque<Effect<C, R>>,
     shutdowns: Vec<Shutdown<R>>,
     /// Requests that are answered once no release is under way.
@@ -61,17 +60,27 @@ struct Lease<R> {
 /// What a coordinator knew. It is dropped outside of the mutex, since it holds foreign code.
 pub(crate) struct Forgotten<C: Caller, R> {
     pub(crate) waiters: Vec<Waiter<C>>,
-    _leases: HashMap<u64, Lease<R>>,
+    _leases: HashMap<LeaseId, Lease<R>>,
     pub(crate) effects: VecDeque<Effect<C, R>>,
     _shutdowns: Vec<Shutdown<R>>,
     _drains: Vec<R>,
 }
 
 impl<C: Caller, R> Coordinator<C, R> {
-    pub(crate) fn new(limits: Limits, owners: OwnerIds, jitter: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        mut limits: Limits,
+        capabilities: Capabilities,
+        owners: OwnerIds,
+        jitter: fastrand::Rng,
+    ) -> Self {
+        limits.claim_window = limits.claim_window.max(capabilities.least_claim_window);
+        if !capabilities.has_token_ranges() {
+            // A lease with one token has one holder.
+            limits.batch.size = 1;
+        }
         Self {
             queues: LocalQueues::new(limits),
-            keeper: Keeper::new(limits, owners, jitter),
+            keeper: Keeper::new(limits, capabilities, owners, jitter),
             leases: HashMap::new(),
             effects: VecDeque::new(),
             shutdowns: Vec::new(),
@@ -80,11 +89,6 @@ impl<C: Caller, R> Coordinator<C, R> {
             sleeps_until: Time::NEVER,
             is_over: false,
         }
-    }
-
-    pub(crate) fn set_claim_window(&mut self, window: Duration) {
-        self.queues.set_claim_window(window);
-        self.keeper.set_claim_window(window);
     }
 
     pub(crate) fn claim_window(&self) -> Duration {
@@ -125,7 +129,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         &mut self,
         now: Time,
         key: &Key,
-        id: u64,
+        id: LeaseId,
         request: &mut Option<R>,
     ) -> Released<C> {
         match self.queues.released(now, key, id) {
@@ -154,7 +158,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         &mut self,
         now: Time,
         key: &Key,
-        id: u64,
+        id: LeaseId,
         (token, ttl): (u64, Duration),
         request: R,
     ) -> Result<(), R> {
@@ -172,7 +176,7 @@ impl<C: Caller, R> Coordinator<C, R> {
     }
 
     /// An offer that was to be checked was made at `since`, which is not long enough ago.
-    pub(crate) fn check_offer(&mut self, key: &Key, id: u64, since: Time) {
+    pub(crate) fn check_offer(&mut self, key: &Key, id: LeaseId, since: Time) {
         self.queues.check_offer(key, id, since);
     }
 
@@ -239,9 +243,15 @@ impl<C: Caller, R> Coordinator<C, R> {
         mem::swap(&mut self.effects, empty);
     }
 
-    /// The next attempt to send, counted as sent at `now`.
-    pub(crate) fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
-        self.keeper.next_attempt(now)
+    /// Adds the attempts to send, as far as the lanes have room for them; they count as sent at `now`.
+    pub(crate) fn send(
+        &mut self,
+        now: Time,
+        room: impl Fn(usize) -> usize,
+        attempts: &mut Vec<Attempt>,
+    ) {
+        self.keeper.begin_sending(room);
+        attempts.extend(iter::from_fn(|| self.keeper.next_attempt(now)));
     }
 
     /// The attempts that nobody waits for any longer, since the last call.
@@ -296,7 +306,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         }
     }
 
-    fn give_back(&mut self, now: Time, id: u64, request: &mut Option<R>) {
+    fn give_back(&mut self, now: Time, id: LeaseId, request: &mut Option<R>) {
         if let Some(lease) = self.leases.get_mut(&id)
             && !lease.is_delayed
         {
@@ -319,7 +329,8 @@ mod inspection {
     use std::hash::{Hash, Hasher};
 
     use super::{Caller, Coordinator};
-    use crate::backend::hash_unordered;
+    use crate::backend::{Attempt, hash_unordered};
+    use crate::clock::Time;
 
     impl<C: Caller + Hash, R: Hash> Hash for Coordinator<C, R> {
         /// What tells two coordinators apart, once their effects are performed: deadlines follow
@@ -334,6 +345,11 @@ mod inspection {
     impl<C: Caller, R> Coordinator<C, R> {
         pub(in crate::protocol) fn next_effect(&mut self) -> Option<super::Effect<C, R>> {
             self.effects.pop_front()
+        }
+
+        pub(in crate::protocol) fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
+            self.keeper.begin_sending(|_| usize::MAX);
+            self.keeper.next_attempt(now)
         }
 
         pub(in crate::protocol) fn reseed(&mut self) {

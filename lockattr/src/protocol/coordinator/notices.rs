@@ -1,7 +1,7 @@
 //! What follows from a keeper's notices, for the queues and for the callers.
 
 use super::{Caller, Coordinator, Effect, Handover};
-use crate::backend::Granted;
+use crate::backend::{Granted, LeaseId};
 use crate::clock::Time;
 use crate::protocol::Notice;
 
@@ -13,7 +13,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         }
     }
 
-    fn on_notice(&mut self, now: Time, id: u64, notice: Notice) {
+    fn on_notice(&mut self, now: Time, id: LeaseId, notice: Notice) {
         let Some(lease) = self.leases.get(&id) else {
             return;
         };
@@ -45,12 +45,10 @@ impl<C: Caller, R> Coordinator<C, R> {
             }
             Notice::Trouble(error) => self.queues.troubled(now, &key, id, error.clone()),
             Notice::Renewed {
-                granted,
+                contended,
                 valid_until,
-            } => {
-                let granted = granted.clone();
-                self.queues.renewed(now, &key, id, granted, *valid_until);
-            }
+            } => self.queues.renewed(&key, id, *contended, *valid_until),
+            Notice::Reserved(granted) => self.queues.reserved(now, &key, id, granted.clone()),
             Notice::Extended { number, answer } => {
                 let request = self.extension(id, *number);
                 answered = request.map(|to| (to, answer.clone()));
@@ -71,7 +69,7 @@ impl<C: Caller, R> Coordinator<C, R> {
                     answered = request.map(|to| (to, Ok(())));
                 }
             }
-            Notice::RenewalFailed(_) => {}
+            Notice::RenewalFailed(_) | Notice::ReservationFailed(_) => {}
         }
         self.effects.push_back(Effect::Noticed {
             lease: id,
@@ -84,7 +82,7 @@ impl<C: Caller, R> Coordinator<C, R> {
     }
 
     /// A lease has come, for the waiter whose turn it is.
-    fn on_acquired(&mut self, now: Time, id: u64, granted: Granted, valid_until: Time) {
+    fn on_acquired(&mut self, now: Time, id: LeaseId, granted: Granted, valid_until: Time) {
         let Some(lease) = self.leases.get_mut(&id) else {
             return;
         };
@@ -116,7 +114,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         }
     }
 
-    fn extension(&mut self, id: u64, number: u64) -> Option<R> {
+    fn extension(&mut self, id: LeaseId, number: u64) -> Option<R> {
         let extensions = &mut self.leases.get_mut(&id)?.extensions;
         let place = extensions.iter().position(|(asked, _)| *asked == number)?;
         Some(extensions.swap_remove(place).1)

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::*;
 use crate::Error;
-use crate::backend::{Granted, Op, Reply};
+use crate::backend::{Granted, Op, Reply, memory};
 use crate::label::Label;
 use crate::protocol::{Batch, Notice};
 use crate::spec::Wait;
@@ -41,7 +41,12 @@ impl Fixture {
         };
         let jitter = fastrand::Rng::with_seed(1);
         Self {
-            coordinator: Coordinator::new(limits, OwnerIds::from_bits([1; 16]), jitter),
+            coordinator: Coordinator::new(
+                limits,
+                memory::capabilities(),
+                OwnerIds::from_bits([1; 16]),
+                jitter,
+            ),
             key: Key::new("k").unwrap(),
             now: Time::from_nanos(1),
         }
@@ -75,12 +80,12 @@ impl Fixture {
         self.coordinator.on_event(self.now, done);
     }
 
-    fn grant(&mut self, tokens: Range<u64>) -> u64 {
+    fn grant(&mut self, tokens: Range<u64>) -> LeaseId {
         let attempt = self.attempt();
         assert!(matches!(attempt.op, Op::Acquire { .. }), "{attempt:?}");
         let contended = false;
         self.reply(&attempt, Reply::Granted(Granted { tokens, contended }));
-        attempt.id.acquisition
+        attempt.id.lease
     }
 
     fn effects(&mut self) -> VecDeque<Effect<Named, &'static str>> {
@@ -102,7 +107,7 @@ impl Fixture {
         told.collect()
     }
 
-    fn release(&mut self, lease: u64, request: &'static str) -> Option<&'static str> {
+    fn release(&mut self, lease: LeaseId, request: &'static str) -> Option<&'static str> {
         let mut request = Some(request);
         let (now, key) = (self.now, self.key.clone());
         match self.coordinator.release(now, &key, lease, &mut request) {
@@ -185,14 +190,11 @@ fn each_extension_has_its_own_answer_and_only_the_holder_extends() {
     let wish = (7, TTL * 3);
     let second = f.coordinator.extend(now, &key, lease, wish, "the second");
     assert_eq!(second, Ok(()));
-    let granted = Granted {
-        tokens: 0..0,
-        contended: false,
-    };
-    f.reply(&attempt, Reply::Renewed(granted.clone()));
+    let renewed = Reply::Renewed { contended: false };
+    f.reply(&attempt, renewed.clone());
     assert_eq!(f.told(), ["the first"], "the second was not sent yet");
     let attempt = f.attempt();
-    f.reply(&attempt, Reply::Renewed(granted));
+    f.reply(&attempt, renewed);
     assert_eq!(f.told(), ["the second"]);
 }
 
@@ -237,6 +239,6 @@ fn a_request_after_the_end_comes_back() {
         Err("too late")
     );
     // Left to its caller, since no thread would answer it.
-    assert_eq!(f.release(1, "nobody's"), None);
+    assert_eq!(f.release(LeaseId(1), "nobody's"), None);
     assert!(f.told().is_empty());
 }

@@ -1,12 +1,13 @@
 mod holding;
 
 use super::*;
-use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, Op, Reply};
+use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, IfHeld, Op, Reply, memory};
 use crate::key::Key;
 use crate::label::Label;
 use crate::spec::Wait;
 
 const TTL: Duration = Duration::from_secs(1);
+const RENEWED: Reply = Reply::Renewed { contended: false };
 const HOUR: Duration = Duration::from_secs(3600);
 
 struct Fixture {
@@ -16,6 +17,10 @@ struct Fixture {
 
 impl Fixture {
     fn new(in_flight: usize) -> Self {
+        Self::of(in_flight, memory::capabilities())
+    }
+
+    fn of(in_flight: usize, capabilities: Capabilities) -> Self {
         let limits = Limits {
             in_flight,
             response_timeout: Duration::from_secs(1),
@@ -27,7 +32,7 @@ impl Fixture {
         };
         let owners = OwnerIds::from_bits([0; 16]);
         Self {
-            keeper: Keeper::new(limits, owners, fastrand::Rng::with_seed(1)),
+            keeper: Keeper::new(limits, capabilities, owners, fastrand::Rng::with_seed(1)),
             now: Time::from_nanos(1_000_000_000_000),
         }
     }
@@ -43,10 +48,11 @@ impl Fixture {
             max_hold,
             ..terms()
         };
-        self.keeper.acquire(self.now, id, terms, 1);
+        self.keeper.acquire(self.now, LeaseId(id), terms, 1);
     }
 
     fn sends(&mut self) -> Option<Attempt> {
+        self.keeper.begin_sending(|_| usize::MAX);
         self.keeper.next_attempt(self.now)
     }
 
@@ -78,7 +84,8 @@ impl Fixture {
     }
 
     fn told(&mut self) -> Vec<(u64, Notice)> {
-        std::iter::from_fn(|| self.keeper.next_notice()).collect()
+        let notices = std::iter::from_fn(|| self.keeper.next_notice());
+        notices.map(|(LeaseId(id), notice)| (id, notice)).collect()
     }
 }
 
@@ -98,6 +105,98 @@ fn granted() -> Granted {
         tokens: 7..8,
         contended: false,
     }
+}
+
+/// What stands in the queue waits for the key; one that tries once, or is to poll, leaves nothing there.
+#[test]
+fn only_a_waiter_takes_a_place_in_the_queue() {
+    let place = |f: &mut Fixture, wait| {
+        f.asks(1, wait);
+        let attempt = f.sends().unwrap();
+        f.answers(&attempt, Ok(Reply::Held { ends_in: HOUR }));
+        match attempt.op {
+            Op::Acquire { if_held, .. } => if_held,
+            op => panic!("{op:?}"),
+        }
+    };
+    let mut f = Fixture::new(8);
+    assert_eq!(place(&mut f, Wait::For(Duration::ZERO)), IfHeld::Refuse);
+    let told = f.told();
+    assert!(
+        matches!(
+            told[..],
+            [
+                (1, Notice::Failed(Error::Busy { .. })),
+                (1, Notice::Withdrawn)
+            ]
+        ),
+        "no place is to be left: {told:?}"
+    );
+    assert_eq!(place(&mut f, Wait::Forever), IfHeld::Queue);
+    let mut polled = Fixture::of(8, Capabilities::default());
+    assert_eq!(place(&mut polled, Wait::Forever), IfHeld::Refuse);
+    polled.keeper.release(polled.now, LeaseId(1));
+    assert!(polled.sends().is_none());
+    assert_eq!(polled.keeper.unfinished(), 0);
+}
+
+#[test]
+fn a_pool_polls_a_service_without_a_queue_with_growing_pauses() {
+    let (first, last) = (Duration::from_millis(10), Duration::from_millis(250));
+    let capabilities = || Capabilities::default().with_poll_pauses(first..=last);
+    let mut f = Fixture::of(512, capabilities());
+    f.asks(1, Wait::Forever);
+    let mut longest = Duration::ZERO;
+    for round in 0..12 {
+        f.hears(Reply::Held { ends_in: HOUR });
+        assert!(f.sends().is_none());
+        let pause = f.keeper.wakeup().since(f.now);
+        assert!(pause >= first / 2 && pause <= last, "{round}: {pause:?}");
+        longest = longest.max(pause);
+        f.after(pause);
+    }
+    assert!(longest > last / 2, "{longest:?}");
+    // The end of the lease is worth a look.
+    f.hears(Reply::Held { ends_in: first / 2 });
+    assert_eq!(
+        f.keeper.wakeup(),
+        f.now + first / 2 + Duration::from_millis(1)
+    );
+
+    let mut crowd = Fixture::of(512, capabilities());
+    for id in 0..300 {
+        crowd.asks(id, Wait::Forever);
+    }
+    for _ in 0..300 {
+        crowd.hears(Reply::Held { ends_in: first });
+    }
+    assert!(crowd.keeper.wakeup() >= crowd.now + last * 3);
+}
+
+/// Others may wait without the service's knowing.
+#[test]
+fn a_lease_of_a_service_without_a_queue_counts_as_waited_for() {
+    let mut f = Fixture::of(8, Capabilities::default());
+    f.asks(1, Wait::Forever);
+    f.hears(Reply::Granted(granted()));
+    let told = f.told();
+    let [(1, Notice::Acquired { granted, .. })] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert!(granted.contended);
+    f.after(TTL / 3);
+    f.hears(RENEWED);
+    let told = f.told();
+    assert!(matches!(
+        told[..],
+        [(
+            1,
+            Notice::Renewed {
+                contended: true,
+                ..
+            }
+        )]
+    ));
 }
 
 fn failure(passing: bool) -> Failure {
@@ -127,7 +226,13 @@ fn closing_ends_waits_and_leases_and_takes_nobody_more() {
         "{told:?}"
     );
     let attempt = f.sends().unwrap();
-    assert!(matches!(attempt.op, Op::Release { queued: true, .. }));
+    assert!(matches!(
+        attempt.op,
+        Op::Release {
+            leave_queue: true,
+            ..
+        }
+    ));
     f.answers(&attempt, Ok(Reply::Released));
     assert!(f.sends().is_none(), "the holder is not finished yet");
     f.keeper.release_all(f.now);
@@ -146,7 +251,7 @@ fn after_a_lost_connection_those_who_wait_ask_again() {
     assert!(f.sends().is_none());
     f.keeper.on_event(f.now, Event::Reconnected);
     let attempt = f.sends().unwrap();
-    assert_eq!(attempt.id.acquisition, 2);
+    assert_eq!(attempt.id.lease, LeaseId(2));
     assert!(matches!(attempt.op, Op::Acquire { .. }));
     assert!(f.sends().is_none(), "a lease is not renewed for that");
 }
@@ -174,7 +279,7 @@ fn those_who_have_their_lease_or_left_do_not_count_as_waiting() {
     }
     assert_eq!(f.keeper.wakeup(), f.now + TTL / 3, "renewals come first");
     for id in 0..300 {
-        f.keeper.release(f.now, id);
+        f.keeper.release(f.now, LeaseId(id));
         f.hears(Reply::Released);
     }
     f.told();
@@ -190,7 +295,7 @@ fn whoever_meets_a_tombstone_asks_as_another() {
     f.answers(&first, Ok(Reply::Tombstoned));
     let second = f.sends().unwrap();
     assert_ne!(first.owner, second.owner);
-    f.keeper.release(f.now, 1);
+    f.keeper.release(f.now, LeaseId(1));
     f.answers(&second, Ok(Reply::Tombstoned));
     assert!(matches!(f.told()[..], [(1, Notice::Withdrawn)]));
     assert_eq!(f.keeper.unfinished(), 0);
@@ -203,11 +308,9 @@ fn a_refusal_says_whether_the_lock_or_the_service_is_busy() {
     f.hears(Reply::Held { ends_in: HOUR });
     let told = f.told();
     assert!(
-        matches!(told[..], [(1, Notice::Failed(Error::Busy { .. }))]),
+        matches!(told[0], (1, Notice::Failed(Error::Busy { .. }))),
         "{told:?}"
     );
-    f.hears(Reply::Released);
-    f.told();
 
     f.asks(2, Wait::Forever);
     let unanswered = f.sends().unwrap();
@@ -302,8 +405,8 @@ fn an_owner_is_the_same_in_all_attempts_whoever_holds_its_lease() {
         label: Label::here(),
         ..terms()
     };
-    f.keeper.adopt(f.now, 1, other);
-    f.keeper.release(f.now, 1);
+    f.keeper.adopt(f.now, LeaseId(1), other);
+    f.keeper.release(f.now, LeaseId(1));
     let release = std::iter::from_fn(|| f.sends()).last().unwrap();
     assert!(matches!(release.op, Op::Release { .. }));
     assert_eq!(release.label.to_string(), first.label.to_string());
@@ -332,9 +435,9 @@ fn an_ask_that_may_be_executed_later_meets_a_tombstone() {
     f.sends().unwrap();
     f.is_handed(1, f.now);
     f.told();
-    f.keeper.extend(f.now, 1, 1, TTL);
+    f.keeper.extend(f.now, LeaseId(1), 1, TTL);
     f.hears(Reply::Gone);
-    f.keeper.release(f.now, 1);
+    f.keeper.release(f.now, LeaseId(1));
     let attempt = f.sends().unwrap();
     assert!(matches!(
         attempt.op,
@@ -393,16 +496,15 @@ fn a_handoff_that_comes_too_late_is_given_back_even_if_nobody_wants_it_any_longe
     f.is_handed(1, since);
     let attempt = f.sends().unwrap();
     assert!(matches!(attempt.op, Op::Release { .. }));
-    f.keeper.release(f.now, 1);
+    f.keeper.release(f.now, LeaseId(1));
     f.answers(&attempt, Ok(Reply::Released));
     assert_eq!(f.keeper.unfinished(), 0);
 }
 
 impl Fixture {
-    fn is_handed(&mut self, acquisition: u64, since: Time) {
-        let event = Event::Granted {
-            acquisition,
-            generation: 0,
+    fn is_handed(&mut self, id: u64, since: Time) {
+        let event = Event::HandedOver {
+            owner: OwnerIds::from_bits([0; 16]).first(LeaseId(id)),
             granted: granted(),
             since,
             ttl: TTL,
@@ -421,7 +523,7 @@ fn what_was_forgotten_is_not_heard_of_again() {
     assert_eq!(f.keeper.unfinished(), 0);
     assert_eq!(f.keeper.wakeup(), Time::NEVER);
     f.answers(&attempt, Ok(Reply::Granted(granted())));
-    f.keeper.release(f.now, 1);
+    f.keeper.release(f.now, LeaseId(1));
     assert!(f.told().is_empty() && f.sends().is_none());
     f.holds(3);
     f.keeper.close(f.now);

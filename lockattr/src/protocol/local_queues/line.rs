@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::waiting::Waiting;
 use super::{Batch, Order, Waiter};
-use crate::backend::{BackendError, BackendErrorKind, Granted};
+use crate::backend::{BackendError, BackendErrorKind, Granted, LeaseId};
 use crate::clock::Time;
 use crate::protocol::Terms;
 use crate::spec::Wait;
@@ -14,8 +14,8 @@ use crate::{Error, timing};
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Line<C> {
-    /// The acquisition that is asked for, or held, on behalf of those in the queue.
-    pub(super) tenure: u64,
+    /// It is asked for, or held, on behalf of the waiters.
+    pub(super) lease: LeaseId,
     /// What it was asked for under.
     pub(super) terms: Terms,
     pub(super) stage: Stage,
@@ -58,9 +58,9 @@ impl Stage {
 
 impl<C> Line<C> {
     /// Starts over with a lease of its own for the one whose turn it is.
-    pub(super) fn start(&mut self, tenure: u64, batch: Batch) -> Option<Order> {
+    pub(super) fn start(&mut self, lease: LeaseId, batch: Batch) -> Option<Order> {
         self.terms = self.waiting.front()?.terms.clone();
-        self.tenure = tenure;
+        self.lease = lease;
         // What was wrong with the service still is, until it answers.
         let trouble = match &mut self.stage {
             Stage::Asking { trouble, .. } => trouble.take(),
@@ -75,7 +75,7 @@ impl<C> Line<C> {
 
     pub(super) fn ask(&self, batch: Batch) -> Order {
         Order::Ask {
-            id: self.tenure,
+            id: self.lease,
             terms: self.terms.clone(),
             tokens: if passes_on(&self.terms) {
                 batch.size
@@ -100,7 +100,15 @@ impl<C> Line<C> {
         token
     }
 
-    /// Tokens for more local holders have come, or not.
+    /// The lease goes on until then.
+    pub(super) fn renewed(&mut self, is_contended: bool, valid_until: Time) {
+        self.held_until = Some(valid_until);
+        if let Stage::Held { contended, .. } = &mut self.stage {
+            *contended = is_contended;
+        }
+    }
+
+    /// Tokens for more local holders have come.
     pub(super) fn refill(&mut self, now: Time, granted: Granted, batch: Batch) {
         if let Stage::Held {
             tokens,
@@ -111,9 +119,6 @@ impl<C> Line<C> {
         } = &mut self.stage
         {
             *contended = granted.contended;
-            if granted.tokens.is_empty() {
-                return;
-            }
             *refilling = false;
             // With others waiting the batch ends as it began.
             if !granted.contended {
@@ -150,7 +155,7 @@ impl<C> Line<C> {
         }
         *refilling = true;
         Some(Order::Refill {
-            id: self.tenure,
+            id: self.lease,
             tokens: batch.size,
         })
     }

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use super::{Limits, Terms};
 use crate::Error;
-use crate::backend::{BackendError, Granted};
+use crate::backend::{BackendError, Granted, LeaseId};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::spec::Wait;
@@ -44,7 +44,7 @@ pub(crate) struct LocalQueues<C> {
     /// When the wait of each waiter is over.
     deadlines: BTreeMap<(Time, u64), Key>,
     /// When which tenure's holder is checked, see [`offers`].
-    offers: BTreeMap<(Time, u64), Key>,
+    offers: BTreeMap<(Time, LeaseId), Key>,
     next_id: u64,
     limits: Limits,
     closed: bool,
@@ -60,10 +60,6 @@ impl<C> LocalQueues<C> {
             limits,
             closed: false,
         }
-    }
-
-    pub(crate) fn set_claim_window(&mut self, window: Duration) {
-        self.limits.claim_window = window;
     }
 
     /// A caller wants a key.
@@ -98,7 +94,7 @@ impl<C> LocalQueues<C> {
             return Joined::Behind { waiter: id, order };
         }
         let line = Line {
-            tenure: self.new_id(),
+            lease: self.new_lease(),
             terms: terms.clone(),
             stage: Stage::ASKED,
             waiting: Waiting::of(waiter),
@@ -117,8 +113,8 @@ impl<C> LocalQueues<C> {
 
     /// Returns the terms of the front, where the lease was asked for on the terms of a waiter that has
     /// left since. They are the lease's from now on.
-    pub(crate) fn adopt(&mut self, key: &Key, id: u64) -> Option<Terms> {
-        let line = self.tenure(key, id)?;
+    pub(crate) fn adopt(&mut self, key: &Key, id: LeaseId) -> Option<Terms> {
+        let line = self.line_of(key, id)?;
         let front = line.waiting.front().filter(|front| !line.suits(front))?;
         line.terms = front.terms.clone();
         Some(line.terms.clone())
@@ -129,12 +125,12 @@ impl<C> LocalQueues<C> {
         &mut self,
         now: Time,
         key: &Key,
-        id: u64,
+        id: LeaseId,
         granted: Granted,
         valid_until: Time,
     ) -> Handover<C> {
         let batch = self.limits.batch;
-        let Some(line) = self.tenure(key, id) else {
+        let Some(line) = self.line_of(key, id) else {
             return Handover::Over { next: None };
         };
         line.held_until = Some(valid_until);
@@ -146,9 +142,9 @@ impl<C> LocalQueues<C> {
     }
 
     /// A holder is finished with its lease.
-    pub(crate) fn released(&mut self, now: Time, key: &Key, id: u64) -> Handover<C> {
+    pub(crate) fn released(&mut self, now: Time, key: &Key, id: LeaseId) -> Handover<C> {
         let claim_window = self.limits.claim_window;
-        let Some(line) = self.tenure(key, id) else {
+        let Some(line) = self.line_of(key, id) else {
             return Handover::Over { next: None };
         };
         let enough = line::enough(claim_window, line.terms.ttl);
@@ -159,34 +155,33 @@ impl<C> LocalQueues<C> {
     }
 
     /// The lease was lost, with its holder still at work.
-    pub(crate) fn lost(&mut self, key: &Key, id: u64) -> Option<Order> {
-        self.tenure(key, id)?;
+    pub(crate) fn lost(&mut self, key: &Key, id: LeaseId) -> Option<Order> {
+        self.line_of(key, id)?;
         match self.start_over(key) {
             Handover::Over { next } => next,
             Handover::Passed { order, .. } => order,
         }
     }
 
-    /// The lease goes on, perhaps with more tokens.
-    pub(crate) fn renewed(
-        &mut self,
-        now: Time,
-        key: &Key,
-        id: u64,
-        granted: Granted,
-        valid_until: Time,
-    ) {
+    /// The lease goes on.
+    pub(crate) fn renewed(&mut self, key: &Key, id: LeaseId, contended: bool, valid_until: Time) {
+        if let Some(line) = self.line_of(key, id) {
+            line.renewed(contended, valid_until);
+        }
+    }
+
+    /// More tokens have come.
+    pub(crate) fn reserved(&mut self, now: Time, key: &Key, id: LeaseId, granted: Granted) {
         let batch = self.limits.batch;
-        if let Some(line) = self.tenure(key, id) {
-            line.held_until = Some(valid_until);
+        if let Some(line) = self.line_of(key, id) {
             line.refill(now, granted, batch);
         }
     }
 
     /// The holder of `token` wants other terms for its lease, which is its own from now on. Returns
     /// whether it still is the holder.
-    pub(crate) fn extended(&mut self, key: &Key, id: u64, token: u64) -> bool {
-        self.tenure(key, id)
+    pub(crate) fn extended(&mut self, key: &Key, id: LeaseId, token: u64) -> bool {
+        self.line_of(key, id)
             .is_some_and(|line| line.keep_for(token))
     }
 
@@ -196,13 +191,13 @@ impl<C> LocalQueues<C> {
         &mut self,
         now: Time,
         key: &Key,
-        id: u64,
+        id: LeaseId,
         ends_in: Duration,
         look: impl FnOnce(&C) -> T,
     ) -> (Option<T>, Failures<C>) {
         let mut failures = Failures::none();
         let mut is_news = false;
-        if let Some(line) = self.tenure(key, id) {
+        if let Some(line) = self.line_of(key, id) {
             line.held_until = Some(now + ends_in);
             is_news = line.awaits_first_answer();
             line.stage = Stage::Asking {
@@ -217,15 +212,20 @@ impl<C> LocalQueues<C> {
     }
 
     /// What `look` makes of the caller on whose behalf the lease is asked for.
-    pub(crate) fn first<T>(&mut self, key: &Key, id: u64, look: impl FnOnce(&C) -> T) -> Option<T> {
-        let line = self.tenure(key, id)?;
+    pub(crate) fn first<T>(
+        &mut self,
+        key: &Key,
+        id: LeaseId,
+        look: impl FnOnce(&C) -> T,
+    ) -> Option<T> {
+        let line = self.line_of(key, id)?;
         line.waiting.front().map(|waiter| look(&waiter.caller))
     }
 
     /// The lock service does not work, and is asked again.
-    pub(crate) fn troubled(&mut self, now: Time, key: &Key, id: u64, error: BackendError) {
+    pub(crate) fn troubled(&mut self, now: Time, key: &Key, id: LeaseId, error: BackendError) {
         let response_timeout = self.limits.response_timeout;
-        let Some(line) = self.tenure(key, id) else {
+        let Some(line) = self.line_of(key, id) else {
             return;
         };
         let was_first = line.awaits_first_answer();
@@ -249,9 +249,9 @@ impl<C> LocalQueues<C> {
     }
 
     /// There will be no lease for the one who asked.
-    pub(crate) fn failed(&mut self, key: &Key, id: u64, error: Error) -> Failures<C> {
+    pub(crate) fn failed(&mut self, key: &Key, id: LeaseId, error: Error) -> Failures<C> {
         let mut failures = Failures::none();
-        let Some(line) = self.tenure(key, id) else {
+        let Some(line) = self.line_of(key, id) else {
             return failures;
         };
         // Another may have taken the place of the one who wanted to try only once.
@@ -295,7 +295,7 @@ impl<C> LocalQueues<C> {
     fn withdraw_if_deserted(&mut self, key: &Key) -> Option<Order> {
         let line = self.lines.get(key)?;
         if line.waiting.is_empty() && matches!(line.stage, Stage::Asking { .. }) {
-            let id = line.tenure;
+            let id = line.lease;
             self.lines.remove(key);
             return Some(Order::Release { id });
         }
@@ -319,7 +319,7 @@ impl<C> LocalQueues<C> {
     /// The next one asks for a lease of its own, if there is a next one.
     fn start_over(&mut self, key: &Key) -> Handover<C> {
         self.forget_offer(key);
-        let (id, batch) = (self.new_id(), self.limits.batch);
+        let (id, batch) = (self.new_lease(), self.limits.batch);
         let next = self
             .lines
             .get_mut(key)
@@ -337,8 +337,12 @@ impl<C> LocalQueues<C> {
         Some(waiter)
     }
 
-    fn tenure(&mut self, key: &Key, id: u64) -> Option<&mut Line<C>> {
-        self.lines.get_mut(key).filter(|line| line.tenure == id)
+    fn line_of(&mut self, key: &Key, id: LeaseId) -> Option<&mut Line<C>> {
+        self.lines.get_mut(key).filter(|line| line.lease == id)
+    }
+
+    fn new_lease(&mut self) -> LeaseId {
+        LeaseId(self.new_id())
     }
 
     fn new_id(&mut self) -> u64 {

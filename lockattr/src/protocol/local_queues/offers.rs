@@ -9,6 +9,7 @@
 //! hundred thousand times a second plans one check per window.
 
 use super::{LocalQueues, Stage};
+use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
 
@@ -20,7 +21,7 @@ impl<C> LocalQueues<C> {
             && line.offer_checked_at.is_none()
         {
             line.offer_checked_at = Some(at);
-            self.offers.insert((at, line.tenure), key.clone());
+            self.offers.insert((at, line.lease), key.clone());
         }
     }
 
@@ -28,14 +29,14 @@ impl<C> LocalQueues<C> {
         if let Some(line) = self.lines.get_mut(key)
             && let Some(at) = line.offer_checked_at.take()
         {
-            self.offers.remove(&(at, line.tenure));
+            self.offers.remove(&(at, line.lease));
         }
     }
 
     /// The tenures whose latest offer is to be checked now: where it was not taken up for a claim
     /// window, the lease is released; where it is younger, [`check_offer`](Self::check_offer) plans
     /// the next check.
-    pub(crate) fn offers_due(&mut self, now: Time) -> Vec<(Key, u64)> {
+    pub(crate) fn offers_due(&mut self, now: Time) -> Vec<(Key, LeaseId)> {
         let mut due = Vec::new();
         while let Some((&(at, id), key)) = self.offers.first_key_value() {
             if at > now {
@@ -43,7 +44,7 @@ impl<C> LocalQueues<C> {
             }
             let key = key.clone();
             self.offers.pop_first();
-            if let Some(line) = self.tenure(&key, id) {
+            if let Some(line) = self.line_of(&key, id) {
                 line.offer_checked_at = None;
                 due.push((key, id));
             }
@@ -52,9 +53,9 @@ impl<C> LocalQueues<C> {
     }
 
     /// Plans the check of an offer that was made at `since`.
-    pub(crate) fn check_offer(&mut self, key: &Key, id: u64, since: Time) {
+    pub(crate) fn check_offer(&mut self, key: &Key, id: LeaseId, since: Time) {
         if let Some(line) = self.lines.get_mut(key)
-            && line.tenure == id
+            && line.lease == id
             && matches!(line.stage, Stage::Held { .. })
         {
             self.watch_offer(since, key);

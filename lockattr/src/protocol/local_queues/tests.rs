@@ -45,7 +45,7 @@ impl Fixture {
     }
 
     /// The first one joins, so a lease is asked for; gives its id.
-    fn ask(&mut self, caller: &'static str) -> u64 {
+    fn ask(&mut self, caller: &'static str) -> LeaseId {
         match self.join(self.terms(), caller) {
             Joined::First {
                 order: Order::Ask { id, .. },
@@ -55,7 +55,7 @@ impl Fixture {
         }
     }
 
-    fn grant(&mut self, id: u64, tokens: std::ops::Range<u64>) -> Handover<&'static str> {
+    fn grant(&mut self, id: LeaseId, tokens: std::ops::Range<u64>) -> Handover<&'static str> {
         let granted = Granted {
             tokens,
             contended: false,
@@ -64,7 +64,7 @@ impl Fixture {
             .granted(self.now, &self.key, id, granted, self.now + TTL)
     }
 
-    fn release(&mut self, id: u64) -> Handover<&'static str> {
+    fn release(&mut self, id: LeaseId) -> Handover<&'static str> {
         self.queues.released(self.now, &self.key, id)
     }
 }
@@ -76,7 +76,7 @@ fn passed(released: Handover<&'static str>) -> (&'static str, u64) {
     }
 }
 
-fn next_ask(released: Handover<&'static str>) -> u64 {
+fn next_ask(released: Handover<&'static str>) -> LeaseId {
     match released {
         Handover::Over {
             next: Some(Order::Ask { id, .. }),
@@ -178,12 +178,13 @@ fn an_extended_lease_is_never_passed_on() {
     f.grant(id, 1..5);
     let key = f.key.clone();
     assert!(f.queues.extended(&key, id, 1));
-    for tokens in [0..0, 20..24] {
+    f.queues.renewed(&key, id, false, f.now + TTL * 6);
+    for tokens in [20..24, 30..34] {
         let granted = Granted {
             tokens,
             contended: false,
         };
-        f.queues.renewed(f.now, &key, id, granted, f.now + TTL * 6);
+        f.queues.reserved(f.now, &key, id, granted);
         let joined = f.join(f.terms(), "b");
         assert!(
             matches!(joined, Joined::Behind { order: None, .. }),
@@ -272,16 +273,12 @@ fn a_lease_that_is_nearly_over_is_not_passed_on() {
     f.join(f.terms(), "b");
     f.grant(id, 1..65);
     f.join(f.terms(), "c");
-    let renewed = || Granted {
-        tokens: 0..0,
-        contended: false,
-    };
     let (now, key) = (f.now, f.key.clone());
     let late = now + MILLI * 200;
-    f.queues.renewed(now, &key, id, renewed(), late);
+    f.queues.renewed(&key, id, false, late);
     assert_eq!(passed(f.release(id)), ("b", 2));
     let too_late = now + MILLI * 199;
-    f.queues.renewed(now, &key, id, renewed(), too_late);
+    f.queues.renewed(&key, id, false, too_late);
     next_ask(f.release(id));
 }
 
@@ -415,7 +412,7 @@ fn tokens_are_refilled_before_they_are_used_up_unless_others_wait() {
             contended,
         };
         f.now = f.now + MILLI * 4;
-        f.queues.renewed(f.now, &key, id, granted, f.now + TTL);
+        f.queues.reserved(f.now, &key, id, granted);
         assert_eq!(passed(f.release(id)).1, if contended { 3 } else { 10 });
         // With others waiting, the batch ends when it would have ended.
         f.now = f.now + MILLI;

@@ -1,6 +1,7 @@
 //! What goes into a queue, and what comes out of it.
 
 use crate::Error;
+use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::protocol::Terms;
@@ -21,9 +22,18 @@ pub(crate) struct Waiter<C> {
 /// What the keeper is to do for a queue.
 #[derive(Debug)]
 pub(crate) enum Order {
-    Ask { id: u64, terms: Terms, tokens: u32 },
-    Release { id: u64 },
-    Refill { id: u64, tokens: u32 },
+    Ask {
+        id: LeaseId,
+        terms: Terms,
+        tokens: u32,
+    },
+    Release {
+        id: LeaseId,
+    },
+    Refill {
+        id: LeaseId,
+        tokens: u32,
+    },
 }
 
 /// Where a caller stands.

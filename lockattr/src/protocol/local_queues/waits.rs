@@ -10,10 +10,6 @@ use crate::timing;
 impl<C> LocalQueues<C> {
     /// When [`expire`](Self::expire) or [`offers_due`](Self::offers_due) is due.
     pub(crate) fn next_deadline(&self) -> Time {
-        let first = |times: &BTreeMap<(Time, u64), Key>| {
-            let first = times.first_key_value();
-            first.map_or(Time::NEVER, |((at, _), _)| *at)
-        };
         first(&self.deadlines).min(first(&self.offers))
     }
 
@@ -75,4 +71,9 @@ impl<C> LocalQueues<C> {
             self.deadlines.insert((until, id), key.clone());
         }
     }
+}
+
+fn first<T: Ord>(times: &BTreeMap<(Time, T), Key>) -> Time {
+    let first = times.first_key_value();
+    first.map_or(Time::NEVER, |((at, _), _)| *at)
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use super::world::{Call, TTL, World};
 use crate::backend::{Attempt, AttemptId, Claim, Op, Reply};
+use crate::backend::{IfHeld, LeaseId, OwnerIds};
 use crate::clock::Time;
 use crate::label::Label;
-use crate::owner::OwnerIds;
 use crate::timing;
 
 /// The shortest time that the waiting of a process is let go on for here.
@@ -17,7 +17,7 @@ const STEP: Duration = Duration::from_millis(1);
 
 /// An attempt of nobody in the fleet.
 const STRANGER: AttemptId = AttemptId {
-    acquisition: 0,
+    lease: LeaseId(0),
     number: 0,
 };
 
@@ -93,13 +93,16 @@ impl World {
         let attempt = Attempt {
             id: STRANGER,
             key: Self::key(),
-            owner: OwnerIds::from_bits([99; 16]).first(0),
+            owner: OwnerIds::from_bits([99; 16]).first(LeaseId(0)),
             claim: Claim {
                 ttl: TTL,
                 tokens: 1,
             },
             label: Label::here(),
-            op: Op::Acquire { ttl: TTL },
+            op: Op::Acquire {
+                ttl: TTL,
+                if_held: IfHeld::Queue,
+            },
         };
         for _ in 0..=self.processes.len() * 2 {
             let now = self.server_clock();

@@ -10,12 +10,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::fleet::Fleet;
-use crate::backend::memory::Server;
-use crate::backend::{Attempt, Event, Op, Reply};
+use crate::backend::memory::{self, Server};
+use crate::backend::{Attempt, Event, LeaseId, Op, OwnerIds, Reply};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::owner::OwnerIds;
 use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Notice, Queued, Terms};
 use crate::spec::Wait;
 
@@ -44,7 +43,7 @@ pub(super) struct Process {
     pub(super) calls: u8,
     pub(super) last_call: u64,
     /// The latest lease that it asked for.
-    pub(super) last_asked: u64,
+    pub(super) last_asked: LeaseId,
     pub(super) call: Option<Call>,
     /// The greatest token that somebody had got when it asked.
     pub(super) known: u64,
@@ -61,7 +60,7 @@ pub(super) enum Call {
         waiter: u64,
     },
     Holding {
-        lease: u64,
+        lease: LeaseId,
         token: u64,
         valid_until: Time,
     },
@@ -136,11 +135,16 @@ impl World {
             let bits = [u8::try_from(n).expect("a few processes"); 16];
             let jitter = fastrand::Rng::with_seed(0);
             Process {
-                coordinator: Coordinator::new(limits, OwnerIds::from_bits(bits), jitter),
+                coordinator: Coordinator::new(
+                    limits,
+                    memory::capabilities(),
+                    OwnerIds::from_bits(bits),
+                    jitter,
+                ),
                 is_crashed: false,
                 calls: fleet.calls,
                 last_call: 0,
-                last_asked: 0,
+                last_asked: LeaseId(0),
                 call: None,
                 known: 0,
                 up: VecDeque::new(),
@@ -246,9 +250,8 @@ impl World {
         });
         self.seen.refused |= reply == Reply::Tombstoned;
         for handoff in told {
-            let event = Event::Granted {
-                acquisition: handoff.owner.acquisition,
-                generation: handoff.owner.generation,
+            let event = Event::HandedOver {
+                owner: handoff.owner,
                 granted: handoff.granted,
                 since: self.clock(handoff.waiter),
                 ttl: handoff.ttl,
@@ -282,7 +285,7 @@ impl World {
             if let Some(effect) = process.coordinator.next_effect() {
                 self.perform(n, effect);
             } else if let Some(attempt) = process.coordinator.next_attempt(now) {
-                let lease = attempt.id.acquisition;
+                let lease = attempt.id.lease;
                 if matches!(attempt.op, Op::Acquire { .. }) {
                     process.last_asked = lease;
                 }
@@ -331,7 +334,7 @@ impl World {
         }
     }
 
-    fn hear(&mut self, n: usize, id: u64, notice: &Notice) {
+    fn hear(&mut self, n: usize, id: LeaseId, notice: &Notice) {
         self.seen.left_something |= matches!(notice, Notice::ReleaseAbandoned);
         let process = &mut self.processes[n];
         let Some(Call::Holding {
@@ -356,7 +359,7 @@ impl World {
         }
     }
 
-    pub(super) fn give_back(&mut self, n: usize, lease: u64) {
+    pub(super) fn give_back(&mut self, n: usize, lease: LeaseId) {
         let now = self.clock(n);
         let coordinator = &mut self.processes[n].coordinator;
         let _over = coordinator.release(now, &Self::key(), lease, &mut None);

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
 use super::super::{Batch, Coordinator, Limits};
-use crate::backend::memory::Server;
+use crate::backend::memory::{self, Server};
 use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Event, Failure, Op, Reply,
+    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Event, Failure, IfHeld, LeaseId, Op,
+    OwnerIds, Reply,
 };
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::owner::OwnerIds;
 use crate::timing;
 use callers::Numbered;
 
@@ -71,7 +71,7 @@ enum CallState {
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Holding {
-    lease: u64,
+    lease: LeaseId,
     valid_until: Time,
     /// Since when it has its lease without looking.
     asleep_since: Option<Time>,
@@ -95,7 +95,7 @@ enum Request {
 }
 
 struct Extension {
-    lease: u64,
+    lease: LeaseId,
     ttl: Duration,
     asked_at: Time,
 }
@@ -103,7 +103,7 @@ struct Extension {
 /// One process of the fleet.
 struct Process {
     coordinator: Coordinator<Numbered, Request>,
-    tenures: HashMap<u64, Tenure>,
+    tenures: HashMap<LeaseId, Tenure>,
     /// The requests that wait for their answers, by their numbers.
     extensions: BTreeMap<u64, Extension>,
     releases: HashSet<u64>,
@@ -158,7 +158,7 @@ impl World {
             let owners = OwnerIds::from_bits([u8::try_from(n).unwrap(); 16]);
             let random = fastrand::Rng::with_seed(seed ^ n as u64);
             Process {
-                coordinator: Coordinator::new(limits, owners, random),
+                coordinator: Coordinator::new(limits, memory::capabilities(), owners, random),
                 tenures: HashMap::new(),
                 extensions: BTreeMap::new(),
                 releases: HashSet::new(),
@@ -244,9 +244,8 @@ impl World {
                     event: Event::Done(attempt.id, Ok(reply)),
                 });
                 for handoff in handoffs {
-                    let event = Event::Granted {
-                        acquisition: handoff.owner.acquisition,
-                        generation: handoff.owner.generation,
+                    let event = Event::HandedOver {
+                        owner: handoff.owner,
                         granted: handoff.granted,
                         since: self.now,
                         ttl: handoff.ttl,
@@ -372,19 +371,22 @@ impl World {
     /// those costs one ttl.
     fn expect_free(&mut self, key: Key) {
         let id = AttemptId {
-            acquisition: 0,
+            lease: LeaseId(0),
             number: 0,
         };
         let attempt = Attempt {
             id,
             key,
-            owner: OwnerIds::from_bits([99; 16]).first(0),
+            owner: OwnerIds::from_bits([99; 16]).first(LeaseId(0)),
             claim: Claim {
                 ttl: TTL,
                 tokens: 1,
             },
             label: Label::here(),
-            op: Op::Acquire { ttl: TTL },
+            op: Op::Acquire {
+                ttl: TTL,
+                if_held: IfHeld::Queue,
+            },
         };
         for _ in 0..=self.abandoned {
             let reply = self.server.execute(self.now, &attempt, PROCESSES, |_| true);

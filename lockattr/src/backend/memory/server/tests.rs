@@ -1,19 +1,23 @@
 use super::*;
-use crate::backend::AttemptId;
+use crate::backend::OwnerIds;
+use crate::backend::{AttemptId, LeaseId};
 use crate::label::Label;
-use crate::owner::OwnerIds;
 
 const TTL: Duration = Duration::from_secs(10);
 const CLAIM: Claim = Claim {
     ttl: Duration::from_secs(1),
     tokens: 3,
 };
+const ACQUIRE: Op = Op::Acquire {
+    ttl: TTL,
+    if_held: IfHeld::Queue,
+};
 const LEAVE: Op = Op::Release {
-    queued: true,
+    leave_queue: true,
     tombstone: None,
 };
 const RELEASE: Op = Op::Release {
-    queued: false,
+    leave_queue: false,
     tombstone: None,
 };
 
@@ -40,12 +44,12 @@ impl Fixture {
     }
 
     fn owner(n: u64) -> OwnerId {
-        OwnerIds::from_bits([0; 16]).first(n)
+        OwnerIds::from_bits([0; 16]).first(LeaseId(n))
     }
 
     fn execute(&mut self, n: u64, op: Op) -> Reply {
         let id = AttemptId {
-            acquisition: n,
+            lease: LeaseId(n),
             number: 0,
         };
         let attempt = Attempt {
@@ -67,7 +71,7 @@ impl Fixture {
     }
 
     fn acquire(&mut self, n: u64) -> Reply {
-        self.execute(n, Op::Acquire { ttl: TTL })
+        self.execute(n, ACQUIRE)
     }
 }
 
@@ -108,30 +112,29 @@ fn a_waiter_that_does_not_claim_costs_the_claim_and_no_more() {
     f.now = f.now + CLAIM.ttl;
     f.acquire(4);
     assert_eq!(f.delivered.last().unwrap().waiter, 3);
-    assert_eq!(
-        f.execute(
-            2,
-            Op::Renew {
-                ttl: TTL,
-                tokens: 0
-            }
-        ),
-        Reply::Gone
-    );
-    let renewed = f.execute(
-        3,
-        Op::Renew {
-            ttl: TTL,
-            tokens: 2,
-        },
-    );
-    assert_eq!(
-        renewed,
-        Reply::Renewed(Granted {
-            tokens: 110..112,
-            contended: true
-        })
-    );
+    let renew = Op::Renew { ttl: TTL };
+    assert_eq!(f.execute(2, renew), Reply::Gone);
+    assert_eq!(f.execute(2, Op::Reserve { tokens: 2 }), Reply::Gone);
+    assert_eq!(f.execute(3, renew), Reply::Renewed { contended: true });
+    let tokens = f.execute(3, Op::Reserve { tokens: 2 });
+    let more = Granted {
+        tokens: 110..112,
+        contended: true,
+    };
+    assert_eq!(tokens, Reply::Reserved(more));
+}
+
+#[test]
+fn an_acquire_that_is_refused_takes_no_place() {
+    let mut f = Fixture::new();
+    let once = Op::Acquire {
+        ttl: TTL,
+        if_held: IfHeld::Refuse,
+    };
+    assert_eq!(f.execute(1, once), granted(101..104));
+    assert_eq!(f.execute(2, once), Reply::Held { ends_in: TTL });
+    f.execute(1, RELEASE);
+    assert!(f.delivered.is_empty() && f.server.is_idle());
 }
 
 #[test]
@@ -139,25 +142,11 @@ fn a_lease_ends_and_is_not_revived() {
     let mut f = Fixture::new();
     f.acquire(1);
     f.now = f.now + TTL / 2;
-    let shorter = Op::Renew {
-        ttl: TTL / 10,
-        tokens: 0,
-    };
-    assert!(
-        matches!(f.execute(1, shorter), Reply::Renewed(_)),
-        "never ends it sooner"
-    );
+    let shorter = Op::Renew { ttl: TTL / 10 };
+    let renewed = Reply::Renewed { contended: false };
+    assert_eq!(f.execute(1, shorter), renewed, "never ends it sooner");
     f.now = f.now + TTL / 2;
-    assert_eq!(
-        f.execute(
-            1,
-            Op::Renew {
-                ttl: TTL,
-                tokens: 0
-            }
-        ),
-        Reply::Gone
-    );
+    assert_eq!(f.execute(1, Op::Renew { ttl: TTL }), Reply::Gone);
     assert_eq!(f.acquire(2), granted(104..107));
 }
 
@@ -167,7 +156,7 @@ fn a_tombstone_stops_an_acquire_that_comes_late() {
     f.execute(
         1,
         Op::Release {
-            queued: true,
+            leave_queue: true,
             tombstone: Some(TTL),
         },
     );

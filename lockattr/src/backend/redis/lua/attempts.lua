@@ -7,8 +7,11 @@
 -- and then groups of attempts: the code, how many there are, what they have in common, and what each
 -- has for itself, beside its names in KEYS:
 --   a  acquire   ttl, tokens, "claim ttl, life of the queue", ":since:who"; owner
+--                no life where it wants no place in the queue
 --                KEYS lock, fence, queue, tombstone
---   n  renew     ttl, tokens; owner
+--   n  renew     ttl; owner
+--                KEYS lock, fence, queue
+--   t  reserve   tokens; owner
 --                KEYS lock, fence, queue
 --   r  release   owner
 --                KEYS lock, fence, queue
@@ -18,8 +21,10 @@
 -- An owner is written as the value of its lock begins: "1:owner:". Times are in milliseconds.
 -- Returns <number>, or <number>:<the server's time in microseconds> where it was read; then for each
 --   <token>                                granted with all tokens asked for; nobody waits
---   g<token>:<tokens>:<1 if others wait>   granted, or renewed
---   h<ms left>                             held by another; this owner has its place in the queue
+--   g<token>:<tokens>:<1 if others wait>   granted, or reserved
+--   k<1 if others wait>                    renewed
+--   h<ms left>                             held by another; this owner has its place in the queue, if it
+--                                          wants one
 --   t                                      this owner has a tombstone
 --   n                                      not this owner's
 --   d                                      the owner has it no more
@@ -83,23 +88,32 @@ while code do
       k = k + 3
     end
   elseif code == 'n' then
-    local ttl, tokens = args[a + 2], args[a + 3]
+    local ttl = args[a + 2]
     local least = tonumber(ttl)
-    a = a + 4
+    a = a + 3
     for a = a, a + n - 1 do
-      local owner, reply, value = args[a], nil, tokens == '0' and try('GET', keys[k])
+      local owner, reply, value = args[a], nil, try('GET', keys[k])
       if type(value) == 'string' and sub(value, 1, #owner) == owner then
         local left = try('PTTL', keys[k])
         if type(left) == 'number' and left < least then
           left = try('PEXPIRE', keys[k], ttl)
         end
-        reply = type(left) == 'number' and 'g0:0:0' or 'e' .. left.err
+        reply = type(left) == 'number' and 'k0' or 'e' .. left.err
       else
         long_way = long_way or contended()
-        reply = long_way(code, k, owner, ttl, tokens)
+        reply = long_way(code, k, owner, ttl)
       end
       r = r + 1
       replies[r] = reply
+      k = k + 3
+    end
+  elseif code == 't' then
+    local tokens = args[a + 2]
+    long_way = long_way or contended()
+    a = a + 3
+    for a = a, a + n - 1 do
+      r = r + 1
+      replies[r] = long_way(code, k, args[a], tokens)
       k = k + 3
     end
   else

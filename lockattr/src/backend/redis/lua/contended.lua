@@ -133,7 +133,7 @@ local function contended()
     if call('EXISTS', keys[k + 3]) == 1 then
       return 't'
     end
-    local claim, life = string.match(waiting, '^(%d+) (%d+)$')
+    local claim, life = string.match(waiting, '^(%d+) (%d*)$')
     local entry = owner .. claim .. ':' .. tokens .. ':' .. string.match(args[2], '^[^ ]*') .. ':'
       .. string.match(rest, '^:%d*:(.*)$')
     local taken = value or hand_over(lock, fence, queue, entry)
@@ -141,28 +141,32 @@ local function contended()
       local token, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest)
       return 'g' .. token .. ':' .. count .. ':' .. waiters
     end
-    mark(lock)
-    if not call('LPOS', queue, entry) then
-      call('RPUSH', queue, entry)
-    end
-    if call('PTTL', queue) < tonumber(life) then
-      call('PEXPIRE', queue, life)
+    if life ~= '' then
+      mark(lock)
+      if not call('LPOS', queue, entry) then
+        call('RPUSH', queue, entry)
+      end
+      if call('PTTL', queue) < tonumber(life) then
+        call('PEXPIRE', queue, life)
+      end
     end
     return 'h' .. call('PTTL', lock)
   end
 
-  local function renew(k, owner, ttl, tokens)
-    local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
-    local value = call('GET', lock)
-    if not is_owner(value, owner) then
+  local function renew(k, owner, ttl)
+    if not is_owner(call('GET', keys[k]), owner) then
       return 'n'
     end
-    prolong(lock, ttl)
-    local token, count = '0', 0
-    if tokens ~= '0' then
-      token, count = reserve(fence, tokens)
+    prolong(keys[k], ttl)
+    return 'k' .. call('EXISTS', keys[k + 2])
+  end
+
+  local function add_tokens(k, owner, tokens)
+    if not is_owner(call('GET', keys[k]), owner) then
+      return 'n'
     end
-    return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
+    local token, count = reserve(keys[k + 1], tokens)
+    return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', keys[k + 2])
   end
 
   local function release(k, owner, entry, tombstone)
@@ -188,7 +192,7 @@ local function contended()
     return 'd'
   end
 
-  local ways = { a = acquire, n = renew, r = release }
+  local ways = { a = acquire, n = renew, t = add_tokens, r = release }
   return function(code, ...)
     if not now then
       read_clock()

@@ -22,7 +22,7 @@ fn a_renewal_counts_from_its_sending() {
     f.after(TTL / 3);
     let (renewal, sent_at) = (f.sends().unwrap(), f.now);
     f.after(TTL / 8);
-    f.answers(&renewal, Ok(Reply::Renewed(granted())));
+    f.answers(&renewal, Ok(RENEWED));
     let told = f.told();
     let [(1, Notice::Renewed { valid_until, .. })] = &told[..] else {
         panic!("{told:?}");
@@ -36,12 +36,12 @@ fn an_extension_is_answered_either_way_however_many_ask() {
     f.holds(1);
     f.asks(2, Wait::Forever);
     f.sends().unwrap();
-    f.keeper.extend(f.now, 1, 10, 2 * TTL);
+    f.keeper.extend(f.now, LeaseId(1), 10, 2 * TTL);
     let renewal = f.sends().expect("renewals do not stand in line");
     assert!(matches!(renewal.op, Op::Renew { ttl, .. } if ttl == 2 * TTL));
     // Wanted after the renewal was sent.
-    f.keeper.refill(f.now, 1, 3);
-    f.answers(&renewal, Ok(Reply::Renewed(granted())));
+    f.keeper.refill(f.now, LeaseId(1), 3);
+    f.answers(&renewal, Ok(RENEWED));
     assert!(matches!(
         f.told()[..],
         [
@@ -56,10 +56,10 @@ fn an_extension_is_answered_either_way_however_many_ask() {
         ]
     ));
     let refill = f.sends().unwrap();
-    assert!(matches!(refill.op, Op::Renew { tokens: 3, .. }));
-    f.answers(&refill, Ok(Reply::Renewed(granted())));
+    assert_eq!(refill.op, Op::Reserve { tokens: 3 });
+    f.answers(&refill, Ok(Reply::Reserved(granted())));
     f.told();
-    f.keeper.extend(f.now, 1, 11, TTL);
+    f.keeper.extend(f.now, LeaseId(1), 11, TTL);
     f.hears(Reply::Gone);
     assert!(matches!(
         f.told()[..],
@@ -74,7 +74,7 @@ fn an_extension_is_answered_either_way_however_many_ask() {
             )
         ]
     ));
-    f.keeper.release(f.now, 1);
+    f.keeper.release(f.now, LeaseId(1));
     assert!(matches!(f.told()[..], [(1, Notice::Released)]));
     assert!(f.sends().is_none(), "nothing is there to be released");
 }
@@ -94,23 +94,23 @@ fn an_extension_is_confirmed_by_a_renewal_that_was_sent_after_it() {
     f.holds(1);
     f.after(TTL / 3);
     let plain = f.sends().unwrap();
-    f.keeper.extend(f.now, 1, 1, 60 * TTL);
-    f.keeper.extend(f.now, 1, 2, 5 * TTL);
+    f.keeper.extend(f.now, LeaseId(1), 1, 60 * TTL);
+    f.keeper.extend(f.now, LeaseId(1), 2, 5 * TTL);
     assert!(f.sends().is_none(), "one attempt at a time");
-    f.answers(&plain, Ok(Reply::Renewed(granted())));
+    f.answers(&plain, Ok(RENEWED));
     assert_eq!(answers_of(&f.told()), []);
     let longer = f.sends().unwrap();
     assert!(
         matches!(longer.op, Op::Renew { ttl, .. } if ttl == 60 * TTL),
         "the longest"
     );
-    f.keeper.extend(f.now, 1, 3, 2 * TTL);
-    f.answers(&longer, Ok(Reply::Renewed(granted())));
+    f.keeper.extend(f.now, LeaseId(1), 3, 2 * TTL);
+    f.answers(&longer, Ok(RENEWED));
     let told = f.told();
     assert_eq!(answers_of(&told), [(1, true), (2, true)]);
     let end = timing::validity_end(f.now, 60 * TTL);
     assert!(matches!(told[0].1, Notice::Renewed { valid_until, .. } if valid_until == end));
-    f.hears(Reply::Renewed(granted()));
+    f.hears(RENEWED);
     let told = f.told();
     assert_eq!(answers_of(&told), [(3, true)]);
     assert!(
@@ -127,7 +127,7 @@ fn a_failed_extension_is_undone() {
         f.asks_for(1, Wait::Forever, renew, None);
         f.hears(Reply::Granted(granted()));
         f.told();
-        f.keeper.extend(f.now, 1, 1, 60 * TTL);
+        f.keeper.extend(f.now, LeaseId(1), 1, 60 * TTL);
         let attempt = f.sends().unwrap();
         f.answers(&attempt, Err(failure(true)));
         assert_eq!(answers_of(&f.told()), [(1, false)]);
@@ -146,7 +146,7 @@ fn an_extension_past_max_hold_is_refused() {
     f.asks_for(1, Wait::Forever, true, Some(2 * TTL));
     f.hears(Reply::Granted(granted()));
     f.told();
-    f.keeper.extend(f.now, 1, 1, 3 * TTL);
+    f.keeper.extend(f.now, LeaseId(1), 1, 3 * TTL);
     assert!(f.sends().is_none());
     assert_eq!(answers_of(&f.told()), [(1, false)]);
 }
@@ -155,10 +155,10 @@ fn an_extension_past_max_hold_is_refused() {
 fn a_release_answers_the_extensions_that_are_under_way() {
     let mut f = Fixture::new(8);
     f.holds(1);
-    f.keeper.extend(f.now, 1, 1, 2 * TTL);
+    f.keeper.extend(f.now, LeaseId(1), 1, 2 * TTL);
     f.sends().unwrap();
-    f.keeper.extend(f.now, 1, 2, 2 * TTL);
-    f.keeper.release(f.now, 1);
+    f.keeper.extend(f.now, LeaseId(1), 2, 2 * TTL);
+    f.keeper.release(f.now, LeaseId(1));
     assert_eq!(answers_of(&f.told()), [(1, false), (2, false)]);
 }
 
@@ -189,7 +189,7 @@ fn a_lease_ends_by_its_ttl_or_by_max_hold() {
 fn a_release_that_fails_is_told_once_and_goes_on() {
     let mut f = Fixture::new(8);
     f.holds(1);
-    f.keeper.release(f.now, 1);
+    f.keeper.release(f.now, LeaseId(1));
     for told in [1, 0] {
         let attempt = f.sends().unwrap();
         f.answers(&attempt, Err(failure(true)));
@@ -217,7 +217,7 @@ fn after_a_suspend_a_lease_is_lost_and_not_renewed() {
         ]
     ));
     // What was on its way when the machine fell asleep.
-    f.answers(&renewal, Ok(Reply::Renewed(granted())));
+    f.answers(&renewal, Ok(RENEWED));
     assert!(f.told().is_empty() && f.sends().is_none());
 }
 
@@ -226,10 +226,10 @@ fn after_a_suspend_a_lease_is_lost_and_not_renewed() {
 fn a_release_is_not_given_up_before_the_longest_lease_is_over() {
     let mut f = Fixture::new(8);
     f.holds(1);
-    f.keeper.extend(f.now, 1, 1, TTL / 10);
-    f.hears(Reply::Renewed(granted()));
+    f.keeper.extend(f.now, LeaseId(1), 1, TTL / 10);
+    f.hears(RENEWED);
     f.told();
-    f.keeper.release(f.now, 1);
+    f.keeper.release(f.now, LeaseId(1));
     f.sends().unwrap();
     f.after(TTL);
     assert_eq!(f.keeper.unfinished(), 1);
@@ -248,7 +248,7 @@ fn a_lease_is_held_on_the_terms_of_its_holder() {
     let adopt = |change: fn(Terms) -> Terms| {
         let mut f = Fixture::new(8);
         f.holds(1);
-        let valid_until = f.keeper.adopt(f.now, 1, change(terms()));
+        let valid_until = f.keeper.adopt(f.now, LeaseId(1), change(terms()));
         (valid_until.expect("it is held").since(f.now), f)
     };
     let full = timing::validity_end(Time::from_nanos(0), TTL).since(Time::from_nanos(0));
@@ -261,7 +261,7 @@ fn a_lease_is_held_on_the_terms_of_its_holder() {
     assert_eq!(valid_for, full);
     let renewal = longer.sends().expect("it is not that long yet");
     assert!(matches!(renewal.op, Op::Renew { ttl, .. } if ttl == TTL * 2));
-    longer.answers(&renewal, Ok(Reply::Renewed(granted())));
+    longer.answers(&renewal, Ok(RENEWED));
     longer.after(TTL);
     assert!(longer.sends().is_none(), "once is enough");
 
@@ -289,5 +289,10 @@ fn a_lease_is_held_on_the_terms_of_its_holder() {
         bounded.told()[..],
         [(1, Notice::Lost(LossReason::MaxHold))]
     ));
-    assert!(bounded.keeper.adopt(bounded.now, 1, terms()).is_none());
+    assert!(
+        bounded
+            .keeper
+            .adopt(bounded.now, LeaseId(1), terms())
+            .is_none()
+    );
 }

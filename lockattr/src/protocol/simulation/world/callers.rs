@@ -6,6 +6,7 @@ use super::{
     CLAIM_WINDOW, Call, CallState, Extension, Holding, KEYS, LONGEST_WAKE, Message,
     RESPONSE_TIMEOUT, Request, TTL, Tenure, World,
 };
+use crate::backend::LeaseId;
 use crate::key::Key;
 use crate::label::Label;
 use crate::protocol::{Caller, Effect, Notice, Queued, Released, Terms, Waiter};
@@ -89,7 +90,13 @@ impl World {
     }
 
     /// Returns whether the caller is still there.
-    fn offer(&mut self, process: usize, lease: u64, waiter: &Waiter<Numbered>, token: u64) -> bool {
+    fn offer(
+        &mut self,
+        process: usize,
+        lease: LeaseId,
+        waiter: &Waiter<Numbered>,
+        token: u64,
+    ) -> bool {
         let id = waiter.caller.0;
         let valid_until = self.processes[process].tenures[&lease].valid_until;
         let asleep_since = (self.random.u32(..8) == 0).then_some(self.now);
@@ -112,7 +119,7 @@ impl World {
     }
 
     /// A holder has finished, or a waiter to whom a lease came is gone.
-    fn hand_over(&mut self, process: usize, lease: u64, mut request: Option<Request>) {
+    fn hand_over(&mut self, process: usize, lease: LeaseId, mut request: Option<Request>) {
         let key = self.processes[process].tenures[&lease].key.clone();
         loop {
             let asked = &mut self.processes[process];
@@ -238,7 +245,7 @@ impl World {
     }
 
     /// Takes back what was not taken up in time.
-    fn check_offer(&mut self, process: usize, lease: u64, key: &Key) {
+    fn check_offer(&mut self, process: usize, lease: LeaseId, key: &Key) {
         let checked = &mut self.processes[process];
         let holder = checked.tenures.get(&lease).and_then(|tenure| tenure.holder);
         let held = holder.and_then(|holder| self.calls[&(process, holder)].held());
@@ -254,7 +261,7 @@ impl World {
         }
     }
 
-    fn hear(&mut self, process: usize, id: u64, notice: &Notice) {
+    fn hear(&mut self, process: usize, id: LeaseId, notice: &Notice) {
         self.abandoned += u32::from(matches!(notice, Notice::ReleaseAbandoned));
         let hearing = &mut self.processes[process];
         let Some(tenure) = hearing.tenures.get_mut(&id) else {

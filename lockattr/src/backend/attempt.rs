@@ -1,0 +1,123 @@
+//! What a pool asks of a lock service.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::owner::{LeaseId, OwnerId};
+use crate::key::Key;
+use crate::label::Label;
+
+/// One question to the lock service.
+#[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
+pub struct Attempt {
+    pub(crate) id: AttemptId,
+    pub(crate) key: Key,
+    pub(crate) owner: OwnerId,
+    pub(crate) claim: Claim,
+    pub(crate) label: Label,
+    pub(crate) op: Op,
+}
+
+impl Attempt {
+    /// Names this attempt in its [`Event::Done`](super::Event::Done).
+    pub fn id(&self) -> AttemptId {
+        self.id
+    }
+
+    /// The name that is locked: at most 1 KiB, without control characters.
+    pub fn key(&self) -> &str {
+        self.key.as_str()
+    }
+
+    /// Who asks.
+    pub fn owner(&self) -> &OwnerId {
+        &self.owner
+    }
+
+    /// What this owner gets when the key is handed to it. The same in all attempts of one owner.
+    pub fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// The function that asks, in words for people who look at the server.
+    pub fn label(&self) -> impl fmt::Display + use<> {
+        self.label
+    }
+
+    /// What is asked for.
+    pub fn op(&self) -> &Op {
+        &self.op
+    }
+}
+
+/// The number of an attempt. No two attempts of a pool have the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct AttemptId {
+    pub(crate) lease: LeaseId,
+    pub(crate) number: u64,
+}
+
+/// What an owner gets with a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+#[non_exhaustive]
+pub struct Claim {
+    /// How long a lease lasts that is handed to a waiter, until the waiter renews it: what a waiter
+    /// that is gone costs the others.
+    pub ttl: Duration,
+    /// How many fencing tokens to reserve with a grant: one for each holder inside the process. 1
+    /// unless the backend has [token ranges](super::Capabilities::with_token_ranges).
+    pub tokens: u32,
+}
+
+/// What an attempt asks for. Each is idempotent for one owner: executed twice, it does the same as
+/// executed once, and answers the like.
+///
+/// A backend answers an operation that it does not know with a [`Failure`](super::Failure) that is
+/// not executed and does not pass.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+#[non_exhaustive]
+pub enum Op {
+    /// Take the key if it is free and no owner waits for it, or say so again if this owner has it
+    /// already. An owner with a tombstone gets [`Reply::Tombstoned`](super::Reply::Tombstoned).
+    Acquire {
+        /// How long the lease lasts unless it is renewed.
+        ttl: Duration,
+        /// What to do if the key is held, or waited for.
+        if_held: IfHeld,
+    },
+    /// Let the lease end `ttl` from now, if this owner still has it. Never ends it sooner, and
+    /// never takes a key that is free.
+    Renew {
+        /// From the execution on.
+        ttl: Duration,
+    },
+    /// Reserve fencing tokens, if this owner still has the key. Its end stays as it is.
+    ///
+    /// Asked only of a backend that has [token ranges](super::Capabilities::with_token_ranges).
+    Reserve {
+        /// How many.
+        tokens: u32,
+    },
+    /// Give the key up if this owner has it: hand it to the first waiter, if there is one.
+    Release {
+        /// Give up the place in the queue too.
+        leave_queue: bool,
+        /// Leave a tombstone that refuses this owner's acquires for so long, because one may still be
+        /// on its way. Also when the owner did not have the key.
+        tombstone: Option<Duration>,
+    },
+}
+
+/// What an acquire does if the key is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+pub enum IfHeld {
+    /// Take a place at the end of the queue, or keep the one that this owner has. Asked only of a
+    /// backend that [has a queue](super::Capabilities::with_queue).
+    Queue,
+    /// Leave nothing behind.
+    Refuse,
+}

@@ -1,0 +1,147 @@
+//! What a lock service can do.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a pool asks for a key that is held, where there is no queue.
+const POLL_PAUSES: RangeInclusive<Duration> =
+    Duration::from_millis(10)..=Duration::from_millis(250);
+
+/// What a backend can do. The pool makes up for the rest.
+///
+/// # Examples
+///
+/// ```
+/// use lockattr::backend::Capabilities;
+///
+/// // The least: the pool polls, asks for a token at a time, and sends at once whatever is due.
+/// let least = Capabilities::default();
+/// let redis_like = Capabilities::default().with_queue().with_token_ranges();
+/// ```
+#[derive(Clone)]
+pub struct Capabilities {
+    pub(crate) waiting: Waiting,
+    pub(crate) least_claim_window: Duration,
+    pub(crate) token_ranges: bool,
+    pub(crate) lanes: Lanes,
+}
+
+/// How a call waits for a key that another process holds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Waiting {
+    Queue,
+    /// The shortest and the longest pause between two attempts.
+    Poll(Duration, Duration),
+}
+
+impl Default for Capabilities {
+    fn default() -> Self {
+        Self {
+            waiting: Waiting::Poll(*POLL_PAUSES.start(), *POLL_PAUSES.end()),
+            least_claim_window: Duration::ZERO,
+            token_ranges: false,
+            lanes: Lanes {
+                count: 1,
+                of: Arc::new(|_| 0),
+            },
+        }
+    }
+}
+
+impl Capabilities {
+    /// The service keeps a queue for each key, first come first served, hands the key to the first
+    /// waiter when it is released, and tells it so by [`Event::HandedOver`](super::Event::HandedOver).
+    ///
+    /// Without it the pool asks with [`IfHeld::Refuse`](super::IfHeld::Refuse), again and again, and
+    /// no order is promised between processes.
+    #[must_use]
+    pub fn with_queue(mut self) -> Self {
+        self.waiting = Waiting::Queue;
+        self
+    }
+
+    /// With a queue: the least claim window that the way to the service allows, see
+    /// [`LockPoolBuilder::claim_window`](crate::LockPoolBuilder::claim_window). The pool's is not less.
+    #[must_use]
+    pub fn with_least_claim_window(mut self, window: Duration) -> Self {
+        self.least_claim_window = window;
+        self
+    }
+
+    /// Without a queue: the pauses between two attempts for a key that is held, jittered and
+    /// doubling from the first to the last. Defaults to 10 to 250 ms. A pool that waits for more than a
+    /// hundred keys asks less often.
+    #[must_use]
+    pub fn with_poll_pauses(mut self, pauses: RangeInclusive<Duration>) -> Self {
+        let (first, last) = pauses.into_inner();
+        self.waiting = Waiting::Poll(first, last.max(first));
+        self
+    }
+
+    /// A grant can come with as many tokens as are asked for, and [`Op::Reserve`](super::Op::Reserve)
+    /// reserves more. Then a lease is passed on inside a process, under a new token each time, without
+    /// a request.
+    #[must_use]
+    pub fn with_token_ranges(mut self) -> Self {
+        self.token_ranges = true;
+        self
+    }
+
+    /// Attempts may share a request only if their keys have the same lane (a connection, a slot, a
+    /// node, a session): `of` returns the lane of a key, less than `count`. The pool asks for the
+    /// [room](super::Backend::room) of each lane, and keeps what does not fit. Defaults to one lane.
+    #[must_use]
+    pub fn with_lanes(
+        mut self,
+        count: usize,
+        of: impl Fn(&str) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        self.lanes = Lanes {
+            count: count.max(1),
+            of: Arc::new(of),
+        };
+        self
+    }
+
+    /// Whether there is a queue.
+    pub fn has_queue(&self) -> bool {
+        matches!(self.waiting, Waiting::Queue)
+    }
+
+    /// Whether tokens come in ranges.
+    pub fn has_token_ranges(&self) -> bool {
+        self.token_ranges
+    }
+}
+
+impl fmt::Debug for Capabilities {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Capabilities")
+            .field("waiting", &self.waiting)
+            .field("token_ranges", &self.token_ranges)
+            .field("lanes", &self.lanes.count)
+            .finish()
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct Lanes {
+    count: usize,
+    of: Arc<dyn Fn(&str) -> usize + Send + Sync>,
+}
+
+impl Lanes {
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn of(&self, key: &str) -> usize {
+        if self.count == 1 {
+            0
+        } else {
+            (self.of)(key) % self.count
+        }
+    }
+}
