@@ -6,6 +6,8 @@ mod asked_key;
 mod assert_held;
 pub mod backend;
 mod clock;
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
 mod current;
 mod driver;
 mod error;
@@ -24,6 +26,8 @@ mod template;
 mod timing;
 
 pub use asked_key::Key;
+#[cfg(feature = "redis")]
+pub use backend::redis::RedisOptions;
 pub use current::current;
 pub use driver::{Lease, PoolStats};
 pub use error::{BackendError, BackendErrorKind, Error, LossReason};

@@ -8,7 +8,7 @@ use crate::Error;
 pub(crate) struct ServiceUrl(String);
 
 /// The service that a URL names.
-pub(crate) enum Service<'a> {
+pub(crate) enum Named<'a> {
     Memory {
         name: Option<&'a str>,
     },
@@ -23,10 +23,15 @@ impl ServiceUrl {
         Self(url.trim().to_owned())
     }
 
+    #[cfg(feature = "redis")]
+    pub(crate) fn is_memory(&self) -> bool {
+        matches!(self.service(), Ok(Named::Memory { .. }))
+    }
+
     /// # Errors
     ///
     /// [`Error::Config`] for a scheme that is unknown or needs a feature that is off.
-    pub(crate) fn service(&self) -> Result<Service<'_>, Error> {
+    pub(crate) fn service(&self) -> Result<Named<'_>, Error> {
         if self.0.starts_with(['"', '\'', '`']) {
             return Err(Error::config("url", "it is in quotes; leave them out"));
         }
@@ -36,15 +41,15 @@ impl ServiceUrl {
         };
         let scheme = scheme.to_ascii_lowercase();
         match scheme.as_str() {
-            "memory" => Ok(Service::Memory {
+            "memory" => Ok(Named::Memory {
                 name: Some(rest).filter(|name| !name.is_empty()),
             }),
             #[cfg(feature = "redis")]
             "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => {
-                Ok(Service::Redis { url: &self.0 })
+                Ok(Named::Redis { url: &self.0 })
             }
             #[cfg(feature = "tls")]
-            "rediss" | "valkeys" => Ok(Service::Redis { url: &self.0 }),
+            "rediss" | "valkeys" => Ok(Named::Redis { url: &self.0 }),
             #[cfg(not(feature = "tls"))]
             "rediss" | "valkeys" => Err(Error::config(
                 "url",
@@ -158,7 +163,7 @@ mod tests {
     fn known_services_have_synonyms() {
         assert!(matches!(
             ServiceUrl::new("MEMORY://A").service(),
-            Ok(Service::Memory { name: Some("A") })
+            Ok(Named::Memory { name: Some("A") })
         ));
         #[cfg(feature = "redis")]
         for url in [
@@ -169,7 +174,7 @@ mod tests {
             "unix:///s",
         ] {
             let url = ServiceUrl::new(url);
-            assert!(matches!(url.service(), Ok(Service::Redis { .. })), "{url}");
+            assert!(matches!(url.service(), Ok(Named::Redis { .. })), "{url}");
         }
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Duration;
 
-use lockattr::{BackendErrorKind, Error, LockPool};
+use lockattr::{BackendErrorKind, Error, LockPool, RedisOptions};
 use lockattr_tests::{CANARY, Proxy, RIGHTS, RedisServer, Service, find_secret, trace_file};
 
 /// `tests/run` searches what the whole suite traces and prints; here is what only somebody who
@@ -172,7 +172,7 @@ async fn the_rights_end_with_the_prefix() {
     let server = RedisServer::start();
     let refused = LockPool::builder()
         .url(server.url())
-        .prefix("other")
+        .redis(RedisOptions::new().prefix("other"))
         .build()
         .await
         .unwrap_err();

@@ -35,9 +35,10 @@ pub enum BackendErrorKind {
 }
 
 impl BackendError {
-    /// Much of the message is the server's, or of somebody in its place: it is cut, and kept on one
-    /// line.
-    pub(crate) fn new(kind: BackendErrorKind, message: impl AsRef<str>) -> Self {
+    /// For a [backend](crate::backend) of your own. The message must hold no credential and no owner
+    /// id. Much of it may be the server's, or that of another program in its place: it is cut after
+    /// 500 characters, and kept on one line.
+    pub fn new(kind: BackendErrorKind, message: impl AsRef<str>) -> Self {
         let message: String = message
             .as_ref()
             .chars()

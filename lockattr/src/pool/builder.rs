@@ -1,7 +1,6 @@
 //! The settings of a pool.
 
-#[cfg(feature = "tls")]
-mod tls;
+mod custom;
 mod variables;
 
 use std::fmt;
@@ -13,15 +12,15 @@ use super::{LockPool, Pool, registry};
 use crate::Error;
 use crate::backend::OwnerIds;
 use crate::backend::memory::MemoryBackend;
+#[cfg(feature = "redis")]
+use crate::backend::redis::{RedisBackend, RedisOptions, RedisSettings};
 use crate::driver::{self, Commands};
 use crate::protocol::{Batch, Limits};
-use crate::service_url::{Service, ServiceUrl};
+use crate::service_url::{Named, ServiceUrl};
 use crate::spec::{Release, Wait};
 use crate::timing::check_ttl;
 use crate::timing::{DEFAULT_CLAIM_WINDOW, MIN_CLAIM_WINDOW};
-
-/// More would never be used: a key belongs to one of so many buckets, and a bucket to a connection.
-const MOST_CONNECTIONS: usize = 1024;
+use custom::CustomService;
 
 /// The settings of a [`LockPool`], made by [`LockPool::builder`] or [`LockPool::from_env`].
 ///
@@ -45,31 +44,33 @@ const MOST_CONNECTIONS: usize = 1024;
 #[derive(Clone)]
 #[must_use = "settings do nothing until `build` or `install`"]
 pub struct LockPoolBuilder {
-    url: Option<ServiceUrl>,
-    prefix: String,
+    service: Option<Service>,
     default_ttl: Duration,
     default_wait: Wait,
     default_release: Release,
-    connections: usize,
     connect_timeout: Duration,
     response_timeout: Duration,
     max_in_flight: usize,
     claim_window: Option<Duration>,
     batch: Batch,
-    strict: bool,
-    #[cfg(feature = "tls")]
-    tls: crate::backend::redis::TlsSettings,
+    #[cfg(feature = "redis")]
+    redis: RedisOptions,
+}
+
+/// Where the locks are kept.
+#[derive(Clone)]
+enum Service {
+    Url(ServiceUrl),
+    Custom(CustomService),
 }
 
 impl Default for LockPoolBuilder {
     fn default() -> Self {
         Self {
-            url: None,
-            prefix: "lockattr".to_owned(),
+            service: None,
             default_ttl: Duration::from_secs(30),
             default_wait: Wait::For(Duration::from_secs(10)),
             default_release: Release::Await,
-            connections: 1,
             connect_timeout: Duration::from_secs(2),
             response_timeout: Duration::from_millis(500),
             max_in_flight: 256,
@@ -78,9 +79,8 @@ impl Default for LockPoolBuilder {
                 size: 256,
                 time: Duration::from_millis(5),
             },
-            strict: false,
-            #[cfg(feature = "tls")]
-            tls: crate::backend::redis::TlsSettings::default(),
+            #[cfg(feature = "redis")]
+            redis: RedisOptions::default(),
         }
     }
 }
@@ -101,14 +101,14 @@ impl LockPoolBuilder {
     /// `%2F`, `?` as `%3F`, `#` as `%23`, `@` as `%40` and `%` as `%25`. Cluster and Sentinel are not
     /// supported yet: name one server.
     pub fn url(mut self, url: impl AsRef<str>) -> Self {
-        self.url = Some(ServiceUrl::new(url.as_ref()));
+        self.service = Some(Service::Url(ServiceUrl::new(url.as_ref())));
         self
     }
 
-    /// What every name on the server begins with; fleets with different prefixes do not exclude
-    /// each other. Defaults to `lockattr`.
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
+    /// The settings that only a Redis or Valkey server has.
+    #[cfg(feature = "redis")]
+    pub fn redis(mut self, options: RedisOptions) -> Self {
+        self.redis = options;
         self
     }
 
@@ -127,13 +127,6 @@ impl LockPoolBuilder {
     /// Whether calls that do not say wait for their release. Defaults to [`Release::Await`].
     pub fn default_release(mut self, release: Release) -> Self {
         self.default_release = release;
-        self
-    }
-
-    /// Multiplexed connections to the server; the locks are spread over them. Defaults to 1,
-    /// which carries tens of thousands of locks a second.
-    pub fn connections(mut self, connections: usize) -> Self {
-        self.connections = connections;
         self
     }
 
@@ -183,18 +176,11 @@ impl LockPoolBuilder {
         self
     }
 
-    /// Refuses to start on a server whose settings can lose locks (eviction, no persistence, a
-    /// replica), instead of warning. Defaults to false.
-    pub fn strict(mut self, strict: bool) -> Self {
-        self.strict = strict;
-        self
-    }
-
     /// Connects.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a wrong setting or an unsafe server under [`strict`](Self::strict),
+    /// [`Error::Config`] for a wrong setting or a server that cannot keep locks,
     /// [`Error::Connect`] when the server cannot be reached within the connect timeout,
     /// [`Error::System`] when the operating system gives no thread.
     ///
@@ -202,11 +188,11 @@ impl LockPoolBuilder {
     ///
     /// Cancel safe: an unfinished pool ends by itself.
     pub async fn build(self) -> Result<LockPool, Error> {
-        let url = self.check()?;
-        let place = format!("{url} prefix={}", self.prefix);
+        let service = self.check()?;
+        let place = self.place(&service);
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
         let default_release = self.default_release;
-        let commands = self.connect(&url).await?;
+        let commands = self.connect(service).await?;
         Ok(LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
@@ -246,8 +232,8 @@ impl LockPoolBuilder {
         registry::install(Some(name), self.build().await?)
     }
 
-    fn check(&self) -> Result<ServiceUrl, Error> {
-        let url = self.url.clone().ok_or_else(|| {
+    fn check(&self) -> Result<Service, Error> {
+        let service = self.service.clone().ok_or_else(|| {
             Error::config("url", "it is not set; call `.url(\"redis://…\")` or, for one process only, `.url(\"memory://\")`")
         })?;
         check_ttl(self.default_ttl).map_err(|_| {
@@ -256,18 +242,9 @@ impl LockPoolBuilder {
                 format!("{:?} is not between 50ms and 24h", self.default_ttl),
             )
         })?;
-        if self.prefix.is_empty()
-            || self
-                .prefix
-                .contains(|c: char| c.is_control() || matches!(c, '{' | '}' | ' '))
-        {
-            return Err(Error::config(
-                "prefix",
-                "it must not be empty, nor hold braces, blanks or control characters",
-            ));
-        }
+        #[cfg(feature = "redis")]
+        self.redis.check()?;
         for (setting, is_zero) in [
-            ("connections", self.connections == 0),
             ("connect_timeout", self.connect_timeout.is_zero()),
             ("response_timeout", self.response_timeout.is_zero()),
             ("max_in_flight", self.max_in_flight == 0),
@@ -277,19 +254,25 @@ impl LockPoolBuilder {
                 return Err(Error::config(setting, "it must not be zero"));
             }
         }
-        if self.connections > MOST_CONNECTIONS {
-            let reason = format!("{} is more than {MOST_CONNECTIONS}", self.connections);
-            return Err(Error::config("connections", reason));
-        }
         if let Some(set) = self.claim_window.filter(|set| *set < MIN_CLAIM_WINDOW) {
             let least = MIN_CLAIM_WINDOW;
             let reason = format!("{set:?} is less than {least:?}: no claim could be in time");
             return Err(Error::config("claim_window", reason));
         }
-        Ok(url)
+        Ok(service)
     }
 
-    async fn connect(self, service_url: &ServiceUrl) -> Result<Commands, Error> {
+    /// Returns what may be shown of it.
+    fn place(&self, service: &Service) -> String {
+        match service {
+            #[cfg(feature = "redis")]
+            Service::Url(url) if !url.is_memory() => format!("{url} prefix={}", self.redis.prefix),
+            Service::Url(url) => url.to_string(),
+            Service::Custom(service) => service.place.to_string(),
+        }
+    }
+
+    async fn connect(self, service: Service) -> Result<Commands, Error> {
         let owners = OwnerIds::random()
             .map_err(|error| Error::system("random bits for owner ids", &error))?;
         let limits = Limits {
@@ -298,8 +281,15 @@ impl LockPoolBuilder {
             claim_window: self.claim_window.unwrap_or(DEFAULT_CLAIM_WINDOW),
             batch: self.batch,
         };
-        match service_url.service()? {
-            Service::Memory { name } => {
+        let url = match service {
+            Service::Url(url) => url,
+            Service::Custom(service) => {
+                let (pool, within) = (owners.clone(), self.connect_timeout);
+                return driver::start(limits, owners, move || service.connect(pool, within)).await;
+            }
+        };
+        match url.service()? {
+            Named::Memory { name } => {
                 info!(
                     "locks are kept in the memory of this process: they exclude nobody outside it"
                 );
@@ -312,19 +302,14 @@ impl LockPoolBuilder {
                 .await
             }
             #[cfg(feature = "redis")]
-            Service::Redis { url } => {
-                use crate::backend::redis::{RedisBackend, RedisSettings};
+            Named::Redis { url: text } => {
                 let settings = RedisSettings {
-                    url: url.to_owned(),
-                    place: service_url.to_string(),
-                    prefix: self.prefix,
-                    connections: self.connections,
+                    url: text.to_owned(),
+                    place: url.to_string(),
+                    options: self.redis,
                     connect_timeout: self.connect_timeout,
                     response_timeout: self.response_timeout,
                     claim_window: self.claim_window,
-                    strict: self.strict,
-                    #[cfg(feature = "tls")]
-                    tls: self.tls,
                 };
                 let pool = owners.clone();
                 let connect = async move || RedisBackend::connect(settings, &pool).await;
@@ -336,14 +321,12 @@ impl LockPoolBuilder {
 
 impl fmt::Debug for LockPoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let service = self.service.as_ref().map(|service| self.place(service));
         f.debug_struct("LockPoolBuilder")
-            .field("url", &self.url)
-            .field("prefix", &self.prefix)
+            .field("service", &service)
             .field("default_ttl", &self.default_ttl)
             .field("default_wait", &self.default_wait)
             .field("default_release", &self.default_release)
-            .field("connections", &self.connections)
-            .field("strict", &self.strict)
             .finish_non_exhaustive()
     }
 }
@@ -357,14 +340,10 @@ mod tests {
         let builder = || LockPoolBuilder::default().url("memory://");
         for (builder, setting) in [
             (LockPoolBuilder::default(), "url"),
-            (builder().prefix(""), "prefix"),
-            (builder().prefix("a{b"), "prefix"),
             (
                 builder().default_ttl(Duration::from_millis(1)),
                 "default_ttl",
             ),
-            (builder().connections(0), "connections"),
-            (builder().connections(usize::MAX), "connections"),
             (builder().connect_timeout(Duration::ZERO), "connect_timeout"),
             (
                 builder().response_timeout(Duration::ZERO),
@@ -377,7 +356,7 @@ mod tests {
             ),
             (builder().batch_size(0), "batch_size"),
         ] {
-            let refused = builder.check().unwrap_err();
+            let refused = builder.check().err().unwrap();
             assert!(
                 matches!(&refused, Error::Config { setting: named, .. } if *named == setting),
                 "{refused}"

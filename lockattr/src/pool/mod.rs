@@ -31,7 +31,6 @@ use crate::timing::check_ttl;
 /// # async fn start() -> Result<(), lockattr::Error> {
 /// lockattr::LockPool::builder()
 ///     .url("redis://127.0.0.1/")
-///     .prefix("shop")
 ///     .install()
 ///     .await?;
 /// # Ok(())
@@ -45,7 +44,7 @@ struct Pool {
     default_ttl: Duration,
     default_wait: Wait,
     default_release: Release,
-    /// The URL without its password, and the prefix.
+    /// What may be shown of it, such as the URL without its password.
     place: String,
 }
 
@@ -55,9 +54,9 @@ impl LockPool {
         LockPoolBuilder::default()
     }
 
-    /// Configures a pool from the environment: `LOCKATTR_URL`, and if they are set
-    /// `LOCKATTR_PREFIX`, `LOCKATTR_TTL` and `LOCKATTR_WAIT` (such as `10s`; the latter also
-    /// `forever`), `LOCKATTR_CONNECTIONS`, `LOCKATTR_STRICT` (`true` or `false`).
+    /// Configures a pool from the environment: `LOCKATTR_URL`, and if they are set `LOCKATTR_TTL` and
+    /// `LOCKATTR_WAIT` (such as `10s`; the latter also `forever`). For a Redis server also
+    /// `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, and `LOCKATTR_STRICT` (`true` or `false`).
     ///
     /// # Errors
     ///

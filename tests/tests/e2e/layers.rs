@@ -17,7 +17,6 @@ const LAYERS: &[&[&str]] = &[
         "error",
         "key",
         "label",
-        "owner",
         "spec",
         "template",
         "timing",
@@ -35,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
         "stall",
     ],
     &["assert_held", "key_macro", "__private"],
+    &["conformance"],
 ];
 
 /// Which modules each module imports.

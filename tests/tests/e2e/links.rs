@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lockattr::LockPool;
+use lockattr::{LockPool, RedisOptions};
 use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually, eventually_async};
 use redis::Connection;
 
@@ -266,7 +266,7 @@ async fn many_connections_far_away_are_dialled_in_time() {
         proxy.set_both(Policy::Delay(Duration::from_millis(round_trip) / 2));
         let builder = LockPool::builder()
             .url(server.url_at(proxy.port()))
-            .connections(connections);
+            .redis(RedisOptions::new().connections(connections));
         let pool = builder.build().await.unwrap();
         assert_eq!(clients(&server).len(), connections);
         pool.lock("k").acquire().await.unwrap().release().await;

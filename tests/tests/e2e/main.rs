@@ -19,4 +19,5 @@ mod script;
 mod startup;
 mod taken_up;
 mod tls;
+mod toy_backend;
 mod versions;

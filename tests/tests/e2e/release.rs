@@ -3,7 +3,9 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use lockattr::{Error, LockPool, LockPoolBuilder, PoolStats, Release, distributed_lock};
+use lockattr::{
+    Error, LockPool, LockPoolBuilder, PoolStats, RedisOptions, Release, distributed_lock,
+};
 use lockattr_tests::{Direction, Policy, Proxy, RedisServer, Service, eventually_async};
 
 #[distributed_lock(key = "job:{id}", wait = "0s", pool = pool, release = "background")]
@@ -115,7 +117,12 @@ async fn what_a_call_says_counts_before_what_its_pool_says() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_next_request_goes_behind_the_release() {
     for service in Service::all() {
-        let pool = service.builder().connections(3).build().await.unwrap();
+        let pool = service
+            .builder()
+            .redis(RedisOptions::new().connections(3))
+            .build()
+            .await
+            .unwrap();
         let mut tasks = tokio::task::JoinSet::new();
         for id in 0..8 {
             let pool = pool.clone();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockattr::{Error, LockPool, LockPoolBuilder};
+use lockattr::{Error, LockPool, LockPoolBuilder, RedisOptions};
 use lockattr_tests::{CANARY, Policy, Proxy, RIGHTS, RedisServer, eventually};
 use redis::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -28,7 +28,8 @@ async fn a_node_of_a_cluster_is_refused() {
     let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
     for strict in [false, true] {
         for url in [server.url(), server.admin_url()] {
-            let (setting, text) = refused(builder(url).strict(strict)).await;
+            let (setting, text) =
+                refused(builder(url).redis(RedisOptions::new().strict(strict))).await;
             assert_eq!(setting, "url");
             assert!(text.contains("Cluster") && text.contains("not supported yet"));
         }
@@ -116,7 +117,8 @@ async fn a_command_that_was_renamed_is_named() {
     }
     let server = RedisServer::start_with(&["--rename-command", "INFO", ""]);
     builder(server.url()).build().await.unwrap();
-    let (setting, text) = refused(builder(server.url()).strict(true)).await;
+    let (setting, text) =
+        refused(builder(server.url()).redis(RedisOptions::new().strict(true))).await;
     assert!(setting == "server" && text.contains("INFO"), "{text}");
 }
 
@@ -126,7 +128,7 @@ async fn the_log_of_refused_commands_stays_empty() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let pool = builder(server.url_at(proxy.port()))
-        .connections(2)
+        .redis(RedisOptions::new().connections(2))
         .build()
         .await
         .unwrap();
@@ -193,7 +195,10 @@ async fn the_largest_settings_are_refused_or_work() {
             |b| b.batch_size(u32::MAX),
             |b| b.max_in_flight(usize::MAX),
             |b| b.default_wait(Duration::MAX),
-            |b| b.connections(1024).connect_timeout(Duration::from_secs(20)),
+            |b| {
+                b.redis(RedisOptions::new().connections(1024))
+                    .connect_timeout(Duration::from_secs(20))
+            },
         ];
         for (number, set) in settings.into_iter().enumerate() {
             let pool = set(builder(&url)).build().await.unwrap();
@@ -220,7 +225,10 @@ async fn the_largest_settings_are_refused_or_work() {
             pool.shutdown(most).await.unwrap();
         }
         for (setting, wrong) in [
-            ("connections", builder(&url).connections(usize::MAX)),
+            (
+                "connections",
+                builder(&url).redis(RedisOptions::new().connections(usize::MAX)),
+            ),
             ("default_ttl", builder(&url).default_ttl(most)),
         ] {
             assert_eq!(refused(wrong).await.0, setting);

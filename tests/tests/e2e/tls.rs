@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use lockattr::{BackendErrorKind, Error, LockPool, LockPoolBuilder};
+use lockattr::{BackendErrorKind, Error, LockPool, LockPoolBuilder, RedisOptions};
 use lockattr_tests::{CANARY, Proxy, RedisServer, Service, eventually, eventually_async};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
@@ -132,7 +132,9 @@ async fn expect_locks(builder: &LockPoolBuilder, server: &RedisServer) {
 async fn the_right_authority_is_enough() {
     let authority = Authority::new();
     let tls = TlsServer::start(&authority, false);
-    let builder = tls.builder().tls_root_certificates(&authority.pem);
+    let builder = tls
+        .builder()
+        .redis(RedisOptions::new().tls_root_certificates(&authority.pem));
     expect_locks(&builder, &tls.server).await;
 }
 
@@ -141,7 +143,9 @@ async fn the_right_authority_is_enough() {
 async fn a_pool_chooses_no_provider_for_the_process() {
     let authority = Authority::new();
     let tls = TlsServer::start(&authority, false);
-    let builder = tls.builder().tls_root_certificates(&authority.pem);
+    let builder = tls
+        .builder()
+        .redis(RedisOptions::new().tls_root_certificates(&authority.pem));
     expect_locks(&builder, &tls.server).await;
     let plain = RedisServer::start();
     LockPool::builder().url(plain.url()).build().await.unwrap();
@@ -154,7 +158,7 @@ async fn a_connection_that_is_cut_is_dialled_anew() {
     let tls = TlsServer::start(&authority, false);
     let proxy = Proxy::start(tls.server.port());
     let builder = tls.builder_at(proxy.port());
-    let pool = builder.tls_root_certificates(&authority.pem);
+    let pool = builder.redis(RedisOptions::new().tls_root_certificates(&authority.pem));
     let pool = pool.build().await.unwrap();
     let guard = pool.lock("k").acquire().await.unwrap();
     proxy.cut();
@@ -166,7 +170,9 @@ async fn a_connection_that_is_cut_is_dialled_anew() {
 async fn another_authority_is_not_trusted() {
     let tls = TlsServer::start(&Authority::new(), false);
     let parts = ["UnknownIssuer", "`tls_root_certificates`"];
-    let other = tls.builder().tls_root_certificates(Authority::new().pem);
+    let other = tls
+        .builder()
+        .redis(RedisOptions::new().tls_root_certificates(Authority::new().pem));
     refused(other, BackendErrorKind::Untrusted, &parts).await;
     // Nor do the platform's certificates know this one.
     refused(tls.builder(), BackendErrorKind::Untrusted, &parts).await;
@@ -177,7 +183,10 @@ async fn another_host_is_not_trusted() {
     let authority = Authority::new();
     let tls = TlsServer::start(&authority, false);
     let url = format!("rediss://locker:{CANARY}@localhost:{}/", tls.server.port());
-    let builder = tls.builder().url(url).tls_root_certificates(authority.pem);
+    let builder = tls
+        .builder()
+        .url(url)
+        .redis(RedisOptions::new().tls_root_certificates(authority.pem));
     let parts = ["localhost", "127.0.0.1", "as the certificate names it"];
     refused(builder, BackendErrorKind::Untrusted, &parts).await;
 }
@@ -191,7 +200,9 @@ async fn plain_text_does_not_reach_a_tls_port_nor_tls_a_plain_one() {
 
     let server = RedisServer::start();
     let url = server.url().replace("redis://", "rediss://");
-    let builder = tls.builder().tls_root_certificates(authority.pem);
+    let builder = tls
+        .builder()
+        .redis(RedisOptions::new().tls_root_certificates(authority.pem));
     let builder = builder.url(url);
     // Redis waits for the end of what it takes for a line.
     let impatient = builder.clone().connect_timeout(Duration::from_millis(300));
@@ -211,14 +222,15 @@ async fn plain_text_does_not_reach_a_tls_port_nor_tls_a_plain_one() {
 async fn a_server_that_asks_for_a_certificate_gets_it() {
     let authority = Authority::new();
     let tls = TlsServer::start(&authority, true);
-    let without = tls.builder().tls_root_certificates(&authority.pem);
+    let options = RedisOptions::new().tls_root_certificates(&authority.pem);
+    let with = |options| tls.builder().redis(options);
     let asked = ["`tls_client_identity`"];
-    refused(without.clone(), BackendErrorKind::Refused, &asked).await;
+    refused(with(options.clone()), BackendErrorKind::Refused, &asked).await;
     let (certificate, key) = Authority::new().issue("client");
-    let foreign = without.clone().tls_client_identity(certificate, key);
-    refused(foreign, BackendErrorKind::Refused, &asked).await;
+    let foreign = options.clone().tls_client_identity(certificate, key);
+    refused(with(foreign), BackendErrorKind::Refused, &asked).await;
     let (certificate, key) = authority.issue("client");
-    let with = without.tls_client_identity(certificate, key);
+    let with = with(options.tls_client_identity(certificate, key));
     expect_locks(&with, &tls.server).await;
 }
 
@@ -231,13 +243,34 @@ async fn settings_that_are_wrong_are_named() {
     let (roots, identity) = ("tls_root_certificates", "tls_client_identity");
     let broken = authority.pem.replace("MII", "AAA");
     for (builder, named) in [
-        (plain().tls_root_certificates(&authority.pem), roots),
-        (plain().tls_client_identity(&certificate, &key), identity),
-        (tls().tls_root_certificates(""), roots),
-        (tls().tls_root_certificates(&key), roots),
-        (tls().tls_root_certificates(&broken), roots),
-        (tls().tls_client_identity("", &key), identity),
-        (tls().tls_client_identity(&certificate, ""), identity),
+        (
+            plain().redis(RedisOptions::new().tls_root_certificates(&authority.pem)),
+            roots,
+        ),
+        (
+            plain().redis(RedisOptions::new().tls_client_identity(&certificate, &key)),
+            identity,
+        ),
+        (
+            tls().redis(RedisOptions::new().tls_root_certificates("")),
+            roots,
+        ),
+        (
+            tls().redis(RedisOptions::new().tls_root_certificates(&key)),
+            roots,
+        ),
+        (
+            tls().redis(RedisOptions::new().tls_root_certificates(&broken)),
+            roots,
+        ),
+        (
+            tls().redis(RedisOptions::new().tls_client_identity("", &key)),
+            identity,
+        ),
+        (
+            tls().redis(RedisOptions::new().tls_client_identity(&certificate, "")),
+            identity,
+        ),
         (
             LockPool::builder().url("rediss://127.0.0.1/#insecure"),
             "url",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockattr::{BackendErrorKind, Error, LockPool};
+use lockattr::{BackendErrorKind, Error, LockPool, RedisOptions};
 use lockattr_tests::{Proxy, RedisServer, Service};
 
 use super::{held, kind, pool, refused};
@@ -44,7 +44,7 @@ async fn strict_refuses_unsafe_settings() {
     let server = RedisServer::start_with(&["--maxmemory-policy", "allkeys-lru"]);
     let refused = LockPool::builder()
         .url(server.admin_url())
-        .strict(true)
+        .redis(RedisOptions::new().strict(true))
         .build()
         .await
         .unwrap_err();
@@ -66,7 +66,7 @@ async fn strict_refuses_unsafe_settings() {
     let safe = RedisServer::start_with(&["--appendonly", "yes"]);
     LockPool::builder()
         .url(safe.admin_url())
-        .strict(true)
+        .redis(RedisOptions::new().strict(true))
         .build()
         .await
         .unwrap();
@@ -77,7 +77,7 @@ async fn the_unix_socket_and_several_connections_work_too() {
     let server = RedisServer::start();
     let pool = LockPool::builder()
         .url(server.unix_url())
-        .connections(4)
+        .redis(RedisOptions::new().connections(4))
         .build()
         .await
         .unwrap();
@@ -92,7 +92,7 @@ async fn the_unix_socket_and_several_connections_work_too() {
     assert!(server.locks().is_empty());
     let other = LockPool::builder()
         .url(format!("{}1", server.admin_url()))
-        .prefix("other")
+        .redis(RedisOptions::new().prefix("other"))
         .build()
         .await
         .unwrap();

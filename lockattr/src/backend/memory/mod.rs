@@ -5,7 +5,7 @@
 mod server;
 
 use std::collections::HashMap;
-use std::sync::{Arc, LazyLock, Mutex, PoisonError, Weak};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -31,20 +31,20 @@ pub(crate) struct MemoryBackend {
 impl MemoryBackend {
     /// Locks of this backend alone.
     pub(crate) fn private() -> Self {
-        Self::on(Arc::new(new_server()))
+        Self::on(Arc::new(registry().new_server()))
     }
 
     /// Locks shared with all backends of this name, for as long as one of them is there.
     pub(crate) fn named(name: &str) -> Self {
-        static SERVERS: LazyLock<Mutex<HashMap<String, Weak<Shared>>>> =
-            LazyLock::new(Mutex::default);
-        let mut servers = SERVERS.lock().unwrap_or_else(PoisonError::into_inner);
-        servers.retain(|_, server| server.strong_count() > 0);
-        let server = servers
-            .get(name)
-            .and_then(Weak::upgrade)
-            .unwrap_or_else(|| Arc::new(new_server()));
-        servers.insert(name.to_owned(), Arc::downgrade(&server));
+        let mut registry = registry();
+        registry
+            .servers
+            .retain(|_, server| server.strong_count() > 0);
+        let present = registry.servers.get(name).and_then(Weak::upgrade);
+        let server = present.unwrap_or_else(|| Arc::new(registry.new_server()));
+        registry
+            .servers
+            .insert(name.to_owned(), Arc::downgrade(&server));
         Self::on(server)
     }
 
@@ -56,6 +56,44 @@ impl MemoryBackend {
             inbox,
         }
     }
+
+    fn server(&self) -> MutexGuard<'_, Server<UnboundedSender<Event>>> {
+        self.server.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for MemoryBackend {
+    /// The next server of this name must not repeat a token.
+    fn drop(&mut self) {
+        let mut registry = registry();
+        let last = self.server().last_token();
+        registry.last_token = registry.last_token.max(last);
+    }
+}
+
+/// The servers of this process.
+#[derive(Default)]
+struct Registry {
+    servers: HashMap<String, Weak<Shared>>,
+    /// The last one of all servers that are no more.
+    last_token: u64,
+}
+
+fn registry() -> MutexGuard<'static, Registry> {
+    static REGISTRY: LazyLock<Mutex<Registry>> = LazyLock::new(Mutex::default);
+    REGISTRY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Registry {
+    fn new_server(&self) -> Shared {
+        // From the wall clock, as on a real server, so that tokens grow over restarts.
+        let micros = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_micros();
+        let clock = u64::try_from(micros).unwrap_or(0);
+        Mutex::new(Server::new(clock.max(self.last_token)))
+    }
 }
 
 impl Backend for MemoryBackend {
@@ -65,17 +103,17 @@ impl Backend for MemoryBackend {
 
     fn submit(&mut self, attempt: Attempt) {
         let now = Time::now();
-        let mut server = self.server.lock().unwrap_or_else(PoisonError::into_inner);
-        let reply = server.execute(now, &attempt, self.inbox.clone(), |handoff| {
-            let granted = Event::HandedOver {
-                owner: handoff.owner,
-                granted: handoff.granted,
-                since: now,
-                ttl: handoff.ttl,
-            };
-            handoff.waiter.send(granted).is_ok()
-        });
-        drop(server);
+        let reply = self
+            .server()
+            .execute(now, &attempt, self.inbox.clone(), |handoff| {
+                let granted = Event::HandedOver {
+                    owner: handoff.owner,
+                    granted: handoff.granted,
+                    since: now,
+                    ttl: handoff.ttl,
+                };
+                handoff.waiter.send(granted).is_ok()
+            });
         self.inbox
             .send(Event::Done(attempt.id, Ok(reply)))
             .expect("the receiver is in this struct");
@@ -91,13 +129,4 @@ impl Backend for MemoryBackend {
 /// All that there are: the protocol is tested with it.
 pub(crate) fn capabilities() -> Capabilities {
     Capabilities::default().with_queue().with_token_ranges()
-}
-
-fn new_server<W: Clone>() -> Mutex<Server<W>> {
-    // From the wall clock, as on a real server, so that tokens grow over restarts.
-    let micros = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_micros();
-    Mutex::new(Server::new(u64::try_from(micros).unwrap_or(0)))
 }

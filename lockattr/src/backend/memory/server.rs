@@ -63,6 +63,10 @@ impl<W: Clone> Server<W> {
         }
     }
 
+    pub(crate) fn last_token(&self) -> u64 {
+        self.last_token
+    }
+
     /// Executes one attempt. `deliver` tells a waiter of its lease, or says that it is gone.
     pub(crate) fn execute(
         &mut self,

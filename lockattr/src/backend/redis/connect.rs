@@ -23,7 +23,7 @@ impl RedisBackend {
     /// under `strict`, and a claim window that is too short for the way there; [`Error::Connect`]
     /// when the server is not there within the connect timeout.
     pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
-        let names = Names::new(settings.prefix.clone());
+        let names = Names::new(settings.options.prefix.clone());
         let dialer = Arc::new(Dialer::new(&settings)?);
         let connecting = Self::dial_all(&settings, names, dialer, owners);
         tokio::time::timeout(settings.connect_timeout, connecting)
@@ -45,11 +45,12 @@ impl RedisBackend {
         let (inbox, reports) = unbounded_channel();
         let channel = |link: usize| format!("{}{link}", owners.prefix());
         let mut dials = JoinSet::new();
-        for link in 0..settings.connections {
+        for link in 0..settings.options.connections {
             let dialling = Arc::clone(&dialer).dial(link, 0, inbox.clone(), channel(link));
             dials.spawn(async move { (link, dialling.await) });
         }
-        let mut connections: Vec<(usize, Connection)> = Vec::with_capacity(settings.connections);
+        let mut connections: Vec<(usize, Connection)> =
+            Vec::with_capacity(settings.options.connections);
         while let Some(dialled) = dials.join_next().await {
             let (link, dialled) = dialled.expect("a dial neither panics nor is aborted");
             let connection = dialled.map_err(|refusal| refusal.at_startup(&settings.place))?;
@@ -66,7 +67,7 @@ impl RedisBackend {
         }
         info!(
             server = settings.place,
-            prefix = settings.prefix,
+            prefix = settings.options.prefix,
             "locks are kept on Redis"
         );
         let links = connections.into_iter().map(|(link, connection)| {

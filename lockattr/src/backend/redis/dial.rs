@@ -48,7 +48,7 @@ impl Dialer {
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, Error> {
         let target = url::parse(&settings.url)?;
         #[cfg(feature = "tls")]
-        let tls = settings.tls.connector(&target.address)?;
+        let tls = settings.options.tls.connector(&target.address)?;
         Ok(Self {
             way: Way {
                 address: target.address,
@@ -56,7 +56,7 @@ impl Dialer {
                 tls,
             },
             login: target.login,
-            names: Names::new(settings.prefix.clone()),
+            names: Names::new(settings.options.prefix.clone()),
             connect_timeout: settings.connect_timeout,
         })
     }

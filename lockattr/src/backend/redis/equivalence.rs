@@ -3,15 +3,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use std::{env, fs, path::PathBuf, process, thread};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use redis::Value;
 use redis::aio::MultiplexedConnection;
 
+use super::RedisServer;
 use super::names::{Names, bucket};
 use super::reply::{Question, read_answer, read_handoff};
 use super::scripts::{Call, Caller, Known};
@@ -77,7 +76,7 @@ fn the_script_and_the_server_in_memory_do_the_same() {
         .enable_all()
         .build()
         .unwrap();
-    let redis = Redis::start();
+    let redis = RedisServer::start();
     let connect = redis.client.get_multiplexed_async_connection();
     let connection = runtime.block_on(connect).unwrap();
     let mut listener = redis.client.get_connection().unwrap();
@@ -262,41 +261,5 @@ impl<'a, 'b> Pair<'a, 'b> {
         let end = redis::cmd("PUBLISH").arg(CHANNEL).arg("end").to_owned();
         end.exec_async(self.connection).await.unwrap();
         self.listener.get_message().unwrap().get_payload_bytes() != b"end"
-    }
-}
-
-/// A server on a socket of its own.
-struct Redis {
-    child: Child,
-    dir: PathBuf,
-    client: redis::Client,
-}
-
-impl Redis {
-    fn start() -> Self {
-        let dir = env::temp_dir().join(format!("lockattr-equivalence-{}", process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let socket = dir.join("socket");
-        let mut child = Command::new("redis-server")
-            .args(["--port", "0", "--save", "", "--unixsocket"])
-            .arg(&socket)
-            .current_dir(&dir)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("redis-server is installed, as by tests/run");
-        let client = redis::Client::open(format!("redis+unix://{}", socket.display())).unwrap();
-        while client.get_connection().is_err() {
-            assert_eq!(child.try_wait().unwrap(), None, "the server ended");
-            thread::sleep(Duration::from_millis(5));
-        }
-        Self { child, dir, client }
-    }
-}
-
-impl Drop for Redis {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-        fs::remove_dir_all(&self.dir).unwrap();
     }
 }

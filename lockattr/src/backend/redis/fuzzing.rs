@@ -1,24 +1,25 @@
 //! What holds for every answer and message, whoever wrote it.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use redis::Value;
 
 use super::names::{Names, bucket};
 use super::reply::{Question, read_answer, read_handoff};
-use crate::backend::OwnerIds;
-use crate::backend::{Event, Op, Reply};
+use crate::backend::{Attempt, Event, OwnerIds, Reply, memory};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::protocol::{Batch, Keeper, Limits, Notice, Terms};
+use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Terms};
 use crate::spec::Wait;
-use std::time::Duration;
 
 /// The pool that messages have to name to be read.
 pub const POOL: [u8; 16] = [0xab; 16];
 
 /// The name of a lock on the server.
 pub fn lock_name(prefix: &str, key: &Key) -> String {
-    Names::new(prefix.to_owned()).lock(bucket(key), key)
+    Names::new(prefix.to_owned()).lock(bucket(key.as_str()), key)
 }
 
 /// Reads an answer to the given questions.
@@ -29,9 +30,10 @@ pub fn lock_name(prefix: &str, key: &Key) -> String {
 pub fn batch(questions: &[u8], answer: &Value) {
     let questions: Vec<Question> = questions
         .iter()
-        .map(|byte| match byte % 3 {
+        .map(|byte| match byte % 4 {
             0 => Question::Acquire { tokens: 3 },
             1 => Question::Renew,
+            2 => Question::Reserve,
             _ => Question::Release,
         })
         .collect();
@@ -42,14 +44,13 @@ pub fn batch(questions: &[u8], answer: &Value) {
     assert_eq!(outcomes.len(), questions.len());
     for outcome in questions.into_iter().zip(outcomes) {
         match outcome {
-            (Question::Acquire { .. }, Ok(Reply::Granted(granted))) => {
+            (Question::Acquire { .. }, Ok(Reply::Granted(granted)))
+            | (Question::Reserve, Ok(Reply::Reserved(granted))) => {
                 assert!(granted.tokens.start > 0 && !granted.tokens.is_empty());
             }
-            (Question::Renew, Ok(Reply::Renewed(granted))) => {
-                assert!(granted.tokens.start > 0 || granted.tokens.is_empty());
-            }
             (Question::Acquire { .. }, Ok(Reply::Held { .. } | Reply::Tombstoned))
-            | (Question::Renew, Ok(Reply::Gone))
+            | (Question::Renew, Ok(Reply::Renewed { .. } | Reply::Gone))
+            | (Question::Reserve, Ok(Reply::Gone))
             | (Question::Release, Ok(Reply::Released))
             | (_, Err(_)) => {}
             (question, reply) => panic!("{question:?} answered by {reply:?}"),
@@ -57,11 +58,21 @@ pub fn batch(questions: &[u8], answer: &Value) {
     }
 }
 
-/// Lets one acquisition live on such answers and messages.
+/// A call that asks nothing of its driver.
+#[derive(Debug)]
+struct Nobody;
+
+impl Caller for Nobody {
+    type Trace = ();
+
+    fn trace(&self) {}
+}
+
+/// Lets one lease live on such answers and messages.
 ///
 /// # Panics
 ///
-/// When it gets a lease without a token.
+/// When it comes without a token, or for longer than was asked for.
 pub fn life(answers: &[Value]) {
     let limits = Limits {
         in_flight: 8,
@@ -73,8 +84,9 @@ pub fn life(answers: &[Value]) {
         },
     };
     let owners = OwnerIds::from_bits(POOL);
-    let pool = owners.pool().to_owned();
-    let mut keeper = Keeper::new(limits, owners, fastrand::Rng::with_seed(1));
+    let jitter = fastrand::Rng::with_seed(1);
+    let mut coordinator: Coordinator<Nobody, ()> =
+        Coordinator::new(limits, memory::capabilities(), owners.clone(), jitter);
     let terms = Terms {
         key: Key::new("k").expect("it is a key"),
         ttl: Duration::from_secs(1),
@@ -87,43 +99,40 @@ pub fn life(answers: &[Value]) {
         },
     };
     let mut now = Time::from_nanos(1_000_000_000_000);
-    keeper.acquire(now, 1, terms, 8);
+    drop(coordinator.acquire(now, terms, Nobody));
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut effects = VecDeque::new();
     for answer in answers {
-        if let Some(handoff) = read_handoff(answer, &pool) {
+        coordinator.send(now, |_| usize::MAX, &mut attempts);
+        if let Some(handoff) = read_handoff(answer, &owners) {
             let since = super::answers::since((now, 1_000_000), handoff.at).min(now);
-            let event = Event::Granted {
-                acquisition: handoff.acquisition,
-                generation: handoff.generation,
+            let event = Event::HandedOver {
+                owner: handoff.owner,
                 granted: handoff.granted,
                 since,
                 ttl: handoff.ttl,
             };
-            keeper.on_event(now, event);
-        } else if let Some(attempt) = keeper.next_attempt(now) {
-            let is_release = matches!(attempt.op, Op::Release { .. });
+            coordinator.on_event(now, event);
+        } else if let Some(attempt) = attempts.pop() {
             let reply = Value::Array(vec![Value::BulkString(b"1".to_vec()), answer.clone()]);
             let answer = read_answer([Question::of(&attempt)].into_iter(), &reply);
-            let outcome = answer.and_then(|mut answer| answer.outcomes.pop());
-            if let Some(outcome) = outcome {
-                keeper.on_event(now, Event::Done(attempt.id, outcome));
-            } else if is_release {
-                keeper.release_all(now);
+            if let Some(outcome) = answer.and_then(|mut answer| answer.outcomes.pop()) {
+                coordinator.on_event(now, Event::Done(attempt.id, outcome));
             }
         }
-        while let Some((_, notice)) = keeper.next_notice() {
-            if let Notice::Acquired {
-                granted,
-                valid_until,
-            } = notice
+        coordinator.swap_effects(&mut effects);
+        for effect in effects.drain(..) {
+            if let Effect::Granted {
+                token, valid_until, ..
+            } = effect
             {
-                assert!(granted.tokens.start > 0 && !granted.tokens.is_empty());
+                assert!(token > 0);
                 assert!(valid_until <= now + Duration::from_secs(1));
             }
         }
-        now = keeper
-            .wakeup()
-            .min(now + Duration::from_millis(100))
-            .max(now);
-        keeper.on_time(now);
+        let later = now + Duration::from_millis(100);
+        now = coordinator.wakeup().min(later).max(now);
+        coordinator.on_time(now);
+        coordinator.take_overdue();
     }
 }

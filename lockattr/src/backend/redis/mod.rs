@@ -15,10 +15,13 @@ pub(crate) mod fuzzing;
 mod hello;
 mod link;
 mod names;
+mod options;
 mod reply;
 mod scripts;
 mod settings_check;
 mod stream;
+#[cfg(test)]
+mod test_server;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
@@ -42,25 +45,36 @@ use dial::Dialer;
 use hello::Refusal;
 use link::{Alarm, Connection, LARGEST_BATCH, Link};
 use names::Names;
+pub use options::RedisOptions;
 use reply::Question;
 use scripts::{Call, Caller};
-#[cfg(feature = "tls")]
-pub(crate) use tls::{ClientIdentity, TlsSettings};
+#[cfg(test)]
+pub(crate) use test_server::RedisServer;
 
 pub(crate) struct RedisSettings {
     pub(crate) url: String,
     /// The URL as it may be shown.
     pub(crate) place: String,
-    pub(crate) prefix: String,
-    pub(crate) connections: usize,
+    pub(crate) options: RedisOptions,
     pub(crate) connect_timeout: Duration,
     /// How long a connection on which something was asked may be silent.
     pub(crate) response_timeout: Duration,
     /// `None` for what suits the way to the server.
     pub(crate) claim_window: Option<Duration>,
-    pub(crate) strict: bool,
-    #[cfg(feature = "tls")]
-    pub(crate) tls: TlsSettings,
+}
+
+#[cfg(test)]
+impl RedisSettings {
+    pub(crate) fn of(url: &str, connections: usize) -> Self {
+        Self {
+            url: url.to_owned(),
+            place: url.to_owned(),
+            options: RedisOptions::new().connections(connections),
+            connect_timeout: Duration::from_secs(5),
+            response_timeout: Duration::from_secs(1),
+            claim_window: None,
+        }
+    }
 }
 
 pub(crate) struct RedisBackend {

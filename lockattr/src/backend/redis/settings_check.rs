@@ -26,7 +26,7 @@ pub(super) async fn check(
         Ok(Value::VerbatimString { text, .. }) => doubts(&text),
         _ => vec!["its settings cannot be checked; allow INFO to this user".to_owned()],
     };
-    if settings.strict && !doubts.is_empty() {
+    if settings.options.strict && !doubts.is_empty() {
         return Err(Error::config("server", doubts.join("; ")));
     }
     for doubt in doubts {

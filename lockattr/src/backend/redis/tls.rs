@@ -4,6 +4,7 @@ use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
 
+use once_cell::sync::OnceCell;
 use redis::RedisError;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -18,6 +19,10 @@ use crate::Error;
 use crate::backend::{BackendError, BackendErrorKind};
 
 type Cause = Arc<dyn std::error::Error + Send + Sync>;
+
+/// The platform's certificates: some hundred files, read once in a process. A failure is not kept, which
+/// std's `OnceLock` cannot do yet.
+static PLATFORM: OnceCell<RootCertStore> = OnceCell::new();
 
 /// As PEM.
 #[derive(Clone, Default)]
@@ -53,6 +58,21 @@ impl Connector {
                     .and_then(explain_tls)
                     .unwrap_or_else(|| failure::unreachable(&error))
             })
+    }
+}
+
+fn read_platform() -> Result<RootCertStore, Error> {
+    let mut store = RootCertStore::empty();
+    let found = rustls_native_certs::load_native_certs();
+    store.add_parsable_certificates(found.certs);
+    match found.errors.first() {
+        Some(error) if store.is_empty() => {
+            let reason = format!(
+                "the platform's certificates cannot be read: {error}; name the server's CA"
+            );
+            Err(Error::config("tls_root_certificates", reason))
+        }
+        _ => Ok(store),
     }
 }
 
@@ -97,23 +117,13 @@ impl TlsSettings {
 
     /// Those of the program, or the platform's.
     fn roots(&self) -> Result<RootCertStore, Error> {
-        let mut store = RootCertStore::empty();
         if let Some(pem) = &self.root_certificates {
+            let mut store = RootCertStore::empty();
             let sound = CertificateDer::pem_slice_iter(pem).flatten();
             store.add_parsable_certificates(sound);
             return Ok(store);
         }
-        let found = rustls_native_certs::load_native_certs();
-        store.add_parsable_certificates(found.certs);
-        match found.errors.first() {
-            Some(error) if store.is_empty() => {
-                let reason = format!(
-                    "the platform's certificates cannot be read: {error}; name the server's CA"
-                );
-                Err(Error::config("tls_root_certificates", reason))
-            }
-            _ => Ok(store),
-        }
+        PLATFORM.get_or_try_init(read_platform).cloned()
     }
 
     fn check(&self, is_tls: bool) -> Result<(), Error> {

@@ -2,6 +2,8 @@
 
 use super::LockPoolBuilder;
 use crate::Error;
+#[cfg(feature = "redis")]
+use crate::backend::redis::RedisOptions;
 use crate::spec::Wait;
 
 impl LockPoolBuilder {
@@ -13,9 +15,6 @@ impl LockPoolBuilder {
             Error::config("LOCKATTR_URL", reason)
         })?;
         let mut builder = Self::default().url(url);
-        if let Some(prefix) = read("LOCKATTR_PREFIX") {
-            builder = builder.prefix(prefix);
-        }
         // humantime panics where a sum just passes the last second that it can count, which no
         // short text reaches.
         let duration = |text: &str| {
@@ -37,18 +36,29 @@ impl LockPoolBuilder {
         )? {
             builder = builder.default_wait(wait);
         }
-        if let Some(connections) = parse(&read, "LOCKATTR_CONNECTIONS", "a number", |text| {
-            text.parse().ok()
-        })? {
-            builder = builder.connections(connections);
-        }
-        if let Some(strict) = parse(&read, "LOCKATTR_STRICT", "true or false", |text| {
-            text.parse().ok()
-        })? {
-            builder = builder.strict(strict);
+        #[cfg(feature = "redis")]
+        {
+            builder.redis = redis_from(&read)?;
         }
         Ok(builder)
     }
+}
+
+#[cfg(feature = "redis")]
+fn redis_from(read: impl Fn(&str) -> Option<String>) -> Result<RedisOptions, Error> {
+    let mut options = RedisOptions::new();
+    if let Some(prefix) = read("LOCKATTR_PREFIX") {
+        options = options.prefix(prefix);
+    }
+    let connections = |text: &str| text.parse().ok();
+    if let Some(connections) = parse(&read, "LOCKATTR_CONNECTIONS", "a number", connections)? {
+        options = options.connections(connections);
+    }
+    let strict = |text: &str| text.parse().ok();
+    if let Some(strict) = parse(&read, "LOCKATTR_STRICT", "true or false", strict)? {
+        options = options.strict(strict);
+    }
+    Ok(options)
 }
 
 fn parse<T>(
@@ -89,10 +99,13 @@ mod tests {
             ("LOCKATTR_STRICT", "true"),
         ])
         .unwrap();
-        assert_eq!(builder.prefix, "shop");
         assert_eq!(builder.default_ttl, Duration::from_secs(65));
         assert_eq!(builder.default_wait, Wait::Forever);
-        assert!(builder.connections == 3 && builder.strict);
+        #[cfg(feature = "redis")]
+        {
+            assert_eq!(builder.redis.prefix, "shop");
+            assert!(builder.redis.connections == 3 && builder.redis.strict);
+        }
     }
 
     #[test]
@@ -115,12 +128,12 @@ mod tests {
             ),
             "{missing}"
         );
-        for variable in [
-            "LOCKATTR_TTL",
-            "LOCKATTR_WAIT",
-            "LOCKATTR_CONNECTIONS",
-            "LOCKATTR_STRICT",
-        ] {
+        let of_redis = ["LOCKATTR_CONNECTIONS", "LOCKATTR_STRICT"];
+        let of_redis = of_redis.into_iter().filter(|_| cfg!(feature = "redis"));
+        for variable in ["LOCKATTR_TTL", "LOCKATTR_WAIT"]
+            .into_iter()
+            .chain(of_redis)
+        {
             let wrong = from(&[("LOCKATTR_URL", "memory://"), (variable, "s3cret")]).unwrap_err();
             let text = wrong.to_string();
             assert!(

@@ -1,0 +1,164 @@
+//! Tests for a [`Backend`](crate::backend::Backend), wherever it was written (feature `conformance`).
+//!
+//! [`Conformance::check`] lets several processes of a fleet, each with a backend of its own, ask the lock
+//! service for keys that are not used otherwise. It tests what every backend must keep, and what this
+//! one says of its [`Capabilities`](crate::backend::Capabilities). It takes some ten ttls.
+//!
+//! **Unstable:** as [`lockattr::backend`](crate::backend).
+//!
+//! # Examples
+//!
+//! ```no_run
+//! # use lockattr::backend::{Backend, BackendError, OwnerIds};
+//! # async fn connect(_: OwnerIds) -> Result<Box<dyn Backend>, BackendError> { unimplemented!() }
+//! #[tokio::test]
+//! async fn it_conforms() -> Result<(), lockattr::conformance::Violations> {
+//!     lockattr::conformance::Conformance::new(connect).check().await
+//! }
+//! # fn main() {}
+//! ```
+
+mod leases;
+mod outcomes;
+mod pools;
+mod process;
+mod queue;
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::backend::{Backend, BackendError, OwnerIds};
+use process::Fleet;
+
+/// What one check found.
+type Checked = Result<(), String>;
+
+/// Returns from the check with what it found.
+macro_rules! violated {
+    ($($text:tt)*) => {
+        return Err(format!($($text)*))
+    };
+}
+use violated;
+
+/// Goes on if the value matches, and otherwise returns from the check with what it found.
+macro_rules! expected {
+    ($value:expr, $pattern:pat => $result:expr, $($text:tt)*) => {
+        match $value {
+            $pattern => $result,
+            other => return Err(format!("{}: {other:?}", format_args!($($text)*))),
+        }
+    };
+}
+use expected;
+
+/// The checks, and what they need to know.
+pub struct Conformance<C> {
+    connect: C,
+    ttl: Duration,
+}
+
+impl<C> Conformance<C> {
+    /// `connect` as for [`LockPoolBuilder::backend`](crate::LockPoolBuilder::backend). It is called once
+    /// for each process.
+    pub fn new(connect: C) -> Self {
+        Self {
+            connect,
+            ttl: Duration::from_secs(1),
+        }
+    }
+
+    /// The ttl of the leases, which are left to end by themselves in some checks. It should be longer
+    /// than a dozen round trips. Defaults to 1 s.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Runs all checks, one after the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Violations`] names each check that found something, and what it found.
+    pub async fn check<B, F>(self) -> Result<(), Violations>
+    where
+        C: Fn(OwnerIds) -> F + Clone + Send + Sync + 'static,
+        B: Backend,
+        F: Future<Output = Result<B, BackendError>> + 'static,
+    {
+        let fleet = Fleet::new(self.connect, self.ttl);
+        let mut found = Vec::new();
+        macro_rules! run {
+            ($($module:ident::$check:ident),* $(,)?) => {$(
+                if let Err(what) = $module::$check(&fleet).await {
+                    found.push((stringify!($check), what));
+                }
+            )*};
+        }
+        run!(
+            leases::one_owner_has_a_key,
+            leases::one_of_many_at_once_has_it,
+            leases::a_lease_ends_by_itself_and_not_before,
+            leases::a_renewal_prolongs_and_never_shortens,
+            leases::only_the_owner_changes_a_lease,
+            leases::tokens_grow_from_grant_to_grant,
+            outcomes::each_operation_is_idempotent,
+            outcomes::a_tombstone_refuses_a_late_acquire,
+            outcomes::a_release_comes_before_the_next_acquire,
+            outcomes::each_attempt_ends_once,
+            outcomes::an_overdue_attempt_does_no_harm,
+        );
+        if fleet.capabilities().await.is_ok_and(|it| it.has_queue()) {
+            run!(
+                queue::waiters_come_in_turn,
+                queue::a_lease_that_was_handed_over_is_one,
+                queue::asking_again_keeps_the_place,
+                queue::refused_and_cancelled_waiters_have_no_place,
+                queue::nobody_overtakes_a_waiter_when_a_lease_ends,
+                queue::a_waiter_that_is_gone_costs_its_claim,
+            );
+        }
+        run!(
+            pools::calls_exclude_each_other,
+            pools::cancelled_calls_leave_nothing,
+        );
+        if found.is_empty() {
+            Ok(())
+        } else {
+            Err(Violations(found))
+        }
+    }
+}
+
+/// What the checks found.
+pub struct Violations(Vec<(&'static str, String)>);
+
+impl Violations {
+    /// The checks that found something.
+    pub fn checks(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(check, _)| *check)
+    }
+}
+
+impl fmt::Display for Violations {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the backend does not conform")?;
+        for (check, what) in &self.0 {
+            write!(f, "\n  {check}: {what}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Violations {
+    /// As a test that fails shows it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl std::error::Error for Violations {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,265 @@
+//! A fleet of processes, as the lock service sees it.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Checked;
+use crate::backend::{
+    Attempt, AttemptId, Backend, BackendError, Capabilities, Claim, Event, Granted, IfHeld,
+    LeaseId, Op, Outcome, OwnerId, OwnerIds, Reply, Time,
+};
+use crate::key::Key;
+use crate::label::Label;
+use crate::{Error, LockPool, LockPoolBuilder};
+
+/// Longer than any sound service takes for one answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How many tokens a grant asks for, where they come in ranges.
+const TOKENS: u32 = 5;
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
+
+pub(super) struct Fleet {
+    connect: Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>,
+    pub(super) ttl: Duration,
+    /// So that no two runs use the same keys.
+    run: u64,
+    keys: Cell<u64>,
+}
+
+impl Fleet {
+    pub(super) fn new<B, F>(
+        connect: impl Fn(OwnerIds) -> F + Send + Sync + 'static,
+        ttl: Duration,
+    ) -> Self
+    where
+        B: Backend,
+        F: Future<Output = Result<B, BackendError>> + 'static,
+    {
+        let connect = move |owners| -> Connecting {
+            let connecting = connect(owners);
+            Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Backend>) })
+        };
+        Self {
+            connect: Arc::new(connect),
+            ttl,
+            run: fastrand::u64(..),
+            keys: Cell::new(0),
+        }
+    }
+
+    /// Returns a key that is not used otherwise.
+    pub(super) fn key(&self) -> Result<Key, String> {
+        self.keys.set(self.keys.get() + 1);
+        let text = format!("conformance:{:016x}:{}", self.run, self.keys.get());
+        Key::new(text).map_err(|error| error.to_string())
+    }
+
+    pub(super) async fn capabilities(&self) -> Result<Capabilities, String> {
+        Ok(self.process().await?.backend.capabilities())
+    }
+
+    /// Starts one more process.
+    pub(super) async fn process(&self) -> Result<Process, String> {
+        let owners = OwnerIds::random().map_err(|error| error.to_string())?;
+        let connecting = (self.connect)(owners.clone());
+        let backend = tokio::time::timeout(PATIENCE, connecting)
+            .await
+            .map_err(|_| "it does not connect".to_owned())?
+            .map_err(|error| format!("it does not connect: {error}"))?;
+        let tokens = if backend.capabilities().has_token_ranges() {
+            TOKENS
+        } else {
+            1
+        };
+        Ok(Process {
+            backend,
+            owners,
+            claim: Claim {
+                ttl: self.ttl,
+                tokens,
+            },
+            lease: 0,
+            number: 0,
+            told: VecDeque::new(),
+        })
+    }
+
+    /// A pool on the service.
+    pub(super) async fn pool(&self) -> Result<LockPool, Error> {
+        let connect = Arc::clone(&self.connect);
+        LockPoolBuilder::default()
+            .backend("the backend under test", move |owners| connect(owners))
+            .default_ttl(self.ttl)
+            .build()
+            .await
+    }
+
+    pub(super) fn acquire(&self, if_held: IfHeld) -> Op {
+        Op::Acquire {
+            ttl: self.ttl,
+            if_held,
+        }
+    }
+
+    pub(super) fn renew(&self) -> Op {
+        Op::Renew { ttl: self.ttl }
+    }
+}
+
+pub(super) const RELEASE: Op = Op::Release {
+    leave_queue: false,
+    tombstone: None,
+};
+
+/// One process, with its own way to the service.
+pub(super) struct Process {
+    backend: Box<dyn Backend>,
+    owners: OwnerIds,
+    claim: Claim,
+    lease: u64,
+    number: u64,
+    /// The leases that were handed over, and not looked at yet.
+    told: VecDeque<HandedOver>,
+}
+
+#[derive(Debug)]
+pub(super) struct HandedOver {
+    pub(super) owner: OwnerId,
+    pub(super) granted: Granted,
+    pub(super) since: Time,
+    pub(super) ttl: Duration,
+}
+
+impl Process {
+    /// An owner that the service has not seen.
+    pub(super) fn owner(&mut self) -> OwnerId {
+        self.lease += 1;
+        self.owners.first(LeaseId(self.lease))
+    }
+
+    pub(super) fn claim(&self) -> Claim {
+        self.claim
+    }
+
+    /// Submits an attempt, once there is room for it.
+    pub(super) async fn submit(
+        &mut self,
+        key: &Key,
+        owner: &OwnerId,
+        op: Op,
+    ) -> Result<AttemptId, String> {
+        let lane = self.backend.capabilities().lanes.of(key.as_str());
+        while self.backend.room(lane) == 0 {
+            let event = self.event().await?;
+            if let Some((id, outcome)) = self.note(event) {
+                return Err(format!(
+                    "an attempt ended before it was waited for: {id:?} {outcome:?}"
+                ));
+            }
+        }
+        self.number += 1;
+        let id = AttemptId {
+            lease: owner.lease,
+            number: self.number,
+        };
+        self.backend.submit(Attempt {
+            id,
+            key: key.clone(),
+            owner: owner.clone(),
+            claim: self.claim,
+            label: Label::here(),
+            op,
+        });
+        Ok(id)
+    }
+
+    pub(super) fn flush(&mut self) {
+        self.backend.flush();
+    }
+
+    pub(super) fn overdue(&mut self, id: AttemptId) {
+        self.backend.overdue(id);
+    }
+
+    /// Asks, and waits for the answer.
+    pub(super) async fn ask(
+        &mut self,
+        key: &Key,
+        owner: &OwnerId,
+        op: Op,
+    ) -> Result<Reply, String> {
+        let id = self.submit(key, owner, op).await?;
+        self.flush();
+        let (ended, outcome) = self.ended().await?;
+        if ended != id {
+            return Err(format!(
+                "{id:?} was asked, and {ended:?} ended: {outcome:?}"
+            ));
+        }
+        outcome.map_err(|failure| format!("{op:?} failed: {}", failure.error()))
+    }
+
+    /// Waits for the end of an attempt.
+    pub(super) async fn ended(&mut self) -> Result<(AttemptId, Outcome), String> {
+        loop {
+            let event = self.event().await?;
+            if let Some(ended) = self.note(event) {
+                return Ok(ended);
+            }
+        }
+    }
+
+    /// Waits until a lease is handed over.
+    pub(super) async fn handed_over(&mut self) -> Result<HandedOver, String> {
+        loop {
+            if let Some(told) = self.told.pop_front() {
+                return Ok(told);
+            }
+            let event = self.event().await?;
+            if let Some(ended) = self.note(event) {
+                return Err(format!("an attempt ended that nobody made: {ended:?}"));
+            }
+        }
+    }
+
+    /// Whether a lease was handed over by now. To be asked after an answer that came later.
+    pub(super) fn has_been_told(&self) -> Checked {
+        match self.told.front() {
+            None => Ok(()),
+            Some(told) => Err(format!(
+                "a lease was handed over that is another's: {told:?}"
+            )),
+        }
+    }
+
+    async fn event(&mut self) -> Result<Event, String> {
+        let next = poll_fn(|cx| self.backend.poll_event(cx));
+        tokio::time::timeout(PATIENCE, next)
+            .await
+            .map_err(|_| format!("nothing came within {PATIENCE:?}"))
+    }
+
+    fn note(&mut self, event: Event) -> Option<(AttemptId, Outcome)> {
+        match event {
+            Event::Done(id, outcome) => return Some((id, outcome)),
+            Event::HandedOver {
+                owner,
+                granted,
+                since,
+                ttl,
+            } => self.told.push_back(HandedOver {
+                owner,
+                granted,
+                since,
+                ttl,
+            }),
+            Event::Reconnected | Event::Room => {}
+        }
+        None
+    }
+}

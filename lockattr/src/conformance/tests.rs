@@ -1,0 +1,92 @@
+//! The built-in backends conform, and each flaw of one is found by the check that is for it.
+
+mod flawed;
+
+use std::time::Duration;
+
+use super::process::Fleet;
+use super::{Conformance, Violations, leases, outcomes, pools, queue};
+use crate::backend::memory::MemoryBackend;
+use flawed::{Flaw, Flawed};
+
+#[tokio::test]
+async fn the_memory_conforms() -> Result<(), Violations> {
+    let connect = |_| async { Ok(MemoryBackend::named("conformance")) };
+    Conformance::new(connect)
+        .ttl(Duration::from_millis(300))
+        .check()
+        .await
+}
+
+#[cfg(feature = "redis")]
+#[tokio::test]
+async fn redis_conforms() -> Result<(), Violations> {
+    use crate::backend::redis::{RedisBackend, RedisServer, RedisSettings};
+    let server = RedisServer::start();
+    for connections in [1, 3] {
+        let url = server.url();
+        let connect = move |owners| {
+            let settings = RedisSettings::of(&url, connections);
+            async move {
+                let connected = RedisBackend::connect(settings, &owners).await;
+                Ok(connected.expect("the server is there"))
+            }
+        };
+        Conformance::new(connect)
+            .ttl(Duration::from_millis(600))
+            .check()
+            .await?;
+    }
+    Ok(())
+}
+
+/// Which check finds it.
+macro_rules! finds {
+    ($($flaw:ident => $module:ident::$check:ident),* $(,)?) => {$(
+        #[tokio::test]
+        #[expect(non_snake_case, reason = "the flaw's name")]
+        async fn $flaw() {
+            let name = stringify!($flaw);
+            let connect = move |owners| {
+                let flawed = Flawed::new(name, Flaw::$flaw, owners);
+                async { Ok(flawed) }
+            };
+            let fleet = Fleet::new(connect, Duration::from_millis(200));
+            let found = $module::$check(&fleet).await;
+            assert!(found.is_err(), "it is not found");
+        }
+    )*};
+}
+
+mod finds {
+    use super::*;
+
+    finds! {
+        LetsTwoIn => leases::one_owner_has_a_key,
+        LetsTwoInAtOnce => leases::one_of_many_at_once_has_it,
+        NeverEnds => leases::a_lease_ends_by_itself_and_not_before,
+        EndsEarly => leases::a_lease_ends_by_itself_and_not_before,
+        RenewalDoesNothing => leases::a_renewal_prolongs_and_never_shortens,
+        RenewalRevives => leases::a_renewal_prolongs_and_never_shortens,
+        StrangersRelease => leases::only_the_owner_changes_a_lease,
+        StrangersRenew => leases::only_the_owner_changes_a_lease,
+        TokensRepeat => leases::tokens_grow_from_grant_to_grant,
+        ReservedTokensRepeat => leases::tokens_grow_from_grant_to_grant,
+        TokensAnew => outcomes::each_operation_is_idempotent,
+        NoTombstones => outcomes::a_tombstone_refuses_a_late_acquire,
+        LastComesFirst => outcomes::a_release_comes_before_the_next_acquire,
+        EndsTwice => outcomes::each_attempt_ends_once,
+        ForgetsWhatIsOverdue => outcomes::an_overdue_attempt_does_no_harm,
+        TellsAnother => queue::waiters_come_in_turn,
+        HidesWaiters => queue::a_lease_that_was_handed_over_is_one,
+        DatesTooLate => queue::a_lease_that_was_handed_over_is_one,
+        ClaimsTooLong => queue::a_lease_that_was_handed_over_is_one,
+        PlaceIsLost => queue::asking_again_keeps_the_place,
+        RefusedWait => queue::refused_and_cancelled_waiters_have_no_place,
+        NobodyLeaves => queue::refused_and_cancelled_waiters_have_no_place,
+        NewcomersOvertake => queue::nobody_overtakes_a_waiter_when_a_lease_ends,
+        TheGoneStay => queue::a_waiter_that_is_gone_costs_its_claim,
+        PoolsMeetTwo => pools::calls_exclude_each_other,
+        PoolsLeaveLocks => pools::cancelled_calls_leave_nothing,
+    }
+}
