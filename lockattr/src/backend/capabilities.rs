@@ -120,9 +120,16 @@ impl fmt::Debug for Capabilities {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Capabilities")
             .field("waiting", &self.waiting)
+            .field("least_claim_window", &self.least_claim_window)
             .field("token_ranges", &self.token_ranges)
-            .field("lanes", &self.lanes.count)
+            .field("lanes", &self.lanes)
             .finish()
+    }
+}
+
+impl fmt::Debug for Lanes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.count.fmt(f)
     }
 }
 

@@ -22,7 +22,7 @@
 //! * *Order.* A release is executed before an acquire for the same key that was submitted after it. Of
 //!   one owner there is one attempt at a time, unless the one before is [overdue](Backend::overdue).
 //!
-//! A lease that hangs on a session of the process, as in etcd or ZooKeeper, is renewed like any other:
+//! A lease that hangs on a session of the process, as in etcd or `ZooKeeper`, is renewed like any other:
 //! one keep-alive of the session answers all renewals of a [flush](Backend::flush).
 
 mod answer;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::process::{Fleet, RELEASE};
+use super::process::{Fleet, MOMENT, RELEASE};
 use super::{Checked, expected, violated};
 use crate::backend::{IfHeld, Op, Reply, Time};
 
@@ -75,7 +75,7 @@ pub(super) async fn a_lease_ends_by_itself_and_not_before(fleet: &Fleet) -> Chec
             reply => violated!("an acquire is answered by {reply:?}"),
         }
         let waited = Time::now().since(sent_at);
-        if waited > fleet.ttl * 3 + Duration::from_secs(2) {
+        if waited > fleet.ttl * 3 + MOMENT {
             violated!("a lease of {:?} is still there after {waited:?}", fleet.ttl);
         }
         tokio::time::sleep(fleet.ttl / 20).await;
@@ -126,7 +126,7 @@ pub(super) async fn a_renewal_prolongs_and_never_shortens(fleet: &Fleet) -> Chec
                 )
             }
             Reply::Granted(_) => break,
-            Reply::Held { .. } if since < fleet.ttl * 3 + Duration::from_secs(2) => {}
+            Reply::Held { .. } if since < fleet.ttl * 3 + MOMENT => {}
             reply => violated!("{since:?} after the last renewal: {reply:?}"),
         }
         tokio::time::sleep(fleet.ttl / 20).await;

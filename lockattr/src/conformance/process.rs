@@ -18,6 +18,8 @@ use crate::{Error, LockPool, LockPoolBuilder};
 
 /// Longer than any sound service takes for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What a busy machine may take, beside the ttl.
+pub(super) const MOMENT: Duration = Duration::from_secs(2);
 /// How many tokens a grant asks for, where they come in ranges.
 const TOKENS: u32 = 5;
 
@@ -220,7 +222,7 @@ impl Process {
             if let Some(told) = self.told.pop_front() {
                 return Ok(told);
             }
-            let event = self.event().await?;
+            let event = self.event_within(self.claim.ttl * 3 + MOMENT).await?;
             if let Some(ended) = self.note(event) {
                 return Err(format!("an attempt ended that nobody made: {ended:?}"));
             }
@@ -238,10 +240,14 @@ impl Process {
     }
 
     async fn event(&mut self) -> Result<Event, String> {
+        self.event_within(PATIENCE).await
+    }
+
+    async fn event_within(&mut self, patience: Duration) -> Result<Event, String> {
         let next = poll_fn(|cx| self.backend.poll_event(cx));
-        tokio::time::timeout(PATIENCE, next)
+        tokio::time::timeout(patience, next)
             .await
-            .map_err(|_| format!("nothing came within {PATIENCE:?}"))
+            .map_err(|_| format!("nothing came within {patience:?}"))
     }
 
     fn note(&mut self, event: Event) -> Option<(AttemptId, Outcome)> {

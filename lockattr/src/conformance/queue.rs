@@ -1,8 +1,6 @@
 //! First come, first served, and handed over: where the backend says so.
 
-use std::time::Duration;
-
-use super::process::{Fleet, HandedOver, Process, RELEASE};
+use super::process::{Fleet, HandedOver, MOMENT, Process, RELEASE};
 use super::{Checked, expected, violated};
 use crate::backend::{IfHeld, Op, OwnerId, Reply, Time};
 use crate::key::Key;
@@ -131,8 +129,8 @@ pub(super) async fn refused_and_cancelled_waiters_have_no_place(fleet: &Fleet) -
     let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
     let one = hold(fleet, &mut a, &key).await?;
     let refused = b.owner();
-    let once = b.ask(&key, &refused, fleet.acquire(IfHeld::Refuse)).await?;
-    expected!(once, Reply::Held { .. } => {}, "another has it");
+    let reply = b.ask(&key, &refused, fleet.acquire(IfHeld::Refuse)).await?;
+    expected!(reply, Reply::Held { .. } => {}, "another has it");
     let cancelled = wait(fleet, &mut b, &key).await?;
     let last = wait(fleet, &mut a, &key).await?;
     expected!(b.ask(&key, &cancelled, LEAVE).await?, Reply::Released => {}, "a waiter leaves");
@@ -184,7 +182,7 @@ pub(super) async fn a_waiter_that_is_gone_costs_its_claim(fleet: &Fleet) -> Chec
             return Ok(());
         }
         let waited = Time::now().since(released_at);
-        if waited > fleet.ttl * 3 + Duration::from_secs(2) {
+        if waited > fleet.ttl * 3 + MOMENT {
             violated!("the next waiter has nothing after {waited:?}");
         }
         tokio::time::sleep(fleet.ttl / 20).await;

@@ -20,7 +20,7 @@ pub(super) enum Urgency {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Lanes {
-    lanes: Vec<Lane>,
+    all: Vec<Lane>,
     /// The lanes with something in them that may have room.
     open: VecDeque<usize>,
     /// The lanes with something in them that had no room when they were asked.
@@ -54,7 +54,7 @@ impl Lane {
 impl Lanes {
     pub(super) fn new(count: usize) -> Self {
         Self {
-            lanes: (0..count).map(|_| Lane::default()).collect(),
+            all: (0..count).map(|_| Lane::default()).collect(),
             open: VecDeque::new(),
             full: Vec::new(),
             urgent: 0,
@@ -63,7 +63,7 @@ impl Lanes {
     }
 
     pub(super) fn push(&mut self, lane: usize, urgency: Urgency, id: LeaseId) {
-        let to = &mut self.lanes[lane];
+        let to = &mut self.all[lane];
         if to.is_empty() {
             self.open.push_back(lane);
         }
@@ -87,14 +87,14 @@ impl Lanes {
     /// Begins a round of sending, with so much room in each lane.
     pub(super) fn begin(&mut self, room: impl Fn(usize) -> usize) {
         for n in self.full.drain(..) {
-            let lane = &mut self.lanes[n];
+            let lane = &mut self.all[n];
             lane.is_full = false;
             self.urgent += lane.urgent();
             self.acquires += lane.acquires.len();
             self.open.push_back(n);
         }
         for n in &self.open {
-            self.lanes[*n].room = room(*n);
+            self.all[*n].room = room(*n);
         }
     }
 
@@ -103,7 +103,7 @@ impl Lanes {
     pub(super) fn pop(&mut self, may_acquire: bool) -> Option<(usize, LeaseId)> {
         for _ in 0..self.open.len() {
             let n = *self.open.front()?;
-            let lane = &mut self.lanes[n];
+            let lane = &mut self.all[n];
             if lane.room == 0 {
                 lane.is_full = true;
                 self.urgent -= lane.urgent();
@@ -139,7 +139,7 @@ impl Lanes {
 
     /// What was popped from this lane is sent.
     pub(super) fn sent(&mut self, lane: usize) {
-        let room = &mut self.lanes[lane].room;
+        let room = &mut self.all[lane].room;
         *room = room.saturating_sub(1);
     }
 }

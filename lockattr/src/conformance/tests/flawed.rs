@@ -176,12 +176,13 @@ impl Flawed {
             {
                 Reply::Gone
             }
-            (StrangersRenew, Reply::Gone) => Reply::Renewed { contended: false },
             (ReservedTokensRepeat, Reply::Reserved(mut granted)) => {
                 granted.tokens = 1..4;
                 Reply::Reserved(granted)
             }
-            (HidesWaiters, Reply::Renewed { .. }) => Reply::Renewed { contended: false },
+            (StrangersRenew, Reply::Gone) | (HidesWaiters, Reply::Renewed { .. }) => {
+                Reply::Renewed { contended: false }
+            }
             (_, reply) => reply,
         }
     }
