@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_explained() {
+    fn invalid_durations_are_explained() {
         for (text, part) in [
             ("", "empty"),
             ("10", "no unit"),

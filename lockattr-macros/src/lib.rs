@@ -29,8 +29,8 @@ use proc_macro::TokenStream;
 /// | option | meaning | default |
 /// | --- | --- | --- |
 /// | `key = "order:{order_id}"` | what is locked: a template over the arguments (`{self.tenant}`, `{req.user.id}`, `{id:08}`), or any expression that is `Display` | required |
-/// | `key("order:{id}", id = order.id())` | the same with values of its own | |
-/// | `ttl = "10s"` | how long others wait after a crash; also a constant `Duration` | the pool's |
+/// | `key("order:{id}", id = order.id())` | the same with named values | |
+/// | `ttl = "10s"` | how long other calls wait after a crash; also a constant `Duration` | the pool's |
 /// | `wait = "2s"` | how long to queue; `"0s"` tries once, `"forever"` never gives up | the pool's |
 /// | `renew = false` | the lease ends after its ttl, however long the body runs | `true` |
 /// | `max_hold = "5m"` | renewal ends after this time | none |
@@ -41,7 +41,7 @@ use proc_macro::TokenStream;
 /// | `pool = "reports"` | a named pool, or an expression for one: `self.locks` | the installed pool |
 /// | `reentrant = true` | a task may take a key that it holds already; see below | `false` |
 /// | `release = "background"` | the call returns without waiting for its release: a round trip sooner; `"await"` waits | the pool's (`"await"`) |
-/// | `crate = path` | where the `lockattr` crate is found | `::lockattr` |
+/// | `crate = path` | the path of the `lockattr` crate | `::lockattr` |
 ///
 /// Values are percent-encoded in the key, so different arguments never share a lock by accident.
 /// The key is computed by reference, before the body runs. To take the same lock by hand, write
