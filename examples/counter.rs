@@ -1,8 +1,8 @@
 //! Many processes increment one counter in a file: read, add, write.
 //!
-//! Look at the two totals: without the lock increments are lost, with it none is. With
-//! `LOCKATTR_URL` the workers are processes; the memory backend knows only one process, so without
-//! it they are tasks.
+//! Look at the two totals: without the lock increments are lost; with the lock none is. With
+//! `LOCKATTR_URL` the workers are processes. Without it they are tasks, because the memory backend
+//! locks within one process only.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -21,8 +21,8 @@ fn read(file: &Path) -> anyhow::Result<usize> {
     Ok(fs::read_to_string(file)?.parse()?)
 }
 
-/// Overwrites in place and at full width, so that a reader without the lock sees an old number
-/// or a new one, never half of one.
+/// Overwrites in place and at full width, so that a reader without the lock sees the old number or
+/// the new one, never a mix of both.
 fn write(file: &Path, count: usize) -> anyhow::Result<()> {
     let mut file = OpenOptions::new()
         .write(true)
@@ -54,7 +54,7 @@ async fn work(file: &Path, locked: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Lets all workers loose on the file, and gives the total.
+/// Starts all workers on the file, and returns the total.
 async fn count(file: &Path, locked: bool) -> anyhow::Result<usize> {
     write(file, 0)?;
     if examples::has_server() {

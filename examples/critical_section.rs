@@ -1,6 +1,6 @@
 //! One section, many tasks: never two inside, and each with a larger fencing token.
 //!
-//! Look at the token column: it only grows. The last lines show what those get who do not wait.
+//! Look at the token column: it only grows. The last lines show calls that do not wait.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -21,7 +21,7 @@ async fn section(task: u32) -> Result<(), lockattr::Error> {
     Ok(())
 }
 
-/// Deep inside: it gets the lease from the task, and makes sure that there is one.
+/// Code deep inside: it gets the lease from the task, and asserts that there is one.
 fn write(task: u32) {
     lockattr::assert_held!("section");
     let token = lockattr::current().map_or(0, |lease| lease.fencing_token());

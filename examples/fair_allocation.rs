@@ -1,7 +1,7 @@
-//! Eight workers want one lock all the time. Who got how many turns?
+//! Eight workers want one lock all the time. How many turns does each get?
 //!
-//! Look at the columns: turns should be about equal, and nobody should wait much longer than all
-//! others together take. Within a process the queue is strictly first come, first served.
+//! Look at the columns: turns should be about equal, and no worker should wait much longer than all
+//! the others together take. Within a process the queue is strictly first come, first served.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

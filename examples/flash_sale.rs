@@ -1,7 +1,7 @@
-//! A rush of buyers over HTTP for an item of which there are few.
+//! Many buyers want an item of which there are few, over HTTP.
 //!
-//! Look at the stock: with the lock exactly as many are sold as there were; without it more are.
-//! A buyer who finds the item locked gets 409 with `Retry-After`, and comes again.
+//! Look at the stock: with the lock, exactly the stock is sold; without it, more. A buyer who finds
+//! the item locked gets 409 with `Retry-After`, and comes again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -59,7 +59,7 @@ async fn buy_unlocked(
     sell(&stock, &item).await
 }
 
-/// As any shop that looks first and books later.
+/// Like a shop that first reads the stock and later writes it.
 async fn sell(stock: &AtomicI64, item: &str) -> Result<String, ShopError> {
     if stock.load(Ordering::SeqCst) <= 0 {
         return Err(ShopError::SoldOut);
@@ -69,7 +69,7 @@ async fn sell(stock: &AtomicI64, item: &str) -> Result<String, ShopError> {
     Ok(format!("one {item} sold, {left} left\n"))
 }
 
-/// How often a buyer was told to come again, and whether it got one.
+/// Returns how often the buyer was told to come again, and whether it bought an item.
 async fn buyer(client: reqwest::Client, url: String) -> anyhow::Result<(u32, bool)> {
     let mut refused = 0;
     loop {
@@ -84,12 +84,12 @@ async fn buyer(client: reqwest::Client, url: String) -> anyhow::Result<(u32, boo
             status => anyhow::bail!("unexpected status {status}"),
         }
         refused += 1;
-        // A real buyer waits as Retry-After says; this one is in a hurry.
+        // A real buyer waits as `Retry-After` says; this one waits less.
         tokio::time::sleep(Duration::from_millis(fastrand::u64(5..50))).await;
     }
 }
 
-/// Opens a shop of its own, and gives how many were sold and what the stock is then.
+/// Opens a new shop, and returns how many items were sold and the final stock.
 async fn sale(path: &str) -> anyhow::Result<(i64, i64)> {
     let stock = Stock::new(AtomicI64::new(STOCK));
     let routes = axum::Router::new()

@@ -1,8 +1,8 @@
 //! A service that ends at SIGTERM without leaving a lock behind.
 //!
-//! A request that runs is finished under its lock; a job in the background that would go on for ever
-//! is ended; then all locks are released, and only then the process ends. Here the service sends the
-//! signal to itself, while a request runs.
+//! A running request finishes under its lock; a background job without an end is stopped; then all
+//! locks are released, and only then the process ends. Here the service sends the signal to itself,
+//! while a request runs.
 
 use std::process::{self, Command};
 use std::time::Duration;
@@ -50,7 +50,7 @@ async fn main() -> anyhow::Result<()> {
     let url = format!("http://{}/report/daily", listener.local_addr()?);
     let client = tokio::spawn(request(url));
 
-    // What a service needs: it serves until the signal, and then gives its locks back.
+    // A service needs this: it serves until the signal, and then releases its locks.
     let terminated = async move {
         terminate.recv().await;
     };

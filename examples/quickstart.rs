@@ -1,7 +1,7 @@
 //! At most one call per order runs at a time; different orders do not wait for each other.
 //!
-//! Look at the times: the two payments of order 1 come one after the other, that of order 2 runs
-//! beside the first.
+//! Look at the times: the two payments of order 1 run one after the other; the payment of order 2
+//! runs beside the first.
 
 use std::time::{Duration, Instant};
 

@@ -19,13 +19,13 @@ async fn annotated(id: u64) -> Result<u64, Error> {
     Ok(id)
 }
 
-/// The floor: the same text.
+/// The lower bound: the same text without a key.
 #[divan::bench]
 fn format_alone(bencher: Bencher) {
     bencher.bench(|| format!("order:{}", divan::black_box(42_u64)));
 }
 
-/// A call inside its own lock: the key is built and found, and nothing is sent.
+/// A call inside its own lock: its key is built and found, and nothing is sent.
 #[divan::bench]
 fn annotated_nested_call(bencher: Bencher) {
     let runtime = Runtime::new().expect("a runtime");
@@ -43,7 +43,7 @@ fn annotated_nested_call(bencher: Bencher) {
         .expect("memory is there");
 }
 
-/// What the future gives at its first poll.
+/// Returns the future's output at its first poll.
 fn poll_once<F: Future>(future: F) -> F::Output {
     let mut cx = Context::from_waker(Waker::noop());
     match pin!(future).poll(&mut cx) {

@@ -1,4 +1,4 @@
-//! What is compared: the library, its peers with their default retry, and what people write by hand.
+//! The candidates: the library, its peers with their default retry, and a lock written by hand.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ pub(crate) enum Candidate {
     ByHand,
     Rslock,
     AsyncRedisLock,
-    /// The floor inside one process.
+    /// The lower bound inside one process.
     Mutex,
 }
 
@@ -55,7 +55,7 @@ impl Candidate {
         found.expect("a candidate's name")
     }
 
-    /// The commands that it sends itself; what scripts call is not counted.
+    /// Returns the commands that it sends itself; commands inside scripts do not count.
     pub(crate) fn commands(self) -> &'static [&'static str] {
         match self {
             Self::ByHand | Self::Rslock => &["set", "eval", "evalsha"],

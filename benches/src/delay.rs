@@ -1,8 +1,8 @@
 //! A TCP proxy that delays both directions as precisely as the machine can.
 //!
-//! That of the tests waits on tokio's timers, which tick in milliseconds: a delay of 0.5 ms becomes
-//! one of 1 to 2 ms. Here each direction of a connection has a thread that sleeps until shortly before
-//! bytes are due, and spins for the rest.
+//! The tests' proxy uses tokio's timers, which tick in milliseconds: a delay of 0.5 ms becomes 1 to
+//! 2 ms. Here each direction of a connection has a thread that sleeps until shortly before bytes
+//! are due, and spins for the rest.
 
 use std::hint::spin_loop;
 use std::io::{Read, Write};
@@ -16,17 +16,17 @@ use std::time::{Duration, Instant};
 
 use rustix::thread::set_current_timer_slack;
 
-/// The longest that a sleep is late by, nearly always.
+/// Nearly every sleep is late by at most this.
 const SPIN: Duration = Duration::from_micros(60);
 
-/// The proxy; it takes no more connections when it is dropped.
+/// The proxy; it accepts no more connections after it is dropped.
 pub(crate) struct DelayProxy {
     port: u16,
     ends: Arc<AtomicBool>,
 }
 
 impl DelayProxy {
-    /// In front of a port of this machine; so much later each way.
+    /// Starts a proxy in front of a local port, with this delay in each direction.
     pub(crate) fn start(target: u16, delay: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("a port").port();
@@ -57,7 +57,7 @@ impl DelayProxy {
 impl Drop for DelayProxy {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::Relaxed);
-        // Wakes the thread that takes connections.
+        // Wakes the thread that accepts connections.
         drop(TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)));
     }
 }
@@ -81,7 +81,7 @@ fn join(client: &TcpStream, server: &TcpStream, delay: Duration) {
     }
 }
 
-/// Until either side closes its end.
+/// Forwards until either side closes its end.
 fn deliver(queued: &Receiver<(Instant, Vec<u8>)>, mut to: TcpStream) {
     // By default the kernel may let a thread sleep 50 µs longer, to wake several at once.
     set_current_timer_slack(NonZeroU64::new(1)).expect("a thread may set its own");
@@ -95,11 +95,11 @@ fn deliver(queued: &Receiver<(Instant, Vec<u8>)>, mut to: TcpStream) {
             break;
         }
     }
-    // Whichever side is still there has noticed the end, or will by this.
+    // The remaining side has noticed the end already, or notices it now.
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// The median round trip of a bare command, in microseconds: what the delay really is.
+/// Returns the median round trip of a bare command in microseconds: the real delay.
 pub(crate) fn round_trip(url: &str) -> f64 {
     let client = redis::Client::open(url).expect("a URL");
     let mut connection = client.get_connection().expect("a server");

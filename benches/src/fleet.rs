@@ -1,4 +1,4 @@
-//! W4: one key that the tasks of several processes want.
+//! W4: one key wanted by the tasks of several processes.
 
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
@@ -23,7 +23,7 @@ const ALL: [Candidate; 5] = [
     Candidate::AsyncRedisLock,
 ];
 
-/// One stay in the section, on the clock that the processes share.
+/// One stay in the section, on the processes' shared clock.
 #[derive(Clone, Copy)]
 struct Stay {
     process: usize,
@@ -46,7 +46,7 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
     for (name, section) in [("empty section", 0), ("1 ms section", 1000)] {
         workload(effort, report, &format!("W4 {name}"), section, 0, &ALL).await;
     }
-    // A round trip takes long there, so the quick run leaves one and the peers out.
+    // A round trip takes long here, so the quick run leaves out one delay and the peers.
     let delays: &[u64] = if effort.is_quick { &[20] } else { &[1, 20] };
     for millis in delays.iter().copied() {
         let name = format!("W4 empty, +{millis} ms");

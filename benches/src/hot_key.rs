@@ -1,4 +1,4 @@
-//! W3: one key that all tasks of one process want.
+//! W3: one key wanted by all tasks of one process.
 
 use lockattr_tests::RedisServer;
 
@@ -35,7 +35,7 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
     }
 }
 
-/// What the worst-off has, of what the best-off has.
+/// Returns the smallest count divided by the largest.
 pub(crate) fn fairness(pairs: &[u32]) -> f64 {
     let (least, most) = (pairs.iter().min(), pairs.iter().max());
     f64::from(*least.unwrap_or(&0)) / f64::from(*most.unwrap_or(&0).max(&1))

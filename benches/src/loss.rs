@@ -44,7 +44,7 @@ async fn starved_by(busy_threads: usize, rounds: usize) -> Vec<f64> {
     late
 }
 
-/// Leases that are not renewed, under bodies that never end. In milliseconds.
+/// Returns the delays in milliseconds, for leases that are not renewed and bodies that never end.
 async fn lose(rounds: usize) -> Vec<f64> {
     let server = RedisServer::start();
     let pool = LockPool::builder().url(server.admin_url()).default_ttl(TTL);
@@ -78,7 +78,7 @@ async fn lose(rounds: usize) -> Vec<f64> {
     std::mem::take(&mut late.lock().expect("no panic"))
 }
 
-/// Notes when it is dropped.
+/// Records the time when it is dropped.
 struct End {
     due: Instant,
     late: Arc<Mutex<Vec<f64>>>,

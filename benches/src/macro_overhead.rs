@@ -1,7 +1,8 @@
-//! What the attribute costs against the same call written by hand, and the size of its future.
+//! The cost of the attribute compared with the same call written by hand, and the size of its
+//! future.
 //!
-//! Nested calls of one key take no message to the I/O thread, so what is left is the way through
-//! key, pool and task: the part that the attribute writes.
+//! Nested calls of one key send no message to the I/O thread, so the rest is the work for key, pool
+//! and task: the attribute's part.
 
 use std::time::{Duration, Instant};
 

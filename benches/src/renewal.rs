@@ -1,4 +1,4 @@
-//! W6: what it costs to keep many leases.
+//! W6: the cost of keeping many leases.
 
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,8 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
     }
 }
 
-/// For one ttl. The leases are taken over a third of it, as they are renewed then.
+/// Measures one ttl. The leases are taken over a third of it, as renewals spread over that time
+/// too.
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]
 async fn keep(leases: usize, ttl: Duration) -> (f64, f64, f64) {
     let server = RedisServer::start();
@@ -54,7 +55,7 @@ async fn keep(leases: usize, ttl: Duration) -> (f64, f64, f64) {
     assert_eq!(pool.stats().lost, 0);
     let commands = commands_sent(&server, Candidate::Lockattr) - commands;
     let (time, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
-    // A renewal on time finds two thirds of the ttl, less the allowance for drift.
+    // A renewal on time leaves two thirds of the ttl, less the allowance for drift.
     let on_time = ttl.as_secs_f64() * (2.0 / 3.0 - 0.01) - 0.002;
     (
         commands as f64 / time,

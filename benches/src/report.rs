@@ -41,7 +41,7 @@ impl Report {
         });
     }
 
-    /// A sentence that the figures need.
+    /// Adds a sentence that explains the figures.
     pub(crate) fn note(&mut self, note: String) {
         println!("{note}");
         self.notes.push(note);
@@ -54,7 +54,7 @@ impl Report {
         found.map(|figure| figure.value)
     }
 
-    /// Markdown; each figure with its ratio to what people write by hand.
+    /// Returns the Markdown table; each figure has its ratio to the lock written by hand.
     fn table(&self) -> String {
         let mut text = format!(
             "{}\n\n{}\n\n| workload | | figure | value | to by hand |\n| --- | --- | --- | --- | --- |\n",

@@ -1,4 +1,4 @@
-//! Interleaved rounds: machines are noisy, ratios of neighbouring runs less so.
+//! Interleaved rounds: machines are noisy, but ratios of neighbouring runs are less so.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use std::time::Duration;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
-    /// Of one run.
+    /// The time of one run.
     pub(crate) run: Duration,
     pub(crate) is_quick: bool,
 }
@@ -21,7 +21,7 @@ impl Effort {
     }
 }
 
-/// Runs all candidates in turn, round after round; gives the figures of each.
+/// Runs all candidates in turn, round after round; returns the figures of each.
 pub(crate) async fn interleave<C: Copy, T>(
     effort: Effort,
     candidates: &[C],
@@ -39,7 +39,7 @@ pub(crate) async fn interleave<C: Copy, T>(
     all
 }
 
-/// The middle one of what `figure` makes of the rounds.
+/// Returns the median of `figure` over all rounds.
 pub(crate) fn median<T>(rounds: &[T], figure: impl Fn(&T) -> f64) -> f64 {
     percentile(rounds.iter().map(figure).collect(), 50)
 }

@@ -1,4 +1,4 @@
-//! W8: what a pair costs the server, by how many are asked for at once.
+//! W8: the server's cost of a pair, by the number of simultaneous requests.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
         let name = format!("W8 {tasks} at once");
         let all = interleave(effort, &CANDIDATES, async |candidate| {
             let locker = candidate.connect(&server.admin_url()).await;
-            // The scripts are learnt, and memory is allocated.
+            // Warms up: the server learns the scripts and allocates memory.
             all_at_once(&locker, tasks, 20).await;
             let rounds = pairs(effort) / tasks;
             let before = server_work(&server, candidate);
@@ -42,7 +42,7 @@ fn pairs(effort: Effort) -> usize {
     if effort.is_quick { 4096 } else { 64 * 1024 }
 }
 
-/// So many tasks acquire keys of their own at the same time, and release them at the same time.
+/// Lets all tasks acquire a key of their own at the same time, and release it at the same time.
 async fn all_at_once(locker: &Locker, tasks: usize, rounds: usize) {
     let barrier = Arc::new(Barrier::new(tasks));
     let running: Vec<_> = (0..tasks)

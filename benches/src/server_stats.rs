@@ -1,4 +1,4 @@
-//! What the server and this process had to do.
+//! The work of the server and of this process.
 
 use std::fs;
 
@@ -6,17 +6,17 @@ use lockattr_tests::RedisServer;
 
 use crate::candidate::Candidate;
 
-/// What the server has done for a candidate, in all or for each pair.
+/// The server's work for a candidate, in total or for each pair.
 pub(crate) struct ServerWork {
     pub(crate) commands: f64,
-    /// In microseconds, without what reading and writing take.
+    /// In microseconds, without the time to read and write.
     pub(crate) in_commands: f64,
-    /// In microseconds, with all.
+    /// In microseconds, in total.
     pub(crate) cpu: f64,
 }
 
 impl ServerWork {
-    /// What was done for each of so many pairs.
+    /// Returns the work since `before` for each of these pairs.
     #[expect(clippy::cast_precision_loss, reason = "figures for people")]
     pub(crate) fn since(&self, before: &Self, pairs: usize) -> Self {
         let pairs = pairs as f64;
@@ -28,7 +28,7 @@ impl ServerWork {
     }
 }
 
-/// What the server has done for a candidate since it started.
+/// Returns the server's work for a candidate since the server started.
 pub(crate) fn server_work(server: &RedisServer, candidate: Candidate) -> ServerWork {
     let (stats, cpu) = (info(server, "commandstats"), info(server, "cpu"));
     let sum = |field| {
@@ -51,7 +51,7 @@ pub(crate) fn server_work(server: &RedisServer, candidate: Candidate) -> ServerW
     }
 }
 
-/// How many commands of a candidate the server has executed.
+/// Returns how many commands of a candidate the server has executed.
 pub(crate) fn commands_sent(server: &RedisServer, candidate: Candidate) -> u64 {
     let stats = info(server, "commandstats");
     let commands = candidate.commands().iter();
@@ -82,7 +82,7 @@ fn of_command(stats: &str, command: &str, field: &str) -> f64 {
     figure.map_or(0.0, |figure| figure.parse().expect("a number"))
 }
 
-/// The processor time of this process, in seconds.
+/// Returns the processor time of this process, in seconds.
 pub(crate) fn cpu_seconds() -> f64 {
     /// Linux counts processor time in hundredths of a second for every program.
     const TICKS_PER_SECOND: f64 = 100.0;
@@ -97,7 +97,7 @@ pub(crate) fn cpu_seconds() -> f64 {
     ticks / TICKS_PER_SECOND
 }
 
-/// The memory that this process has in use.
+/// Returns the memory that this process uses.
 pub(crate) fn resident_bytes() -> f64 {
     const PAGE: f64 = 4096.0;
     let sizes = fs::read_to_string("/proc/self/statm").expect("Linux");

@@ -1,4 +1,4 @@
-//! W1: the latency of one task. W2: the throughput of many, each with a key of its own.
+//! W1: the latency of one task. W2: the throughput of many tasks, each with its own key.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ const CANDIDATES: [Candidate; 4] = [
 pub(crate) async fn one_task(effort: Effort, report: &mut Report) {
     let server = RedisServer::start();
     latency(effort, report, "W1 loopback", &server.admin_url()).await;
-    // Each way, so that a round trip is 1 ms longer.
+    // In each direction, so that a round trip is 1 ms longer.
     let proxy = DelayProxy::start(server.port(), Duration::from_micros(500));
     let delayed = server.admin_url_at(proxy.port());
     let (near, far) = (round_trip(&server.admin_url()), round_trip(&delayed));
@@ -81,8 +81,8 @@ async fn throughput(effort: Effort, report: &mut Report, tasks: usize, server: &
     }
 }
 
-/// What so many tasks achieve in a time: pairs per second, the pairs of each task, and the longest
-/// wait in milliseconds.
+/// Returns the throughput of all tasks in this time: pairs per second, the pairs of each task, and
+/// the longest wait in milliseconds.
 pub(crate) async fn pairs_per_second(
     locker: &Locker,
     tasks: usize,

@@ -1,4 +1,4 @@
-//! W5: what it costs that many wait.
+//! W5: the cost of many waiters.
 
 use std::time::Duration;
 
@@ -42,9 +42,9 @@ async fn wait(candidate: Candidate, waiters: usize, time: Duration) -> (f64, f64
                     tokio::spawn(async move { locker.hold("hot", async || {}).await })
                 })
                 .collect();
-            // Until all have asked for the first time.
+            // Until every waiter has asked for the first time.
             tokio::time::sleep(Duration::from_millis(500)).await;
-            // With the task and the future of the benchmark.
+            // Includes the task and the future of the benchmark.
             let size = (resident_bytes() - size) / waiters as f64;
             let (commands, cpu) = (commands_sent(&server, candidate), cpu_seconds());
             tokio::time::sleep(time).await;

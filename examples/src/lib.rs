@@ -1,10 +1,10 @@
-//! What the examples share: the pool, with the memory backend where no server is named.
+//! The code that the examples share: the pool, with the memory backend if no server is named.
 
 pub mod processes;
 
 use lockattr::{Error, LockPool};
 
-/// Whether the locks are on a server that other processes reach too.
+/// Returns whether the locks are on a server that other processes can reach too.
 #[must_use]
 pub fn has_server() -> bool {
     std::env::var_os("LOCKATTR_URL").is_some()
@@ -14,7 +14,7 @@ pub fn has_server() -> bool {
 ///
 /// # Errors
 ///
-/// What [`LockPool::from_env`] and `install` report.
+/// The errors of [`LockPool::from_env`] and `install`.
 pub async fn install() -> Result<LockPool, Error> {
     let filter =
         tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into());

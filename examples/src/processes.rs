@@ -3,7 +3,8 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// Runs this program `count` times with `args`, lets all go at once, and gives what each printed.
+/// Runs this program `count` times with `args`, starts their work at the same moment, and returns
+/// the output of each.
 ///
 /// # Errors
 ///
@@ -20,7 +21,7 @@ pub fn run_together(count: usize, args: &[&str]) -> io::Result<Vec<String>> {
     running.into_iter().map(Running::finish).collect()
 }
 
-/// Called by a worker when it is connected: says so, and waits until all of them are.
+/// Reports that this worker is connected, and waits until all workers are.
 ///
 /// # Errors
 ///
@@ -28,7 +29,7 @@ pub fn run_together(count: usize, args: &[&str]) -> io::Result<Vec<String>> {
 pub fn wait_for_start() -> io::Result<()> {
     println!("ready");
     io::stdout().flush()?;
-    // The parent lets go by closing the pipe.
+    // The parent starts the workers by closing the pipe.
     io::stdin().read_to_string(&mut String::new()).map(drop)
 }
 

@@ -1,4 +1,4 @@
-//! The durations of attributes, beside another reading of their grammar.
+//! Durations of attributes, compared with a second parser of their grammar.
 #![no_main]
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Different values never give one key, and no value steers the cluster slot.
+//! Different values never make one key, and no value changes the cluster slot.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -33,7 +33,7 @@ fuzz_target!(|texts: (&str, &str, &str, &str)| {
         if let (Some(left), Some(right)) = (&left, &right) {
             assert_eq!((a, b) == (c, d), left.as_str() == right.as_str());
         }
-        // What fits is a key: only an empty value and the length are refused.
+        // Only an empty value or too long a key is refused.
         let longest = 3 * (a.len() + b.len()) + 8;
         assert!(left.is_some() || a.is_empty() || b.is_empty() || longest > 1024);
         for key in [left, right].into_iter().flatten() {
@@ -57,7 +57,7 @@ fn check(key: &Key, has_braces: bool) {
     check_name(key);
 }
 
-/// The hash tag as a cluster node finds it is the library's own.
+/// A cluster node finds the library's own hash tag.
 fn check_name(key: &Key) {
     let name = lockattr::fuzzing::lock_name("shop", key);
     let (before, rest) = name.split_once('{').expect("a tag");

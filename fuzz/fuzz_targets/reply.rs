@@ -1,4 +1,4 @@
-//! Structures of a server's making, read as answers and as messages.
+//! Structures that a server could send, read as answers and as messages.
 #![no_main]
 
 use arbitrary::{Result, Unstructured};
@@ -6,7 +6,7 @@ use libfuzzer_sys::fuzz_target;
 use redis::Value;
 
 fuzz_target!(|bytes: &[u8]| {
-    // Too little input for a structure is no finding.
+    // Too little input for a structure is not a finding.
     let _ = run(&mut Unstructured::new(bytes));
 });
 
@@ -47,7 +47,7 @@ fn value(input: &mut Unstructured<'_>, depth: u8) -> Result<Value> {
     })
 }
 
-/// A text of the pieces that answers and messages are made of.
+/// Makes a text from the parts that answers and messages consist of.
 fn word(input: &mut Unstructured<'_>) -> Result<Value> {
     const OURS: &str = "1:abababababababababababababababab-1-0";
     let mut text = String::new();

@@ -10,7 +10,7 @@ fuzz_target!(|texts: (u8, &str, &str, &str)| {
     let scheme =
         ["redis", "rediss", "memory", "unix", "ftp", "redis+unix"][usize::from(scheme % 6)];
     let _ = lockattr::fuzzing::url(rest);
-    // A password ends at the last `@`; what is behind that is the host's.
+    // A password ends at the last `@`; the text after it belongs to the host.
     let tail: String = rest.chars().filter(|c| *c != '@').collect();
     for url in [
         format!("{scheme}://{user}:{CANARY}{noise}@{tail}"),

@@ -1,4 +1,4 @@
-//! The macro's template parser, beside the one of `rustc`.
+//! The macro's template parser, compared with the parser of `rustc`.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
@@ -17,7 +17,7 @@ fuzz_target!(|text: &str| {
     };
     let _ = template.separators();
     for placeholder in template.placeholders() {
-        // What the expansion makes of them; these panic for what is no name.
+        // The expansion makes these identifiers; they panic for an invalid name.
         for name in std::iter::once(&placeholder.root).chain(&placeholder.path) {
             if name.parse::<u32>().is_err() && name != "self" {
                 match syn::parse_str::<Ident>(name) {
@@ -31,7 +31,7 @@ fuzz_target!(|text: &str| {
         .placeholders()
         .any(|placeholder| !placeholder.spec.is_empty())
     {
-        // Format specs are for rustc to judge.
+        // Only rustc checks format specs.
         return;
     }
     if template
@@ -50,7 +50,7 @@ fuzz_target!(|text: &str| {
     same(&template, &renamed, |n| Some(format!("__lockattr_{n}")));
 });
 
-/// Whether rustc sees the same texts and placeholders in it.
+/// Returns whether rustc sees the same texts and placeholders.
 fn same(template: &Template, text: &str, name: impl Fn(usize) -> Option<String>) {
     let mut parser = Parser::new(text, None, None, false, ParseMode::Format);
     let pieces: Vec<_> = parser.by_ref().collect();

@@ -1,4 +1,4 @@
-//! What is written between the parentheses of `#[distributed_lock(...)]`.
+//! The options between the parentheses of `#[distributed_lock(...)]`.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ const OPTIONS: [(&str, Name); 13] = [
 pub(crate) struct Args {
     pub(crate) key: Option<Key>,
     pub(crate) ttl: Option<Timing<Duration>>,
-    /// `None` inside is for ever.
+    /// The inner `None` means without a limit.
     pub(crate) wait: Option<Timing<Option<Duration>>>,
     pub(crate) renew: Option<bool>,
     pub(crate) max_hold: Option<Timing<Duration>>,
@@ -66,7 +66,7 @@ pub(crate) struct Args {
     pub(crate) pool: Option<Pool>,
     pub(crate) reentrant: Option<bool>,
     pub(crate) release: Option<Release>,
-    /// Where the runtime crate is to be found.
+    /// The path of the runtime crate.
     pub(crate) krate: Option<Path>,
     pub(crate) errors: Errors,
 }
@@ -104,7 +104,7 @@ impl Parse for Args {
                 Ok(()) => input.advance_to(&ahead),
                 Err(error) => args.errors.push(error),
             }
-            // After a mistake: on to the next option, which may hold another.
+            // After a mistake, parse the next option: it may hold another mistake.
             while !input.is_empty() && !input.peek(Token![,]) {
                 input.parse::<TokenTree>()?;
             }
@@ -187,7 +187,7 @@ impl Args {
         Ok(())
     }
 
-    /// Times are constants: what only a call knows has no place in them.
+    /// Refuses function arguments in times: a time is a constant.
     pub(crate) fn check_times(&self, params: &Params, errors: &mut Errors) {
         let ttl = self.ttl.as_ref().and_then(Timing::expr);
         let wait = self.wait.as_ref().and_then(Timing::expr);
@@ -208,7 +208,7 @@ impl Args {
         }
     }
 
-    /// Options that are right by themselves, but not together.
+    /// Refuses options that contradict each other.
     fn check_against_each_other(&mut self) {
         if let Some(Timing::Literal(max_hold, span)) = self.max_hold {
             if self.renew == Some(false) {
@@ -228,7 +228,7 @@ impl Args {
         }
     }
 
-    /// Whether a time is a constant that can stand in an item: it names no type parameter.
+    /// Returns whether the times can stand in a `const` item: they name no type parameter.
     pub(crate) fn has_checkable_times(&self) -> bool {
         let ttl = self.ttl.as_ref().and_then(Timing::expr);
         let max_hold = self.max_hold.as_ref().and_then(Timing::expr);
@@ -247,7 +247,7 @@ impl Args {
 }
 
 impl Pool {
-    /// What the user wrote, to tell two pools apart.
+    /// The text as the user wrote it, to compare two pools.
     pub(crate) fn text(pool: Option<&Self>) -> Option<String> {
         pool.map(|pool| match pool {
             Self::Named(name) => name.to_token_stream().to_string(),
@@ -301,7 +301,8 @@ fn choice<T: Copy>(input: ParseStream<'_>, choices: [(&str, T); 2]) -> Result<T>
     ))
 }
 
-/// What can be called; a value is told so here, because rustc says it once for each use.
+/// Parses something callable. A plain value is refused here, because rustc would report it once for
+/// each use.
 fn handler(input: ParseStream<'_>) -> Result<Expr> {
     let expr: Expr = input.parse()?;
     let is_value = match bare(&expr) {
@@ -343,7 +344,7 @@ fn pool(input: ParseStream<'_>) -> Result<Pool> {
 
 fn krate(input: ParseStream<'_>) -> Result<Path> {
     let path = match input.fork().parse() {
-        // A path that came through a macro fragment is wrapped in an invisible group.
+        // A path from a macro fragment is wrapped in an invisible group.
         Ok(Expr::Group(group)) => {
             input.parse::<Expr>()?;
             let Expr::Path(ExprPath { path, .. }) = bare(&group.expr) else {
@@ -400,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn all_mistakes_are_told_at_once() {
+    fn all_mistakes_are_reported_at_once() {
         let text = mistakes(quote!(
             tll = "1s",
             ttl = 10,

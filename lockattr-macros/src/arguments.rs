@@ -1,24 +1,24 @@
-//! The arguments of an `async fn` on their way into the body's future.
+//! Moves the arguments of an `async fn` into the body's future.
 //!
-//! There they are bound as rustc does it for the plain function, one after the other, so that
-//! destructors, lints and errors are the same.
+//! The future binds them one after the other, as rustc does for the plain function, so that
+//! destructors, lints and errors stay the same.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::spanned::Spanned as _;
 use syn::{FnArg, Pat, PatIdent, Receiver, ReceiverKind, Signature, Type, parse_quote};
 
-/// The statements that carry the arguments over.
+/// The statements that move the arguments.
 pub(crate) struct Arguments {
-    /// Before the body's future is made: large arguments go there by a pointer, because the future
-    /// of an `async fn` would keep their place in itself as well.
+    /// Statements before the body's future is made. They box large arguments, because the future of
+    /// an `async fn` would also keep space for the original arguments.
     pub(crate) pack: TokenStream,
-    /// The first statements inside.
+    /// The first statements inside the body's future.
     pub(crate) bind: TokenStream,
 }
 
 impl Arguments {
-    /// Gives every argument a name in the signature, and binds inside what stood there.
+    /// Gives every argument a plain name in the signature, and binds its pattern inside the body.
     ///
     /// A function that `stays_async` gets its arguments packed. When another attribute
     /// `is_reading` the signature, its patterns stay.
@@ -74,7 +74,7 @@ impl Arguments {
     }
 }
 
-/// Makes all of `self` belong to the body, also the fields that it does not name.
+/// Moves all of `self` into the body, also the fields that the body does not name.
 fn whole_receiver(receiver: &Receiver) -> TokenStream {
     if matches!(receiver.kind, ReceiverKind::Reference(..)) {
         return TokenStream::new();
@@ -95,8 +95,8 @@ fn is_name(pat: &Pat) -> bool {
     )
 }
 
-/// The name of an argument in the signature. A pattern that binds one name lends it, for the
-/// documentation; the body cannot see it.
+/// Returns the argument's name in the signature. If its pattern binds exactly one name, the
+/// signature shows that name in the documentation; the body cannot see it.
 fn outer_name(n: usize, pat: &Pat) -> Ident {
     if let (true, Pat::Ident(pat)) = (is_name(pat), pat) {
         return pat.ident.clone();
@@ -142,7 +142,7 @@ fn bound_names(pat: &Pat, names: &mut Vec<Ident>) {
     }
 }
 
-/// Whether a value of the type is as small as a pointer to it, as far as its name says.
+/// Returns whether the type's name shows that a value is about as small as a pointer to it.
 fn is_small(ty: &Type) -> bool {
     const NUMBERS: [&str; 16] = [
         "bool", "char", "f32", "f64", "i8", "i16", "i32", "i64", "i128", "isize", "u8", "u16",

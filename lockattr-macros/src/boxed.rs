@@ -1,26 +1,26 @@
-//! Functions that return a boxed future: by hand, or by `#[async_trait]`.
+//! Functions that return a boxed future, written by hand or by `#[async_trait]`.
 
 use proc_macro2::{Delimiter, Group, Ident, TokenStream, TokenTree};
 use quote::quote;
 use syn::Pat;
 use syn::parse::Parser as _;
 
-/// A body that is nothing but `Box::pin(async move { ... })`, taken apart.
+/// The parts of a body that is only `Box::pin(async move { ... })`.
 pub(crate) struct Boxed {
     /// `Box::pin`
     pub(crate) pin: TokenStream,
     /// The statements that bind the arguments, as `#[async_trait]` puts them first.
     pub(crate) bind: TokenStream,
-    /// What they bind.
+    /// The patterns that these statements bind.
     pub(crate) patterns: Vec<Pat>,
-    /// The name that stands for `self` from there on.
+    /// The name that replaces `self` after these statements.
     pub(crate) this: Option<Ident>,
-    /// All that follows, in the braces of the block.
+    /// The remaining statements, in the braces of the block.
     pub(crate) rest: Group,
 }
 
 impl Boxed {
-    /// `None` for every other body.
+    /// Returns `None` for every other body.
     pub(crate) fn take_apart(body: &TokenStream) -> Option<Self> {
         let mut tokens: Vec<TokenTree> = body.clone().into_iter().collect();
         let Some(TokenTree::Group(argument)) = tokens.pop() else {
@@ -69,7 +69,7 @@ impl Boxed {
         boxed
     }
 
-    /// Takes a statement that only says the type or binds an argument; returns its length.
+    /// Takes a statement that only names the type or binds an argument; returns its length.
     fn take_binding(&mut self, tokens: &[TokenTree]) -> Option<usize> {
         if is_word(tokens.first()?, "if") {
             // `if let Some(__ret) = None::<R> { return __ret; }`
@@ -100,7 +100,8 @@ impl Boxed {
         }
         let attrs: TokenStream = tokens[..start].iter().cloned().collect();
         if let TokenTree::Group(_) = value {
-            // What the pattern does not bind would be dropped here, before the lock is acquired.
+            // Otherwise the parts that the pattern does not bind would be dropped before the lock
+            // is acquired.
             self.bind.extend(quote!(#attrs let #name = #name;));
         }
         self.bind.extend(quote!(#attrs let #pattern = #name;));
@@ -112,7 +113,7 @@ impl Boxed {
     }
 }
 
-/// Of `x`, or `{ let __arg1 = __arg1; __arg1 }`.
+/// Returns the argument's name from `x` or `{ let __arg1 = __arg1; __arg1 }`.
 fn argument(value: &TokenTree) -> Option<Ident> {
     match value {
         TokenTree::Ident(name) => Some(name.clone()),
@@ -147,7 +148,7 @@ fn is_group(token: &TokenTree, delimiter: Delimiter) -> bool {
     matches!(token, TokenTree::Group(group) if group.delimiter() == delimiter)
 }
 
-/// The same tokens with another name for `self`.
+/// Returns the same tokens with another name for `self`.
 pub(crate) fn rename_self(tokens: TokenStream, this: &Ident) -> TokenStream {
     let rename = |token| match token {
         TokenTree::Ident(ident) if ident == "self" => TokenTree::Ident(this.clone()),

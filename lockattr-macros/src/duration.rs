@@ -1,4 +1,4 @@
-//! Durations as they are written in attributes: `"250ms"`, `"10s"`, `"1m30s"`.
+//! Durations in attributes: `"250ms"`, `"10s"`, `"1m30s"`.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use syn::{Error, LitStr, Result};
 const MIN_TTL: Duration = Duration::from_millis(50);
 const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A ttl: whole milliseconds, because that is what lock services count, within 50ms..=24h.
+/// Parses a ttl: whole milliseconds, because lock services count in these, within 50ms..=24h.
 pub(crate) fn ttl(literal: &LitStr) -> Result<Duration> {
     let ttl = parse(literal)?;
     let problem = if ttl.is_zero() {
@@ -26,7 +26,7 @@ pub(crate) fn ttl(literal: &LitStr) -> Result<Duration> {
     Err(Error::new(literal.span(), problem))
 }
 
-/// A bound on how long the lease is kept.
+/// Parses a limit on how long the lease is kept.
 pub(crate) fn max_hold(literal: &LitStr) -> Result<Duration> {
     let max_hold = parse(literal)?;
     if max_hold.is_zero() {
@@ -38,7 +38,7 @@ pub(crate) fn max_hold(literal: &LitStr) -> Result<Duration> {
     Ok(max_hold)
 }
 
-/// A time to queue: a duration, zero to try once, or `None` for ever.
+/// Parses how long to queue: a duration, zero to try once, or `None` for no limit.
 pub(crate) fn wait(literal: &LitStr) -> Result<Option<Duration>> {
     if literal.value().trim() == "forever" {
         return Ok(None);
@@ -53,9 +53,9 @@ fn parse(literal: &LitStr) -> Result<Duration> {
         .map_err(|message| Error::new(literal.span(), message))
 }
 
-/// Refuses what humantime takes, but in a meaning that nobody has in mind here.
+/// Refuses texts that humantime accepts with an unexpected meaning.
 fn check_units(text: &str) -> std::result::Result<(), String> {
-    // humantime panics where a sum just passes the last second that it can count.
+    // humantime panics when a sum is just above the largest number of seconds that it can count.
     let digits = text.split(|c: char| !c.is_ascii_digit()).map(str::len);
     if text.len() > 64 || digits.max() > Some(12) {
         return Err(explain(text, &DurationError::NumberOverflow));
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_duration_is_explained() {
+    fn invalid_durations_are_explained() {
         for (text, part) in [
             ("", "empty"),
             ("10", "no unit"),
@@ -205,7 +205,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// What is read is what another reader makes of it, and nothing panics.
+        /// Another reader agrees on every duration, and nothing panics.
         #[test]
         fn durations_are_read_exactly(
             text in r"( ?[0-9]{1,14}(\.[0-9]{1,2})? ?(ns|us|ms|s|sec|m|min|h|days|w|y|x)?){0,4}|\PC{0,12}",

@@ -1,4 +1,4 @@
-//! Every mistake found so far: all are shown at once, each where it was made.
+//! Collects all mistakes, so that all are shown at once, each at its place.
 
 use std::fmt::Display;
 
@@ -30,12 +30,12 @@ impl Errors {
         }
     }
 
-    /// The value, or `None` with its error kept.
+    /// Returns the value, or stores the error and returns `None`.
     pub(crate) fn keep<T>(&mut self, result: Result<T>) -> Option<T> {
         result.map_err(|error| self.push(error)).ok()
     }
 
-    /// The errors as code that raises them; `None` when there are none.
+    /// Returns the code that raises the errors; `None` when there are none.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         self.0.map(|errors| errors.to_compile_error())
     }

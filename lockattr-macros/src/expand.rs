@@ -1,4 +1,4 @@
-//! From the attribute and its function to the function that is compiled.
+//! Turns the attribute and its function into the function that is compiled.
 
 use std::time::Duration;
 
@@ -38,8 +38,8 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
         }
     }
     match errors.into_tokens() {
-        // The function goes out as it came in, next to its errors: it stays known to its callers
-        // and to the editor, and one mistake does not become ten.
+        // Emit the function unchanged next to its errors: callers and the editor still find it, and
+        // one mistake does not become ten.
         Some(errors) => quote!(#item #errors),
         None => expanded,
     }
@@ -56,7 +56,7 @@ fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
     }
 }
 
-/// The same lock twice on one function would be a wait for itself.
+/// Refuses the same lock twice on one function: it would wait for itself.
 fn check_same_lock_below(args: &Args, key: &Key, function: &Function, errors: &mut Errors) {
     for attr in &function.attrs {
         let name = attr.path().segments.last();
@@ -148,7 +148,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
             }
             let body = function.braced(function.body.clone());
             let body = function.braced(quote!(#edge #bind #inside match () { () => #body }));
-            // With the span of the body: errors then call its variables by their names.
+            // With the span of the body, errors call its variables by their names.
             let at = body.span();
             (pack, quote_spanned!(at=> async move #body))
         }
@@ -179,7 +179,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
         }
     };
 
-    // Located at the return type, because that is what the bounds of the call are about.
+    // Located at the return type, because the bounds of the call apply to it.
     let at = Span::mixed_site().located_at(output.span);
     let spec = spec(args, &private, &sig.ident.to_string());
     let (locked, refuse) = (quote!(#private::locked), &refusal.outside);
@@ -213,8 +213,8 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     }
 }
 
-/// The function for clippy and rustdoc, which do not compile it: as its author wrote it, and with
-/// all that the attribute's options use used.
+/// Returns the function for clippy and rustdoc, which do not compile it: as the author wrote it,
+/// plus a use of everything that the attribute's options use.
 fn as_read(
     args: &Args,
     inside: &TokenStream,
@@ -232,7 +232,7 @@ fn as_read(
     } = function;
     let before = &refusal.before;
     let refuse = match (&args.or_else, args.skips_when_busy()) {
-        // Without the type: a lifetime in it would count as needed.
+        // Without the type, because a lifetime in it would count as needed.
         (None, false) => quote!(#private::refused),
         _ => refusal.outside.clone(),
     };
@@ -240,7 +240,7 @@ fn as_read(
         .bind
         .as_ref()
         .map(|name| quote!(let #name = #private::never::<&#krate::Lease>();));
-    // Items come first in a block of their own.
+    // In a block of its own, because the body's items must stand at the start of a block.
     let body = function.braced(body.clone());
     let body = function.braced(quote! {
         if false {
@@ -254,10 +254,10 @@ fn as_read(
     quote!(#(#attrs)* #vis #sig #body)
 }
 
-/// Whether the call keeps its value until it is released.
+/// Returns the code that decides whether the call keeps its value until the lock is released.
 fn choose_ending(args: &Args, output: &Ident, private: &TokenStream) -> TokenStream {
     match args.release {
-        // Where the value is not `Send`, the type checker chooses the background.
+        // If the value is not `Send`, the type checker chooses the background.
         None => quote! {{
             use #private::{AnyOutput as _, SendOutput as _};
             (&#output).ending()
@@ -285,7 +285,7 @@ fn enter(
             let given = located_at(quote!(#private::given), place.span());
             (
                 quote!(#pool_name),
-                // In a statement of its own: what the expression borrows must not be alive there.
+                // A statement of its own, so that the expression's borrows have ended at the await.
                 Some(quote_spanned!(at=> let #pool_name = #given(&#place);)),
             )
         }
@@ -299,12 +299,12 @@ fn enter(
             quote!(let #lease = #enter; let #bind = &#lease;)
         }
     };
-    // The key is in a statement of its own too: `format_args!` must not be alive across the await.
+    // The key has a statement of its own too: `format_args!` must not live across the await.
     quote!(#pool_statement let #key_name = #key; #enter)
 }
 
-/// `-> impl Future<Output = R>`, which the compiler makes of an `async fn`: with all lifetimes,
-/// because the token has the edition of this crate.
+/// Returns `-> impl Future<Output = R>`, as the compiler makes it for an `async fn`: with all
+/// lifetimes, because the token has the edition of this crate.
 fn future_of(output: &ReturnType, private: &TokenStream) -> ReturnType {
     let (ty, span) = match output {
         ReturnType::Default => (quote!(()), Span::mixed_site()),
@@ -315,7 +315,7 @@ fn future_of(output: &ReturnType, private: &TokenStream) -> ReturnType {
     parse_quote!(-> #future)
 }
 
-/// Whether another attribute may look at the arguments.
+/// Returns whether another attribute may look at the arguments.
 fn reads_the_signature(attr: &Attribute) -> bool {
     const BUILT_IN: [&str; 10] = [
         "allow",
@@ -370,7 +370,7 @@ fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
         Some(Release::Background) => spec.extend(quote!(.release_in_background())),
     }
     if args.has_checkable_times() {
-        // An item is evaluated by `cargo check` already.
+        // `cargo check` evaluates an item already.
         quote!(const { const SPEC: #private::Spec = #spec; &SPEC })
     } else {
         quote!(const { &#spec })

@@ -17,15 +17,15 @@ const NOT_ASYNC: &str = "`#[distributed_lock]` needs an `async fn`; if this is o
 
 /// A function whose body stays a token stream.
 ///
-/// The body is not looked into, so parsing it would only cost time, and would fail on the half
-/// typed code that an editor sends.
+/// The body is not parsed: that would only cost time, and would fail on the half-typed code that an
+/// editor sends.
 pub(crate) struct Function {
     pub(crate) attrs: Vec<Attribute>,
     pub(crate) vis: Visibility,
     pub(crate) sig: Signature,
     pub(crate) body: TokenStream,
     pub(crate) output: Output,
-    /// What the key may speak of.
+    /// The names that the key may use.
     pub(crate) params: Params,
     pub(crate) form: Form,
     braces: Span,
@@ -34,9 +34,9 @@ pub(crate) struct Function {
 /// How the function makes its future.
 pub(crate) enum Form {
     AsyncFn,
-    /// It returns a boxed one, and does nothing else, as `#[async_trait]` leaves functions behind.
+    /// The function only returns a boxed future, as `#[async_trait]` leaves it behind.
     Boxed(Boxed),
-    /// It returns a boxed one, by code of any form.
+    /// The function returns a boxed future, by code of any form.
     BoxedSomehow,
 }
 
@@ -62,7 +62,7 @@ impl Parse for Function {
         };
         let content;
         let braces = braced!(content in input).span.join();
-        // What the author wrote inside the braces, `#![allow(..)]`, says the same outside.
+        // `#![allow(..)]` inside the braces means the same outside.
         for mut attr in Attribute::parse_inner(&content)? {
             attr.style = AttrStyle::Outer;
             attrs.push(attr);
@@ -90,7 +90,7 @@ impl Parse for Function {
     }
 }
 
-/// Where to put the attribute that stands on something else.
+/// Returns advice for an attribute on something other than a function.
 fn instead_of_a_function(input: ParseStream<'_>) -> &'static str {
     let starts = |word: &str| {
         let cursor = input.cursor();
@@ -117,10 +117,10 @@ fn instead_of_a_function(input: ParseStream<'_>) -> &'static str {
 }
 
 impl Function {
-    /// Wraps tokens in braces that are, to rustc, the braces of the body as the user wrote it.
+    /// Wraps tokens in braces with the span of the user's braces.
     ///
-    /// Lints on the function and errors about its value ask where its braces are. With braces of
-    /// our own the first would fall silent and the second would point at the attribute.
+    /// Lints on the function and errors about its value look at the position of its braces. With
+    /// generated braces the lints would be silent and the errors would point at the attribute.
     pub(crate) fn braced(&self, tokens: TokenStream) -> Group {
         let mut group = Group::new(Delimiter::Brace, tokens);
         group.set_span(self.braces);

@@ -15,18 +15,18 @@ use crate::written::{Written, bare, is_std};
 
 pub(crate) struct Key {
     form: Form,
-    /// What the user wrote, to tell two keys apart.
+    /// The text as the user wrote it, to compare two keys.
     text: String,
 }
 
 enum Form {
     Template(KeyTemplate),
-    /// Anything else that is `Display`.
+    /// Any other `Display` value.
     Expr(Box<Expr>),
 }
 
 impl Key {
-    /// What follows the word `key`: `= "…"`, `= expression`, or `("…", name = value, …)`.
+    /// Parses what follows the word `key`: `= "…"`, `= expression`, or `("…", name = value, …)`.
     pub(crate) fn parse_after_name(input: ParseStream<'_>) -> Result<Self> {
         if input.peek(syn::token::Paren) {
             let content;
@@ -43,7 +43,7 @@ impl Key {
         let text = bare(&expr).to_token_stream().to_string();
         let form = match Written::of(&expr) {
             Written::Literal(literal) => Form::Template(KeyTemplate::of_literal(literal, true)?),
-            // Without a placeholder, its braces are the user's own.
+            // Without a placeholder, braces are plain text.
             Written::Joined(joined) if has_placeholder(&joined) => {
                 let literal = LitStr::new(&joined, expr.span());
                 Form::Template(KeyTemplate::of_literal(literal, false)?)
@@ -60,19 +60,19 @@ impl Key {
         Ok(Self { form, text })
     }
 
-    /// Checks what only the function can tell.
+    /// Runs the checks that need the function's arguments.
     pub(crate) fn check(&self, params: &Params, errors: &mut Errors) {
         if let Form::Template(template) = &self.form {
             template.check(params, errors);
         }
     }
 
-    /// Whether both, on one function, are the same key.
+    /// Returns whether both keys of one function are the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.text == other.text
     }
 
-    /// An expression that is the key: `Result<Key, Error>`.
+    /// Returns an expression of type `Result<Key, Error>`.
     pub(crate) fn to_tokens(&self, krate: &Path, params: &Params) -> TokenStream {
         match &self.form {
             Form::Template(template) => template.to_tokens(krate, Names::Arguments(params)),
@@ -88,7 +88,7 @@ impl Key {
     }
 }
 
-/// Whether the expression names something outside of the function, such as a constant.
+/// Returns whether the expression names something outside of the function, such as a constant.
 fn is_constant(expr: &Expr, params: &Params) -> bool {
     match bare(expr) {
         Expr::Path(path) => path.path.get_ident().is_none_or(|name| {

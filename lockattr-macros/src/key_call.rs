@@ -1,4 +1,4 @@
-//! `key!` and `assert_held!`: templates over whatever is in scope.
+//! `key!` and `assert_held!`: templates over any names in scope.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -10,7 +10,7 @@ use crate::key_template::{KeyTemplate, Names};
 use crate::template::Positions;
 use crate::written::{Written, unwrapped};
 
-/// `$crate; "…", …` to a `Key`.
+/// Expands `$crate; "…", …` to a `Key`.
 pub(crate) fn key(input: TokenStream) -> TokenStream {
     expand(input, |input, krate| {
         let template = KeyTemplate::parse(input, Positions::Counted)?;
@@ -19,7 +19,7 @@ pub(crate) fn key(input: TokenStream) -> TokenStream {
     })
 }
 
-/// `$crate; "…", …` or `$crate; key` to the assertion.
+/// Expands `$crate; "…", …` or `$crate; key` to the assertion.
 pub(crate) fn assert_held(input: TokenStream) -> TokenStream {
     expand(input, |input, krate| {
         let key = match only_expr(input) {
@@ -33,13 +33,14 @@ pub(crate) fn assert_held(input: TokenStream) -> TokenStream {
     })
 }
 
-/// In a statement of its own: what the values borrow is not alive in the user's, which may await.
+/// A statement of its own, so that the values' borrows end before the rest of the user's statement,
+/// which may await.
 fn used(by: &TokenStream, key: &TokenStream) -> TokenStream {
     let name = Ident::new("__lockattr_key", Span::mixed_site());
     quote!({ let #name = #by(#key); #name })
 }
 
-/// An expression that is no template and has nothing behind it.
+/// Returns a single expression that is not a template.
 fn only_expr(input: ParseStream<'_>) -> Option<Expr> {
     let ahead = input.fork();
     let expr = ahead.parse().ok()?;

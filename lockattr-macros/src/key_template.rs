@@ -1,4 +1,4 @@
-//! A key template and the values of its own: `key("order:{id}", id = order.id())`.
+//! A key template and its own values: `key("order:{id}", id = order.id())`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -16,29 +16,29 @@ use crate::written::Written;
 
 pub(crate) struct KeyTemplate {
     literal: LitStr,
-    /// Whether the literal stands in the source, so that rustc and editors see into it.
+    /// Whether the literal is in the source, so that rustc and editors can read inside it.
     is_verbatim: bool,
     template: Template,
     separators: String,
     values: Vec<Value>,
 }
 
-/// A value of the template's own; those without a name come first.
+/// A value of the template; values without a name come first.
 struct Value {
     name: Option<Ident>,
     expr: Expr,
 }
 
-/// What the names in a template may stand for, besides its own values.
+/// The names that a template may use besides its own values.
 #[derive(Clone, Copy)]
 pub(crate) enum Names<'a> {
     Arguments(&'a Params),
-    /// Whatever is in scope.
+    /// Any name in scope.
     Scope,
 }
 
 impl KeyTemplate {
-    /// `"…", name = value, …`; where positions are counted, also `"…", value, …`.
+    /// Parses `"…", name = value, …`; with counted positions also `"…", value, …`.
     pub(crate) fn parse(input: ParseStream<'_>, positions: Positions) -> Result<Self> {
         let text: Expr = input.parse()?;
         let mut values: Vec<Value> = Vec::new();
@@ -78,7 +78,7 @@ impl KeyTemplate {
         }
     }
 
-    /// A template without values of its own.
+    /// Makes a template without values of its own.
     pub(crate) fn of_literal(literal: LitStr, is_verbatim: bool) -> Result<Self> {
         Self::new(literal, is_verbatim, Vec::new(), Positions::Refused)
     }
@@ -103,7 +103,7 @@ impl KeyTemplate {
         Ok(this)
     }
 
-    /// Every value has its placeholder, and every position its value.
+    /// Checks that every value has a placeholder, and every position a value.
     fn check_values(&self) -> Result<()> {
         for (index, value) in self.values.iter().enumerate() {
             if self
@@ -144,7 +144,7 @@ impl KeyTemplate {
             .map(|placeholder| placeholder.root.as_str())
     }
 
-    /// Which of the template's own values a placeholder stands for.
+    /// Returns the index of the template's own value for a placeholder.
     fn position_of(&self, root: &str) -> Option<usize> {
         if is_position(root) {
             let index: usize = root.parse().ok()?;
@@ -155,8 +155,8 @@ impl KeyTemplate {
         self.values.iter().position(is_it)
     }
 
-    /// Whether every placeholder is one that `format_args!` captures: then the literal goes to it
-    /// as the user wrote it, and rustc and editors see into it.
+    /// Returns whether `format_args!` can capture every placeholder: then it gets the literal as
+    /// the user wrote it, and rustc and editors read inside it.
     fn is_plain(&self) -> bool {
         self.is_verbatim
             && self
@@ -165,20 +165,20 @@ impl KeyTemplate {
                 .all(|placeholder| placeholder.is_plain() && !is_position(&placeholder.root))
     }
 
-    /// Whether a name stands for a constant, which is part of the template's own text.
+    /// Returns whether a name is a constant, which is part of the template's own text.
     fn is_constant(&self, root: &str, names: Names<'_>) -> bool {
         root != "self"
             && self.position_of(root).is_none()
             && match names {
                 Names::Arguments(params) => !params.contains(root),
-                // Only its spelling tells a constant from a variable.
+                // Only the spelling distinguishes a constant from a variable.
                 Names::Scope => {
                     root.contains(char::is_uppercase) && !root.contains(char::is_lowercase)
                 }
             }
     }
 
-    /// Checks what only the function can tell.
+    /// Runs the checks that need the function's arguments.
     pub(crate) fn check(&self, params: &Params, errors: &mut Errors) {
         if self.is_plain() {
             return;
@@ -211,7 +211,7 @@ impl KeyTemplate {
     pub(crate) fn to_tokens(&self, krate: &Path, names: Names<'_>) -> TokenStream {
         let separators = &self.separators;
         let private = quote!(#krate::__private);
-        // Errors about a value belong to the template, not to the whole attribute.
+        // Errors about a value point at the template, not at the whole attribute.
         let at = Span::mixed_site().located_at(self.literal.span());
         let values = Ident::new("__lockattr_values", at);
         let (text, arguments) = self.format_arguments(&values, names);
@@ -226,8 +226,8 @@ impl KeyTemplate {
         if self.values.is_empty() {
             return rendered;
         }
-        // Each is evaluated once and in order, before anything is alive that is not `Send`. What
-        // they borrow lives as long as the match.
+        // Each value is evaluated once and in order, before anything that is not `Send` exists.
+        // Their borrows live as long as the match.
         let bound = (0..self.values.len()).map(|index| self.bound(index));
         let exprs = self.values.iter().map(|Value { expr, .. }| {
             let at = Span::mixed_site().located_at(expr.span());
@@ -236,7 +236,7 @@ impl KeyTemplate {
         quote!(match (#(#exprs,)*) { (#(#bound,)*) => #rendered })
     }
 
-    /// The literal for `format_args!`, and what stands behind it.
+    /// Returns the literal for `format_args!` and its arguments.
     fn format_arguments(&self, values: &Ident, names: Names<'_>) -> (LitStr, Vec<TokenStream>) {
         let at = Span::mixed_site().located_at(self.literal.span());
         let mut arguments = Vec::new();
@@ -252,7 +252,7 @@ impl KeyTemplate {
             }
             return (self.literal.clone(), arguments);
         }
-        // The literal's own span would promise positions inside it that a rebuilt one does not have.
+        // Not the literal's own span: a rebuilt literal does not have the positions inside it.
         let text = self.template.renamed(|Placeholder { root, path, .. }| {
             let name = format!("__lockattr_{}", arguments.len());
             let (ident, value) = (Ident::new(&name, at), self.borrowed(root, path, names));
@@ -266,8 +266,8 @@ impl KeyTemplate {
         (LitStr::new(&text, at), arguments)
     }
 
-    /// For editors only: the way from a name in the literal to what it stands for. The compiler
-    /// would report what is wrong with a value twice.
+    /// For editors only: links a name in the literal to its declaration. The compiler would report
+    /// mistakes in a value twice.
     fn link(&self, private: &TokenStream, names: Names<'_>) -> Option<TokenStream> {
         let has_link = self.is_plain()
             && self.values.is_empty()
@@ -284,24 +284,26 @@ impl KeyTemplate {
         })
     }
 
-    /// The name that one of the template's own values has in the expansion.
+    /// Returns the name of one of the template's own values in the expansion.
     fn bound(&self, index: usize) -> Ident {
         let span = self.values[index].expr.span();
         let at = Span::mixed_site().located_at(span);
         Ident::new(&format!("__lockattr_value_{index}"), at)
     }
 
-    /// A reference to the value of `root.path`.
+    /// Returns a reference to the value of `root.path`.
     fn borrowed(&self, root: &str, path: &[String], names: Names<'_>) -> TokenStream {
         let span = self.literal.span();
-        // With the literal's own span, rustc would offer to replace all of it by a field's name.
+        // With the literal's own span, rustc would offer to replace the whole literal by a field's
+        // name.
         let at = Span::mixed_site().located_at(span);
         let own = self.position_of(root).map(|index| self.bound(index));
         if let (Some(own), true) = (&own, path.is_empty()) {
             return quote!(#own);
         }
         let root = own.unwrap_or_else(|| match names {
-            // Located here, but resolved where it is declared: the two may come from different macros.
+            // Located here, but resolved at the declaration: the two may come from different
+            // macros.
             Names::Arguments(params) => match params.span(root) {
                 Some(declared) if root == "self" => Ident::new("self", declared),
                 Some(declared) => ident(root, declared.located_at(span)),
@@ -335,12 +337,12 @@ fn check_order(before: &[Value], value: &Value) -> Result<()> {
     }
 }
 
-/// Whether a placeholder's root is the number of a value.
+/// Returns whether a placeholder's root is the number of a value.
 fn is_position(root: &str) -> bool {
     root.starts_with(|c: char| c.is_ascii_digit())
 }
 
-/// A name as templates write it, keywords without `r#`.
+/// Returns the identifier for a name in a template, where keywords have no `r#`.
 fn ident(name: &str, span: Span) -> Ident {
     match syn::parse_str::<Ident>(name) {
         Ok(_) => Ident::new(name, span),

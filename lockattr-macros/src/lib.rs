@@ -29,52 +29,53 @@ use proc_macro::TokenStream;
 /// | option | meaning | default |
 /// | --- | --- | --- |
 /// | `key = "order:{order_id}"` | what is locked: a template over the arguments (`{self.tenant}`, `{req.user.id}`, `{id:08}`), or any expression that is `Display` | required |
-/// | `key("order:{id}", id = order.id())` | the same with values of its own | |
-/// | `ttl = "10s"` | how long others wait after a crash; also a constant `Duration` | the pool's |
+/// | `key("order:{id}", id = order.id())` | the same with named values | |
+/// | `ttl = "10s"` | how long other calls wait after a crash; also a constant `Duration` | the pool's |
 /// | `wait = "2s"` | how long to queue; `"0s"` tries once, `"forever"` never gives up | the pool's |
 /// | `renew = false` | the lease ends after its ttl, however long the body runs | `true` |
 /// | `max_hold = "5m"` | renewal ends after this time | none |
 /// | `on_lost = "finish"` | the body runs on when its lease is lost | `"cancel"` |
-/// | `on_busy = "skip"` | return the default value when somebody else holds the lock: at once, or after `wait` | `"error"` |
-/// | `or_else = handler` | makes the function's value out of a `lockattr::Error`; see below | `Err(error.into())` |
+/// | `on_busy = "skip"` | return the default value when another call holds the lock: at once, or after `wait` | `"error"` |
+/// | `or_else = handler` | turns a `lockattr::Error` into the function's value; see below | `Err(error.into())` |
 /// | `bind = lease` | the body sees its `&Lease` under this name | none |
-/// | `pool = "reports"` | a named pool, or a place that holds one: `self.locks` | the installed pool |
+/// | `pool = "reports"` | a named pool, or an expression for one: `self.locks` | the installed pool |
 /// | `reentrant = true` | a task may take a key that it holds already; see below | `false` |
 /// | `release = "background"` | the call returns without waiting for its release: a round trip sooner; `"await"` waits | the pool's (`"await"`) |
-/// | `crate = path` | where the `lockattr` crate is found | `::lockattr` |
+/// | `crate = path` | the path of the `lockattr` crate | `::lockattr` |
 ///
 /// Values are percent-encoded in the key, so different arguments never share a lock by accident.
-/// The key is computed before the body runs, by reference. To take the same lock by hand, write
-/// `pool.lock(key!("order:{order_id}"))`. An expression is taken as it is written; if it leaves a
-/// placeholder such as `{order_id}` in the text, the call gives `Error::InvalidKey`.
+/// The key is computed by reference, before the body runs. To take the same lock by hand, write
+/// `pool.lock(key!("order:{order_id}"))`. The text of an expression is not encoded; if it contains
+/// a placeholder such as `{order_id}`, the call returns `Error::InvalidKey`.
 ///
-/// # The function stays what it is
+/// # The function keeps its behaviour
 ///
-/// Arguments, named or not, are dropped under the lock, in the order in which the plain function
-/// drops them. The future is `Send` and `UnwindSafe` when the plain one is: where the value is not
-/// known to be `Send`, the release goes on in the background instead of being awaited.
+/// Arguments, named or not, are dropped under the lock, in the same order as in the plain function.
+/// The future is `Send` and `UnwindSafe` when the plain one is: if the value is not known to be
+/// `Send`, the call does not wait for the release, which goes on in the background.
 ///
-/// Compiled, an `async fn` becomes a function that returns its future; clippy and rustdoc read it
-/// as it is written. Where another attribute below this one may read the signature, it stays an
-/// `async fn`, and what its argument patterns do not bind is dropped after the release.
+/// The compiler gets a function that returns a future instead of the `async fn`; clippy and rustdoc
+/// read the function as it is written. If another attribute below this one may read the signature,
+/// the function stays an `async fn`, and the parts of its arguments that no pattern binds are
+/// dropped after the release.
 ///
-/// Lints that are silent with the attribute, and why: `clippy::unused_async`, because the function
-/// does wait, for the lock; `async_fn_in_trait` on a default method, outside of clippy.
+/// Two lints are silent with the attribute: `clippy::unused_async`, because the function does wait,
+/// for the lock; and `async_fn_in_trait` on a default method, outside of clippy.
 ///
 /// # `or_else`
 ///
 /// When the lease is lost, the body is dropped with its arguments before the handler runs. So the
-/// handler gets clones of the arguments that it names, made at each call; one that is not `Clone`
-/// is a compile error. References are `Clone`.
+/// handler gets clones of the arguments that it names, made at each call. An argument that is not
+/// `Clone` is a compile error. References are `Clone`.
 ///
 /// # `reentrant`
 ///
-/// A call nested under the same key runs under the outer call's lease. Its own `on_lost`, `bind`,
-/// `on_busy` and `or_else` count; `ttl`, `wait`, `renew` and `max_hold` do not, because there is
-/// nothing to acquire. Nested calls that run side by side take turns. Under a lease that is over
-/// nothing nests: the call fails with `Error::Lost`.
+/// A call nested under the same key runs under the outer call's lease. It uses its own `on_lost`,
+/// `bind`, `on_busy` and `or_else`; it ignores `ttl`, `wait`, `renew` and `max_hold`, because it
+/// acquires nothing. Nested calls that run side by side take turns. If the outer lease is over, a
+/// nested call fails with `Error::Lost`.
 ///
-/// The attribute goes on top of all others: attributes expand from top to bottom, and
+/// Put the attribute on top of all others: attributes expand from top to bottom, and
 /// `#[tokio::main]` or `#[tokio::test]` remove the `async` that it needs to see.
 #[proc_macro_attribute]
 pub fn distributed_lock(args: TokenStream, item: TokenStream) -> TokenStream {

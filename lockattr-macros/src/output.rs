@@ -1,4 +1,4 @@
-//! The return type, in the forms in which it can be written inside the body.
+//! The return type, in forms that can be written inside the body.
 
 use proc_macro2::{Span, TokenStream};
 use syn::spanned::Spanned as _;
@@ -7,16 +7,16 @@ use syn::{
     Type, TypeParamBound, parse_quote,
 };
 
-/// What a function gives to its caller.
+/// The return type of a function.
 pub(crate) struct Output {
     /// With each `impl Trait` left to inference.
     pub(crate) ty: Type,
-    /// Where to report that it does not fit.
+    /// Where to report a type mismatch.
     pub(crate) span: Span,
 }
 
 impl Output {
-    /// The type behind `->`.
+    /// Returns the type after `->`.
     pub(crate) fn declared(sig: &Signature) -> Self {
         match &sig.output {
             ReturnType::Default => Self {
@@ -27,7 +27,8 @@ impl Output {
         }
     }
 
-    /// `R` of a function that returns `Pin<Box<dyn Future<Output = R>>>`; `None` for other types.
+    /// Returns `R` for a function that returns `Pin<Box<dyn Future<Output = R>>>`; `None` for other
+    /// types.
     pub(crate) fn awaited(sig: &Signature) -> Option<Self> {
         let ReturnType::Type(_, ty) = &sig.output else {
             return None;
@@ -36,7 +37,7 @@ impl Output {
             return None;
         }
         let named = future_output(ty);
-        // A future type with another name still says its value's type to rustc.
+        // Another name for the type may hide the output; then rustc infers the value's type.
         Some(named.map_or_else(
             || Self {
                 ty: parse_quote!(_),
@@ -53,7 +54,7 @@ impl Output {
         Self { ty, span }
     }
 
-    /// The branch that tells rustc the body's type before it looks at the body. Without it,
+    /// Returns the branch that tells rustc the body's type before it checks the body. Without it,
     /// coercions such as to `Box<dyn Error>` fail.
     pub(crate) fn edge(&self, never: &TokenStream) -> TokenStream {
         if matches!(self.ty, Type::Never(_)) {
@@ -72,7 +73,7 @@ fn is_pin(ty: &Type) -> bool {
         .is_some_and(|segment| segment.ident == "Pin")
 }
 
-/// Goes down the type arguments to the first `Output = R`.
+/// Descends through type arguments to the first `Output = R`.
 fn future_output(ty: &Type) -> Option<&Type> {
     match ty {
         Type::Path(path) => path
@@ -179,7 +180,7 @@ mod tests {
 
     use super::*;
 
-    /// Without blanks: where they stand depends on how the tokens came about.
+    /// Without blanks: their positions depend on how the tokens were made.
     fn text(tokens: impl quote::ToTokens) -> String {
         tokens.to_token_stream().to_string().replace(' ', "")
     }

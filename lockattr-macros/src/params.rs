@@ -6,7 +6,7 @@ use proc_macro2::{Ident, Span};
 use syn::ext::IdentExt as _;
 use syn::{FnArg, Pat, Signature};
 
-/// What a key may speak of.
+/// The arguments that a key may use.
 #[derive(Default)]
 pub(crate) struct Params {
     /// Without `r#`, as templates write them.
@@ -56,7 +56,7 @@ impl Params {
         self.names.keys().map(String::as_str)
     }
 
-    /// Where an argument, or `self`, is declared.
+    /// Returns where an argument, or `self`, is declared.
     pub(crate) fn span(&self, name: &str) -> Option<Span> {
         if name == "self" {
             return self.receiver;
@@ -64,7 +64,7 @@ impl Params {
         self.names.get(name).copied()
     }
 
-    /// The same, as identifiers of the function.
+    /// Returns the same names as identifiers of the function.
     pub(crate) fn idents(&self) -> impl Iterator<Item = Ident> {
         self.names.iter().map(|(name, span)| {
             syn::parse_str::<Ident>(name)
@@ -72,7 +72,8 @@ impl Params {
         })
     }
 
-    /// Where `self` is declared; a `self` written elsewhere does not mean the same to rustc.
+    /// Returns where `self` is declared; a `self` from another place does not mean the same to
+    /// rustc.
     pub(crate) fn receiver(&self) -> Option<Span> {
         self.receiver
     }

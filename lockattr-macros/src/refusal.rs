@@ -1,4 +1,4 @@
-//! How the function's value is made out of an error.
+//! Turns an error into the function's value.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -9,13 +9,13 @@ use crate::boxed::rename_self;
 use crate::function::Function;
 use crate::spans::{located_at, name};
 
-/// The code for it, and where that stands.
+/// The code for that, by its place in the expansion.
 pub(crate) struct Refusal {
     /// Statements before the body's future is made.
     pub(crate) before: TokenStream,
-    /// Statements inside of it.
+    /// Statements inside the body's future.
     pub(crate) inside: TokenStream,
-    /// An expression that is an `FnOnce(Error) -> R`, beside it.
+    /// An expression beside the future that is an `FnOnce(Error) -> R`.
     pub(crate) outside: TokenStream,
 }
 
@@ -39,7 +39,7 @@ impl Refusal {
         }
 
         // When the lease is lost, the arguments are dropped with the body. So the handler is made
-        // of clones of those that it names, where they are bound.
+        // where they are bound, with clones of the arguments that it names.
         let (slot, outer_slot, error) = (name("handler"), name("refuse"), name("error"));
         let this = name("self");
         let at = Span::mixed_site().located_at(handler_span(&handler));
@@ -83,11 +83,11 @@ impl Refusal {
     }
 }
 
-/// An expression that is an `FnOnce(Error) -> R`.
+/// Returns an expression that is an `FnOnce(Error) -> R`.
 fn refuse(args: &Args, private: &TokenStream, function: &Function) -> TokenStream {
     let (ty, span) = (&function.output.ty, function.output.span);
     let named = match ty {
-        // Not a type that can be named in expressions.
+        // `!` cannot be named in expressions.
         Type::Never(_) => quote!(_),
         ty => quote!(#ty),
     };
@@ -126,7 +126,7 @@ fn names_self(tokens: &TokenStream) -> bool {
     })
 }
 
-/// Whether the tokens speak of a variable, also inside of a format string.
+/// Returns whether the tokens name a variable, also inside a format string.
 fn names(tokens: &TokenStream, name: &str) -> bool {
     let tokens: Vec<TokenTree> = tokens.clone().into_iter().collect();
     let punct = |n: Option<usize>, wanted: char| {

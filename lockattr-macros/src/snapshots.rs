@@ -1,6 +1,6 @@
-//! The expansion of the main shapes, as people would read it.
+//! The expansion of the main shapes, formatted for people.
 //!
-//! `UPDATE_EXPECT=1 cargo test -p lockattr-macros` writes the files anew.
+//! `UPDATE_EXPECT=1 cargo test -p lockattr-macros` rewrites the files.
 
 use expect_test::{ExpectFile, expect_file};
 use proc_macro2::TokenStream;
@@ -167,7 +167,7 @@ fn below_another_attribute() {
     );
 }
 
-/// What an editor sends while somebody types: the function must stay, whatever is in it.
+/// Half-typed code from an editor: the function must stay, whatever its body is.
 #[test]
 fn half_typed_body() {
     let expanded = distributed_lock(

@@ -1,6 +1,6 @@
-//! "Did you mean": the closest of the names that would have been right.
+//! "Did you mean": finds the closest valid name.
 
-/// The candidate that `name` is most likely a misspelling of.
+/// Returns the candidate that `name` is most likely a misspelling of.
 pub(crate) fn nearest<'a>(
     name: &str,
     candidates: impl IntoIterator<Item = &'a str>,

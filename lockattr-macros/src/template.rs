@@ -1,4 +1,4 @@
-//! Key templates: text with placeholders, taken apart as far as `format_args!` does not do it.
+//! Parses key templates: text with placeholders, as far as `format_args!` does not do it.
 
 /// A template: text around placeholders.
 #[derive(Debug, PartialEq)]
@@ -17,20 +17,20 @@ pub(crate) enum Piece {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Placeholder {
     pub(crate) root: String,
-    /// Fields and tuple indices behind the root.
+    /// Fields and tuple indices after the root.
     pub(crate) path: Vec<String>,
-    /// What follows, with its colon.
+    /// The format spec, with its colon.
     pub(crate) spec: String,
 }
 
 impl Placeholder {
-    /// Whether `format_args!` can capture it by itself.
+    /// Returns whether `format_args!` can capture it by itself.
     pub(crate) fn is_plain(&self) -> bool {
         self.path.is_empty() && self.root != "self"
     }
 }
 
-/// Whether `{}` and `{0}` stand for values by their position.
+/// Whether `{}` and `{0}` refer to values by their position.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Positions {
     Refused,
@@ -94,16 +94,16 @@ impl Template {
         })
     }
 
-    /// The characters that have to be encoded in this template's values, besides those that always
-    /// are, so that the text between two placeholders is never part of a value.
+    /// Returns the safe characters that must also be encoded in this template's values, so that a
+    /// value never contains the text between two placeholders.
     ///
-    /// A value never holds a character that is always encoded, so any of those tells two values
-    /// apart. Text of safe characters only does so once they are encoded too; but an encoded
-    /// character is written with `%`, digits and A to F, so those tell nothing apart.
+    /// A value never contains a character that is always encoded, so any such character separates
+    /// two values. A safe character separates them only if it is encoded too. An encoded character
+    /// is written with `%`, digits and A to F, so those never separate.
     ///
     /// # Errors
     ///
-    /// When nothing keeps two placeholders apart.
+    /// When no character separates two placeholders.
     pub(crate) fn separators(&self) -> Result<String, String> {
         let mut separators = String::new();
         for window in self.pieces.windows(2) {
@@ -139,7 +139,7 @@ impl Template {
         Ok(separators)
     }
 
-    /// The template for `format_args!`, with other names for some placeholders.
+    /// Returns the template for `format_args!`, with other names for some placeholders.
     pub(crate) fn renamed(&self, mut name: impl FnMut(&Placeholder) -> String) -> String {
         let mut text = String::new();
         for piece in &self.pieces {
@@ -173,9 +173,9 @@ fn not_apart(left: &Placeholder, text: &str, right: &Placeholder) -> String {
     )
 }
 
-/// Takes what follows a `{` apart: the name, the spec with its colon, and what comes after the `}`.
+/// Splits the text after a `{` into the name, the spec with its colon, and the text after the `}`.
 ///
-/// As in `format_args!`, any character in front of `<`, `^` or `>` fills, also a `}`.
+/// As in `format_args!`, any character before `<`, `^` or `>` is a fill character, also a `}`.
 fn split(text: &str) -> Option<(&str, &str, &str)> {
     let name = text.find([':', '}'])?;
     let mut spec = text[name..].char_indices().skip(1);
@@ -191,7 +191,7 @@ fn split(text: &str) -> Option<(&str, &str, &str)> {
     Some((&text[..name], &text[name..end], &text[end + 1..]))
 }
 
-/// Whether the text holds what a template would fill in, `{name…}`.
+/// Returns whether the text contains something that a template would fill in, `{name…}`.
 pub(crate) fn has_placeholder(text: &str) -> bool {
     let text = text.replace("{{", "");
     text.split('{').skip(1).any(|inside| {
@@ -253,7 +253,7 @@ fn placeholder(name: &str, spec: &str, positions: Positions) -> Result<Placehold
     }
 }
 
-/// Refuses what is no spec, and a width or precision that another argument gives.
+/// Refuses an invalid spec, and a width or precision taken from another argument.
 fn check_spec(name: &str, spec: &str) -> Result<(), String> {
     let mut chars = spec.chars().skip(1);
     let fills = matches!(
@@ -278,16 +278,16 @@ fn check_spec(name: &str, spec: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether the text, all of it, is a name; those that are keywords stand without `r#`.
+/// Returns whether the whole text is a name, keywords without `r#`.
 ///
-/// The parser alone would not do: it skips comments and invisible blanks around a name.
+/// The parser alone is not enough: it skips comments and blanks around a name.
 fn is_name(text: &str) -> bool {
     let is =
         |written: &str| syn::parse_str::<syn::Ident>(written).is_ok_and(|ident| ident == written);
     is(text) || is(&format!("r#{text}"))
 }
 
-/// Whether it is a tuple index as rustc wants it: neither `0x1` nor `1_0` nor `01`.
+/// Returns whether it is a tuple index in rustc's form: not `0x1`, `1_0` or `01`.
 fn is_index(text: &str) -> bool {
     text.parse::<u32>()
         .is_ok_and(|index| index.to_string() == text)

@@ -1,4 +1,4 @@
-//! A time in the attribute: a literal, or an expression that has to be constant.
+//! A time in the attribute: a literal, or a constant expression.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -9,7 +9,7 @@ use syn::{Error, Expr, ExprLit, ExprPath, ExprUnary, Lit, LitStr, Result, UnOp};
 use crate::params::Params;
 use crate::written::bare;
 
-/// A time, as the macro can see it or as the compiler will.
+/// A time that the macro has read, or that the compiler will evaluate.
 pub(crate) enum Timing<T> {
     Literal(T, Span),
     Const(Box<Expr>),
@@ -24,7 +24,8 @@ impl<T> Timing<T> {
     }
 }
 
-/// Whether an expression surely names nothing generic, neither of the function nor of its `impl`.
+/// Returns whether an expression certainly names no generic parameter of the function or its
+/// `impl`.
 pub(crate) fn is_closed(expr: &Expr) -> bool {
     let closed_path = |expr: &Expr| match expr {
         Expr::Path(ExprPath {
@@ -44,7 +45,7 @@ pub(crate) fn is_closed(expr: &Expr) -> bool {
         Expr::Lit(_) => true,
         Expr::Call(call) => closed_path(&call.func) && call.args.iter().all(is_number),
         Expr::MethodCall(call) => is_closed(&call.receiver) && call.args.iter().all(is_number),
-        // No constant parameter is a `Duration`.
+        // A const parameter cannot be a `Duration`.
         Expr::Path(path) if path.path.get_ident().is_some() => true,
         other => closed_path(other),
     }
@@ -58,7 +59,7 @@ fn is_number(expr: &Expr) -> bool {
     }
 }
 
-/// The first argument of the function that stands in an expression as a value.
+/// Returns the first function argument that an expression uses as a value.
 pub(crate) fn argument_in(tokens: TokenStream, params: &Params) -> Option<Ident> {
     let mut tokens = tokens.into_iter().peekable();
     let mut before = None;
@@ -71,7 +72,7 @@ pub(crate) fn argument_in(tokens: TokenStream, params: &Params) -> Option<Ident>
             }
             TokenTree::Ident(ident) if params.span(&ident.unraw().to_string()).is_some() => {
                 let is_part = |token: Option<&TokenTree>, signs: &[char]| matches!(token, Some(TokenTree::Punct(punct)) if signs.contains(&punct.as_char()));
-                // Neither a field or method, nor a part of a path, nor a macro.
+                // Not a field, a method, a part of a path, or a macro.
                 if !is_part(before.as_ref(), &['.', ':']) && !is_part(tokens.peek(), &[':', '!']) {
                     return Some(ident.clone());
                 }
@@ -83,7 +84,7 @@ pub(crate) fn argument_in(tokens: TokenStream, params: &Params) -> Option<Ident>
     None
 }
 
-/// A literal is read here; anything else is for the compiler, as a constant expression.
+/// Reads a literal here; any other expression is left to the compiler, as a constant.
 pub(crate) fn timing<T>(
     input: ParseStream<'_>,
     read: impl Fn(&LitStr) -> Result<T>,

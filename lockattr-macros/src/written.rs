@@ -5,13 +5,13 @@ use syn::parse::Parser as _;
 use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, ExprMacro, ExprUnary, Lit, LitStr, Token, UnOp};
 
-/// What is to be seen of an expression before it is compiled.
+/// What the macro can read of an expression before it is compiled.
 pub(crate) enum Written {
     /// As the user wrote it.
     Literal(LitStr),
-    /// Put together from literals.
+    /// Joined from literals only.
     Joined(String),
-    /// Put together, from more than literals; NUL stands for what cannot be read.
+    /// Joined from more than literals; NUL replaces each part that cannot be read.
     Partly(String),
     Nothing,
 }
@@ -44,10 +44,10 @@ impl Written {
     }
 }
 
-/// The expression without what does not change its text.
+/// Returns the expression without wrappers that do not change its text.
 pub(crate) fn bare(expr: &Expr) -> &Expr {
     match expr {
-        // What came through a `macro_rules!` fragment is wrapped in an invisible group.
+        // A `macro_rules!` fragment is wrapped in an invisible group.
         Expr::Group(group) => bare(&group.expr),
         Expr::Paren(paren) => bare(&paren.expr),
         Expr::Reference(reference) => bare(&reference.expr),
@@ -55,7 +55,7 @@ pub(crate) fn bare(expr: &Expr) -> &Expr {
     }
 }
 
-/// One argument of `concat!`.
+/// Reads one argument of `concat!`.
 fn part(expr: &Expr) -> String {
     let text = match bare(expr) {
         Expr::Lit(ExprLit { lit, .. }) => match lit {
@@ -79,7 +79,7 @@ fn part(expr: &Expr) -> String {
     text.unwrap_or_else(|| "\0".to_owned())
 }
 
-/// How rustc prints more than one token is its own affair.
+/// Reads a single token. How rustc prints several tokens is not specified.
 fn stringified(tokens: &TokenStream) -> Option<String> {
     let mut tokens = unwrapped(tokens.clone()).into_iter();
     match (tokens.next(), tokens.next()) {
@@ -89,7 +89,7 @@ fn stringified(tokens: &TokenStream) -> Option<String> {
     }
 }
 
-/// Whether the path names a macro of the standard library.
+/// Returns whether the path names a macro of the standard library.
 pub(crate) fn is_std(path: &syn::Path, name: &str) -> bool {
     let segments: Vec<&Ident> = path.segments.iter().map(|segment| &segment.ident).collect();
     match segments[..] {
@@ -99,7 +99,7 @@ pub(crate) fn is_std(path: &syn::Path, name: &str) -> bool {
     }
 }
 
-/// The tokens without the invisible groups around single ones, in which macro fragments such as
+/// Removes the invisible groups around single tokens, in which macro fragments such as
 /// `$text:literal` come.
 pub(crate) fn unwrapped(tokens: TokenStream) -> TokenStream {
     tokens.into_iter().map(unwrap).collect()
@@ -116,7 +116,7 @@ fn unwrap(token: TokenTree) -> TokenTree {
             return only;
         }
     } else if !has_invisible_group(group.stream()) {
-        // As it came, with the places of both its delimiters.
+        // Unchanged, with the spans of both delimiters.
         return group.into();
     }
     let mut rebuilt = Group::new(group.delimiter(), inside);

@@ -1,4 +1,4 @@
-//! The key as it is asked for: one that cannot be locked says so when it is locked.
+//! The key that a caller asks for. If it cannot be locked, the error comes when it is locked.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::sync::Arc;
 use crate::Error;
 use crate::key;
 
-/// What is to be locked: made by [`key!`](crate::key!) from a template, or from a text, which is
-/// taken as it is written.
+/// A name to lock: made by [`key!`](crate::key!) from a template, or from a text, which is used
+/// unchanged.
 ///
-/// A text that cannot be locked makes a `Key` too. It says why in [`check`](Self::check), and gives
-/// the same [`Error::InvalidKey`] when it is locked, before anything is sent.
+/// A text that cannot be locked makes a `Key` too. [`check`](Self::check) returns the reason;
+/// locking returns the same [`Error::InvalidKey`], before anything is sent.
 ///
 /// # Examples
 ///
@@ -30,17 +30,17 @@ pub struct Key {
 }
 
 impl Key {
-    /// The key as it is written; of a key that cannot be locked, as much as there is.
+    /// Returns the key's text; if the key cannot be locked, as much of the text as there is.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the key can be locked: it is not empty, no value in it is, it is at most 1 KiB long,
-    /// and it holds no control characters.
+    /// Checks that the key can be locked: neither the key nor a value in it is empty, it is at most
+    /// 1 KiB long, and it holds no control characters.
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidKey`], which says what is wrong.
+    /// [`Error::InvalidKey`], with the reason.
     pub fn check(&self) -> Result<(), Error> {
         match self.problem {
             None => Ok(()),
@@ -54,7 +54,7 @@ impl Key {
     }
 }
 
-/// What `key!` expands to.
+/// Makes the result of `key!`.
 pub fn user_key(rendered: Result<key::Key, Error>) -> Key {
     match rendered {
         Ok(key) => Key {
@@ -69,7 +69,7 @@ pub fn user_key(rendered: Result<key::Key, Error>) -> Key {
     }
 }
 
-/// What `assert_held!(key)` expands to.
+/// Returns the key of `assert_held!(key)`, if it can be locked.
 ///
 /// # Errors
 ///

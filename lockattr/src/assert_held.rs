@@ -1,13 +1,13 @@
 //! An assertion for code that must only run under a lock.
 
-/// Panics unless the running task holds this lock, by the attribute or by
+/// Panics unless the running task holds this lock, through the attribute or
 /// [`LockRequest::run`](crate::LockRequest::run).
 ///
 /// Takes what [`key!`](crate::key!) takes, or a [`Key`](crate::Key).
 ///
 /// # Panics
 ///
-/// When the task does not hold the lock, or holds it no more.
+/// When the task does not hold the lock, or no longer holds it.
 ///
 /// # Examples
 ///
@@ -42,7 +42,7 @@ macro_rules! assert_held {
     };
 }
 
-/// What the macro expands to.
+/// The function behind the macro.
 ///
 /// # Panics
 ///

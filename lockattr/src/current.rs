@@ -1,4 +1,4 @@
-//! The calls of locked functions that the running task is in, and their leases.
+//! The locked calls that the running task is inside, and their leases.
 
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -24,11 +24,11 @@ thread_local! {
     /// The innermost call that is being polled on this thread.
     static CURRENT: RefCell<Option<Arc<Call>>> = const { RefCell::new(None) };
 
-    /// Of the bodies that are being dropped on this thread.
+    /// The scopes of the bodies that this thread is dropping.
     static OPENED: RefCell<Vec<Option<Scope>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// What a call asks for.
+/// The options of a call, and its label.
 #[derive(Debug, Clone)]
 pub(crate) enum Asked {
     Attribute(&'static Spec),
@@ -54,18 +54,18 @@ impl Asked {
     }
 }
 
-/// One call of a locked function, and those that it is nested in.
+/// One call of a locked function, and the calls around it.
 #[derive(Debug)]
 pub(crate) struct Call {
     asked: Asked,
     outer: Option<Arc<Call>>,
     lease: OnceLock<Lease>,
     result: Mutex<Entered>,
-    /// One nested call at a time runs under this call's lease.
+    /// Lets one nested call at a time run under this call's lease.
     turn: Semaphore,
 }
 
-/// How far the call has come.
+/// The result of a call's entry.
 #[derive(Debug)]
 pub(crate) enum Entered {
     Not,
@@ -73,7 +73,7 @@ pub(crate) enum Entered {
     Held(Hold),
 }
 
-/// What keeps the lease for as long as the call runs.
+/// Keeps the lease while the call runs.
 #[derive(Debug)]
 pub(crate) enum Hold {
     Own {
@@ -97,7 +97,7 @@ impl Drop for Turn {
 }
 
 impl Call {
-    /// A call nested in the one that is being polled, if there is one.
+    /// Makes a call, nested in the call that is being polled, if there is one.
     pub(crate) fn new(asked: Asked) -> Arc<Self> {
         Arc::new(Self {
             asked,
@@ -112,7 +112,7 @@ impl Call {
         &self.asked
     }
 
-    /// The lease under which the call runs, once it does.
+    /// Returns the lease under which the call runs, once it does.
     pub(crate) fn lease(&self) -> Option<&Lease> {
         self.lease.get()
     }
@@ -131,7 +131,7 @@ impl Call {
         matches!(*self.result(), Entered::Held(_))
     }
 
-    /// The ttl of the lease, if it is not an outer call's.
+    /// Returns the ttl of the lease, unless it is an outer call's lease.
     pub(crate) fn own_ttl(&self) -> Option<Duration> {
         match *self.result() {
             Entered::Held(Hold::Own { ttl, .. }) => Some(ttl),
@@ -148,7 +148,7 @@ impl Call {
         self.result.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The nearest of the outer calls that runs under a lease of this key.
+    /// Returns the nearest outer call that runs under a lease of this key.
     pub(crate) fn outer_under(&self, pool: &Commands, key: &Key) -> Option<(Arc<Self>, Lease)> {
         nearest_under(self.outer.as_ref()?, pool, key)
     }
@@ -188,7 +188,7 @@ impl Call {
     }
 }
 
-/// Makes a call the running one, in its lease's span, until it is dropped.
+/// Makes a call the running call, in its lease's span, until the scope is dropped.
 #[derive(Debug)]
 pub(crate) struct Scope {
     previous: Option<Arc<Call>>,
@@ -211,11 +211,11 @@ impl Drop for Scope {
     }
 }
 
-/// Enters the scope of a call when it is dropped: it stands before the body in its struct.
+/// Enters the scope of a call when it is dropped. It stands before the body in the struct.
 #[derive(Debug, Default)]
 pub struct OpenOnDrop(Option<Arc<Call>>);
 
-/// Leaves that scope when it is dropped: it stands after the body.
+/// Leaves that scope when it is dropped. It stands after the body.
 #[derive(Debug)]
 pub struct CloseOnDrop;
 
@@ -230,7 +230,7 @@ impl OpenOnDrop {
 impl Drop for OpenOnDrop {
     fn drop(&mut self) {
         let scope = self.0.as_ref().map(Scope::enter);
-        // Without a thread-local there is no running call either.
+        // At the end of a thread its thread-locals are gone, and so is the running call.
         _ = OPENED.try_with(|opened| opened.borrow_mut().push(scope));
     }
 }
@@ -242,7 +242,7 @@ impl Drop for CloseOnDrop {
     }
 }
 
-/// Sets the running call and returns the one before. While the thread ends there is none.
+/// Sets the running call and returns the previous call; `None` while the thread ends.
 fn swap(call: Option<Arc<Call>>) -> Option<Arc<Call>> {
     CURRENT
         .try_with(|current| current.replace(call))
@@ -250,7 +250,7 @@ fn swap(call: Option<Arc<Call>>) -> Option<Arc<Call>> {
         .flatten()
 }
 
-/// The innermost call that is being polled.
+/// Returns the innermost call that is being polled.
 pub(crate) fn running() -> Option<Arc<Call>> {
     CURRENT
         .try_with(|current| current.borrow().clone())
@@ -258,11 +258,11 @@ pub(crate) fn running() -> Option<Arc<Call>> {
         .flatten()
 }
 
-/// The innermost lease under which this task runs: that of the nearest function with the
-/// attribute, or of the nearest [`LockRequest::run`](crate::LockRequest::run).
+/// Returns the innermost lease under which this task runs: the lease of the nearest function with
+/// the attribute, or of the nearest [`LockRequest::run`](crate::LockRequest::run).
 ///
-/// So code deep inside can use the fencing token without being handed it. A lease does not follow
-/// `tokio::spawn`: what is spawned may outlive it.
+/// So code deep inside can use the fencing token without getting it as an argument. A lease does
+/// not follow `tokio::spawn`: a spawned task may outlive it.
 ///
 /// # Examples
 ///
@@ -283,12 +283,12 @@ pub fn current() -> Option<Lease> {
     outwards(&innermost).find_map(|call| call.lease().cloned())
 }
 
-/// The lease of this key that the task holds, if it does.
+/// Returns the lease of this key that the task holds, if there is one.
 pub(crate) fn find(pool: &Commands, key: &Key) -> Option<Lease> {
     nearest_under(&running()?, pool, key).map(|(_, lease)| lease)
 }
 
-/// Whether the task runs under a valid lease of this key, of whatever pool.
+/// Returns whether the task runs under a valid lease of this key, from any pool.
 pub(crate) fn is_held(key: &Key) -> bool {
     let Some(innermost) = running() else {
         return false;

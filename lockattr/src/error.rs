@@ -1,4 +1,4 @@
-//! What can go wrong, told apart by what a caller can do about it.
+//! The errors, separated by what a caller can do about them.
 
 mod backend;
 
@@ -27,7 +27,7 @@ pub use backend::{BackendError, BackendErrorKind};
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// Somebody else held the lock for as long as the caller was willing to wait.
+    /// Another call held the lock for as long as this call was willing to wait.
     #[error(
         "the lock `{key}` is held by someone else (waited {waited:?}); try again later, or allow a longer `wait`"
     )]
@@ -35,14 +35,14 @@ pub enum Error {
     Busy {
         /// The key that is locked.
         key: Arc<str>,
-        /// How long this caller waited.
+        /// How long this call waited.
         waited: Duration,
         /// When the present lease ends if it is not renewed; a hint for `Retry-After`.
         retry_after: Option<Duration>,
     },
 
-    /// The lease ended while it was still needed, and the body was dropped or let go on as
-    /// `on_lost` says.
+    /// The lease ended while it was still needed; `on_lost` decides whether the body was dropped or
+    /// ran on.
     #[error(
         "the lock `{key}` (fencing token {fencing_token}) was lost: {reason}; check what was done under it before trying again"
     )]
@@ -52,15 +52,15 @@ pub enum Error {
         key: Arc<str>,
         /// The token under which the work was done.
         fencing_token: u64,
-        /// How it was lost.
+        /// Why it was lost.
         reason: LossReason,
     },
 
-    /// The lease was there, but nothing polled the call's future, so it went to the next one; and the
-    /// call's `wait` is over.
+    /// The lease came, but nothing polled the call's future, so the lease went to the next call;
+    /// and this call's `wait` is over.
     ///
-    /// A branch of `select!` that lost and an element of `buffered` are such futures: spawn the call,
-    /// or drop its future.
+    /// A branch of `select!` that lost and an element of `buffered` are such futures: spawn the
+    /// call, or drop its future.
     #[error(
         "the lock `{key}` was granted, but nothing polled this call's future, so it went to the next one (waited {waited:?}); spawn the call instead of keeping its future unpolled, or drop it"
     )]
@@ -72,7 +72,7 @@ pub enum Error {
         waited: Duration,
     },
 
-    /// The task asked for a key that it already holds: waiting would be a deadlock with itself.
+    /// The task asked for a key that it already holds: it would wait for itself.
     #[error(
         "this task already holds the lock `{key}`; set `reentrant = true` to nest, or lock a finer key"
     )]
@@ -86,19 +86,19 @@ pub enum Error {
     #[error("`{key}` is no usable key: {reason}")]
     #[non_exhaustive]
     InvalidKey {
-        /// The key, or as much of it as helps.
+        /// The key, shortened if it is long.
         key: Arc<str>,
         /// What is wrong with it, and what to do.
         reason: &'static str,
     },
 
-    /// There is no pool to take the lock from.
+    /// There is no pool that could take the lock.
     #[error("no pool {}is installed; call `LockPool::builder().url(…).{}.await` once at start-up, or wrap the call in `pool.scope(…)`",
         .pool.as_ref().map(|name| format!("named `{name}` ")).unwrap_or_default(),
         .pool.as_ref().map_or_else(|| "install()".to_owned(), |name| format!("install_named({name:?})")))]
     #[non_exhaustive]
     NotConfigured {
-        /// The name that was asked for; `None` for the global pool.
+        /// The name of the missing pool; `None` for the global pool.
         pool: Option<Arc<str>>,
     },
 
@@ -121,15 +121,15 @@ pub enum Error {
         reason: Arc<str>,
     },
 
-    /// The operating system refused what a pool needs.
+    /// The operating system refused a resource that the pool needs.
     #[error(
         "the operating system does not give the pool {what}: {reason}; raise the limits of this process (threads, open files, memory) and build the pool again"
     )]
     #[non_exhaustive]
     System {
-        /// What the pool asked for.
+        /// The resource.
         what: &'static str,
-        /// What the operating system said.
+        /// The operating system's error.
         reason: Arc<str>,
     },
 
@@ -139,19 +139,19 @@ pub enum Error {
     )]
     #[non_exhaustive]
     Forked {
-        /// The process that built the pool. Its leases are untouched.
+        /// The process that built the pool. Its leases are not affected.
         parent: u32,
     },
 
-    /// The lock service could not be asked, or did not answer in time.
+    /// The lock service could not be reached, refused the request, or did not answer in time.
     #[error("the lock `{key}` could not be acquired, because the lock service failed: {source}")]
     #[non_exhaustive]
     Backend {
         /// The key that was to be locked.
         key: Arc<str>,
-        /// What the lock service said, or failed to say. Part of the text, and so not repeated by
-        /// [`source()`](std::error::Error::source).
-        // Written raw, `thiserror` does not make a `source()` of it.
+        /// The lock service's failure. It is part of this error's text, so
+        /// [`source()`](std::error::Error::source) does not repeat it.
+        // With the raw name, `thiserror` does not make it the `source()`.
         r#source: BackendError,
     },
 
@@ -161,11 +161,11 @@ pub enum Error {
     )]
     #[non_exhaustive]
     Connect {
-        /// Where the server was looked for, without credentials.
+        /// The server's address, without credentials.
         place: Arc<str>,
-        /// What went wrong. Part of the text, and so not repeated by
-        /// [`source()`](std::error::Error::source).
-        // Written raw, `thiserror` does not make a `source()` of it.
+        /// The failure. It is part of this error's text, so [`source()`](std::error::Error::source)
+        /// does not repeat it.
+        // With the raw name, `thiserror` does not make it the `source()`.
         r#source: BackendError,
     },
 
@@ -173,7 +173,7 @@ pub enum Error {
     #[error("the pool is shut down; acquire before `shutdown()`, or build a new pool")]
     Closed,
 
-    /// [`shutdown`](crate::LockPool::shutdown) ran out of time.
+    /// [`shutdown`](crate::LockPool::shutdown) did not finish in its time.
     #[error(
         "{leases} leases could not be released within the time given to `shutdown`; they end by themselves within their ttl"
     )]
@@ -184,7 +184,7 @@ pub enum Error {
     },
 }
 
-/// How a lease was lost.
+/// Why a lease was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum LossReason {
@@ -223,17 +223,17 @@ impl Error {
         }
     }
 
-    /// Whether the lock was simply held by someone else.
+    /// Returns whether the lock was simply held by another call.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
     }
 
-    /// Whether the lock was held and then lost.
+    /// Returns whether the lock was held and then lost.
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })
     }
 
-    /// The key this is about, where there is one.
+    /// Returns the error's key, if it has one.
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Busy { key, .. }
@@ -246,9 +246,9 @@ impl Error {
         }
     }
 
-    /// How long to wait before trying again, for the errors that pass by themselves.
+    /// Returns how long to wait before trying again, for errors that are temporary.
     ///
-    /// Made for HTTP's `Retry-After`: at least one second, rounded up to whole seconds.
+    /// The value suits HTTP's `Retry-After`: at least one second, rounded up to whole seconds.
     pub fn retry_after(&self) -> Option<Duration> {
         let wait = match self {
             Self::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
@@ -264,7 +264,7 @@ impl Error {
 mod tests {
     use super::*;
 
-    /// One of each variant, and what its text has to say.
+    /// One error of each variant, and parts that its text must contain.
     fn all() -> Vec<(Error, &'static [&'static str])> {
         let key: Arc<str> = "order:42".into();
         let source = BackendError::new(BackendErrorKind::Timeout, "no answer within 500ms");

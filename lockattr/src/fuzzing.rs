@@ -1,10 +1,10 @@
-//! Ways for the fuzz targets into what is private; not there in an ordinary build.
+//! Access to private items for the fuzz targets; not in an ordinary build.
 
 pub use crate::backend::redis::fuzzing::{POOL, batch, life, lock_name};
 
 use crate::service_url::ServiceUrl;
 
-/// A URL as it may be shown, and what is wrong with it.
+/// Returns the URL as it may be shown, and the error in it.
 pub fn url(text: &str) -> (String, Option<String>) {
     let url = ServiceUrl::new(text);
     let error = url.service().err().map(|error| error.to_string());
@@ -15,7 +15,7 @@ pub fn url(text: &str) -> (String, Option<String>) {
 ///
 /// # Errors
 ///
-/// What is wrong with them, in words.
+/// The error's text.
 pub fn variables(read: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     crate::LockPoolBuilder::from_variables(read)
         .map(drop)

@@ -1,14 +1,14 @@
-//! A lease held by a value instead of by a function.
+//! A lease held by a value instead of a function.
 
 use crate::driver::{Grant, Lease};
 
 /// Keeps a lease until it is released or dropped.
 ///
-/// Dropping it releases in the background, on the pool's own thread, and so works on panics, on
-/// cancellation and when the runtime shuts down. [`release`](Self::release) waits for it.
+/// Dropping it releases in the background, on the pool's own thread. This also works on panics, on
+/// cancellation and when the runtime shuts down. [`release`](Self::release) waits for the release.
 ///
 /// A guard can move between tasks, so [`current`](crate::current) and the check for
-/// [`Error::Reentrant`](crate::Error::Reentrant) do not know of it: prefer
+/// [`Error::Reentrant`](crate::Error::Reentrant) do not see it: prefer
 /// [`LockRequest::run`](crate::LockRequest::run) where both are possible.
 ///
 /// # Examples
@@ -33,15 +33,15 @@ impl Guard {
         Self(grant)
     }
 
-    /// The lease that this guard keeps.
+    /// Returns the lease that this guard keeps.
     pub fn lease(&self) -> &Lease {
         self.0.lease()
     }
 
-    /// Gives the lock up, and waits until the lock service has confirmed it.
+    /// Releases the lock, and waits until the lock service has confirmed it.
     ///
-    /// Waits no longer than the pool's `response_timeout`. What could not be released by then is
-    /// released in the background, traced and counted, or ends by its ttl.
+    /// Waits at most for the pool's `response_timeout`. A lock that is not released by then is
+    /// released in the background, traced and counted, or ends after its ttl.
     ///
     /// # Cancel safety
     ///

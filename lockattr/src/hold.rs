@@ -1,4 +1,4 @@
-//! A body that runs under a lease, and not a moment longer.
+//! Runs a body under a lease, and stops it when the lease is lost.
 
 mod ongoing;
 
@@ -19,15 +19,15 @@ use crate::pool::PoolSource;
 use crate::spec::Spec;
 use ongoing::{Next, Ongoing, Releasing};
 
-/// Whether the release is awaited before the caller gets the value.
+/// Whether the caller waits for the release before it gets the value.
 pub trait Ending<R> {
-    /// The value while the release is awaited.
+    /// The value during the release.
     type Kept;
 
-    /// Returns what is to be kept, or the value if the caller gets it now.
+    /// Returns `Ok` with the value to keep, or `Err` with the value if the caller gets it now.
     fn keep(value: R) -> Result<Self::Kept, R>;
 
-    /// The value.
+    /// Returns the value.
     fn give(kept: Self::Kept) -> R;
 }
 
@@ -47,7 +47,7 @@ impl<R> Ending<R> for AwaitRelease {
     }
 }
 
-/// The release goes on in the background: a value that is not `Send` must not be kept over an
+/// The release goes on in the background. A value that is not `Send` must not be kept across an
 /// await, or the future would not be `Send` either.
 #[derive(Debug)]
 pub struct ReleaseInBackground;
@@ -67,8 +67,8 @@ impl<R> Ending<R> for ReleaseInBackground {
 pin_project! {
     /// Polls a body that calls [`enter`], and stops it when its lease is lost.
     ///
-    /// It is one flat type, because each one in between counts against the compiler's recursion
-    /// limit where locked functions call each other.
+    /// It is one flat type, because each nested type counts against the compiler's recursion limit
+    /// where locked functions call each other.
     ///
     /// # Cancel safety
     ///
@@ -76,10 +76,10 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless polled"]
     #[project = LockedProj]
-    #[allow(missing_docs, reason = "its parts are nobody's business")]
+    #[allow(missing_docs, reason = "its parts are private")]
     pub enum Locked<F: Future, H, E: Ending<F::Output>> {
-        // In the order in which they are dropped: the body, with everything it owns, in its scope
-        // and before its lease.
+        // Fields are dropped in this order: the body, with everything it owns, in its scope and
+        // before its lease.
         Running {
             open: OpenOnDrop,
             #[pin]
@@ -96,9 +96,9 @@ pin_project! {
     }
 }
 
-/// What `#[distributed_lock]` expands to: runs `body`, which calls [`enter`], under the lock.
+/// Runs `body`, which calls [`enter`], under the lock. `#[distributed_lock]` expands to this call.
 ///
-/// `refuse` makes the function's value of the error when the lock is not acquired or is lost.
+/// `refuse` turns the error into the function's value when the lock is not acquired or is lost.
 pub fn locked<F, H, E>(spec: &'static Spec, _: E, refuse: H, body: F) -> Locked<F, H, E>
 where
     F: Future,
@@ -192,14 +192,14 @@ where
     }
 }
 
-/// What [`enter`] returns.
+/// The return type of [`enter`].
 type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Sync>>>;
 
-/// Waits for the lock of the call that polls this, which is a `Locked`.
+/// Waits for the lock of the call that polls this future, which is a `Locked`.
 ///
-/// Does not return when the lock is refused: the call drops its body then.
+/// Does not return when the lock is refused: then the call drops its body.
 ///
-/// Boxed, because its caller keeps the place for it while the body runs.
+/// Boxed, because the caller keeps space for it while the body runs.
 ///
 /// # Panics
 ///
@@ -210,7 +210,7 @@ pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
         match acquire(&call, pool, key).await {
             Ok((lease, hold)) => {
                 call.enter(lease.clone(), hold);
-                // Back to the call once, which polls the body in the scope of its lease.
+                // Returns to the call once, which then polls the body in the scope of its lease.
                 let mut is_back = false;
                 poll_fn(|_| {
                     if std::mem::replace(&mut is_back, true) {
@@ -240,7 +240,7 @@ async fn acquire(
             let turn = outer.turn(&lease).await?;
             return Ok((lease, Hold::Nested { _turn: turn }));
         }
-        // A lease that is over keeps nobody out: the key is acquired anew.
+        // A lease that is over does not keep other calls out: acquire the key anew.
         if lease.is_valid() {
             return Err(Error::Reentrant { key: key.shared() });
         }

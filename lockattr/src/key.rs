@@ -13,7 +13,7 @@ pub(crate) const MAX_LEN: usize = 1024;
 pub struct Key(Arc<str>);
 
 impl Key {
-    /// Checks a key that is spelled out.
+    /// Makes a key from its text.
     ///
     /// # Errors
     ///
@@ -26,7 +26,7 @@ impl Key {
         }
     }
 
-    /// The error for a text that is no key; long texts are cut.
+    /// Returns the error for an invalid key; a long text is cut.
     pub(crate) fn invalid(text: &str, reason: &'static str) -> Error {
         let excerpt: String = text.chars().take(64).flat_map(char::escape_debug).collect();
         Error::InvalidKey {
@@ -35,7 +35,7 @@ impl Key {
         }
     }
 
-    /// The key as it is written.
+    /// Returns the key's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// What keeps a text from being a key, and what to do.
+/// Returns why a text cannot be a key, and what to do.
 pub(crate) fn problem(text: &str) -> Option<&'static str> {
     if text.is_empty() {
         Some("it is empty, which would be one lock for everything; name what is locked")

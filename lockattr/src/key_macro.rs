@@ -1,16 +1,16 @@
-//! A key out of a template, wherever one is needed.
+//! A key from a template, as an expression.
 
-/// A [`Key`](crate::Key) out of a template, with the rules and the encoding of
+/// Makes a [`Key`](crate::Key) from a template, with the rules and the encoding of
 /// [`#[distributed_lock]`](crate::distributed_lock).
 ///
-/// The attribute encodes the values in its key; `pool.lock(format!(…))` takes its text as it is
-/// written, so the two would not meet for a value such as `a@b.com`. `pool.lock(key!(…))` and the
-/// attribute do.
+/// The attribute encodes the values in its key, but `pool.lock(format!(…))` uses its text
+/// unchanged: for a value such as `a@b.com` they are two different locks. `pool.lock(key!(…))`
+/// takes the attribute's lock.
 ///
-/// Placeholders name what is in scope, fields of it (`{req.user.id}`, `{self.tenant}`), or values
-/// behind the template, by name or by position; they take format specs. A value is evaluated once.
-/// As in the attribute a constant (`{REGION}`, told by its spelling) is part of the template's own
-/// text, and is not encoded.
+/// Placeholders name variables in scope, their fields (`{req.user.id}`, `{self.tenant}`), or values
+/// after the template, by name or by position; they take format specs. A value is evaluated once.
+/// As in the attribute, a constant (`{REGION}`, recognised by its spelling) is part of the
+/// template's own text, and is not encoded.
 ///
 /// # Examples
 ///
@@ -36,9 +36,8 @@
 /// # Ok(())
 /// # }
 /// ```
-///
-/// A name that does not exist is an error of the compiler, as is a template that could give one key
-/// for different values:
+/// A name that does not exist is a compile error. So is a template that could make one key from
+/// different values:
 ///
 /// ```compile_fail
 /// lockattr::key!("order:{}{}", 1, 23);

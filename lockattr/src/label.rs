@@ -1,4 +1,4 @@
-//! Who asks for a lock, in words for people.
+//! The caller that asks for a lock, as text for people.
 
 use std::fmt;
 use std::panic::Location;

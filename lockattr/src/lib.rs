@@ -44,7 +44,7 @@ pub mod fuzzing;
 #[doc(hidden)]
 pub mod __private;
 
-/// Users keep these in state that threads share, and send them between tasks.
+/// Users share these types between threads, and send them between tasks.
 const _: () = {
     const fn is_shared<T: Send + Sync + 'static>() {}
     is_shared::<(LockPool, LockPoolBuilder, LockRequest, Guard, Lease)>();

@@ -1,4 +1,4 @@
-//! The attribute as a function call: the same lock, asked for by hand.
+//! A request for the attribute's lock, made by function calls.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::spec::{OnLost, Options, Release, Wait};
 
 /// A request for a lock, made by [`LockPool::lock`].
 ///
-/// It takes the same way as `#[distributed_lock]`; what is not set comes from the pool.
+/// Goes through the same code path as `#[distributed_lock]`; unset options fall back to the pool's
+/// defaults.
 #[derive(Debug, Clone)]
 #[must_use = "a request does nothing until `acquire`, `try_acquire` or `run`"]
 pub struct LockRequest {
@@ -27,10 +28,10 @@ pub struct LockRequest {
 impl LockPool {
     /// Starts a request for the lock of `key`.
     ///
-    /// A text is taken as it is written, `{id}` in it too, while the attribute encodes the values in
-    /// its key: for the lock that a `#[distributed_lock]` takes, use [`key!`](crate::key!), not
-    /// `format!`. A key that cannot be locked is [`Error::InvalidKey`] when it is acquired; nothing
-    /// is sent.
+    /// A text is used unchanged, even with `{id}` in it, while the attribute encodes the values in
+    /// its key. To take the lock of a `#[distributed_lock]`, use [`key!`](crate::key!), not
+    /// `format!`. A key that cannot be locked fails with [`Error::InvalidKey`] when it is acquired;
+    /// nothing is sent.
     ///
     /// # Examples
     ///
@@ -62,7 +63,8 @@ impl LockRequest {
         }
     }
 
-    /// How long the lease lives without renewal: what others wait after a crash. 50 ms to 24 h.
+    /// How long the lease lasts without renewal: after a crash, other calls wait this long.
+    /// 50 ms to 24 h.
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options.ttl = Some(ttl);
         self
@@ -80,7 +82,7 @@ impl LockRequest {
         self
     }
 
-    /// The longest time that renewal keeps the lease. Defaults to none.
+    /// The longest time that renewal keeps the lease. Defaults to no limit.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.options.max_hold = Some(max_hold);
         self
@@ -92,10 +94,11 @@ impl LockRequest {
         self
     }
 
-    /// Whether [`run`](Self::run) nests when the task holds the key already. Defaults to false.
+    /// Whether [`run`](Self::run) nests when the task already holds the key. Defaults to false.
     ///
-    /// Of a nested request [`on_lost`](Self::on_lost) counts; the rest is the outer lease's. Those
-    /// that run side by side take turns, and under a lease that is over they get [`Error::Lost`].
+    /// A nested request uses its own [`on_lost`](Self::on_lost); all else comes from the outer
+    /// lease. Nested requests that run side by side take turns. If the outer lease is over, they
+    /// fail with [`Error::Lost`].
     pub fn reentrant(mut self, reentrant: bool) -> Self {
         self.options.reentrant = reentrant;
         self
@@ -111,13 +114,13 @@ impl LockRequest {
     ///
     /// # Errors
     ///
-    /// [`Error::Busy`] when the wait is over, [`Error::Backend`] when the lock service failed for
-    /// as long, [`Error::InvalidKey`], [`Error::Config`], [`Error::Closed`], and
-    /// [`Error::Reentrant`] when the task runs under this key already.
+    /// [`Error::Busy`] when the wait is over, [`Error::Backend`] when the lock service failed until
+    /// then, [`Error::InvalidKey`], [`Error::Config`], [`Error::Closed`], and [`Error::Reentrant`]
+    /// when the task already runs under this key.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: whatever the server may have granted by then is released in the background.
+    /// Cancel safe: a lease that the server may have granted by then is released in the background.
     /// The place in the queue is lost.
     pub async fn acquire(self) -> Result<Guard, Error> {
         let key = self.key.checked()?;
@@ -129,7 +132,7 @@ impl LockRequest {
         acquiring.await.map(Guard::new)
     }
 
-    /// Takes the lock if it is free; `None` if somebody else holds it.
+    /// Takes the lock if it is free; returns `None` if another call holds it.
     ///
     /// # Errors
     ///

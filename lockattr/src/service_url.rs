@@ -1,4 +1,4 @@
-//! The URL of a lock service, whose password nobody gets to see.
+//! The URL of a lock service. Its password is never shown.
 
 use std::fmt;
 
@@ -66,7 +66,7 @@ impl ServiceUrl {
 }
 
 fn without_scheme(url: &str) -> String {
-    // Nothing but a known scheme is shown: the rest may be a password.
+    // Only a known scheme is shown: any other text may be a password.
     let known = ["redis", "rediss", "valkey", "valkeys", "memory"];
     let scheme = url.split(':').next().unwrap_or_default();
     let scheme = scheme.to_ascii_lowercase();
@@ -100,7 +100,7 @@ fn unknown_scheme(scheme: &str) -> String {
 }
 
 impl fmt::Display for ServiceUrl {
-    /// Without user and password, and without the query, which may repeat them.
+    /// Shows the URL without user and password, and without the query, which may repeat them.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some((scheme, rest)) = self.0.split_once("://") else {
             return f.write_str("(no url)");
@@ -110,7 +110,7 @@ impl fmt::Display for ServiceUrl {
         }
         let (before, after) = rest.split_once(['?', '#']).unwrap_or((rest, ""));
         if after.contains('@') {
-            // Either a password with a `?` or `#` in it, or a query with an `@`.
+            // Either a password that contains `?` or `#`, or a query that contains `@`.
             return write!(f, "{scheme}://…");
         }
         let host = before.rsplit_once('@').map_or(before, |(_, host)| host);
@@ -118,7 +118,7 @@ impl fmt::Display for ServiceUrl {
     }
 }
 
-/// What stands before `://` otherwise may be a part of a password.
+/// Any other text before `://` may be part of a password.
 fn is_scheme(text: &str) -> bool {
     text.bytes()
         .all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))

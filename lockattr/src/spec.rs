@@ -1,14 +1,14 @@
-//! What one `#[distributed_lock]` asks for, fixed when the program is compiled.
+//! The options of one `#[distributed_lock]`, fixed at compile time.
 
 use std::time::Duration;
 
 use crate::timing::{MAX_TTL, MIN_TTL};
 
-/// How long an acquirer is willing to queue.
+/// How long a call is willing to queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Wait {
-    /// At most this long; zero means to try once.
+    /// At most this duration; zero means to try once.
     For(Duration),
     /// Until the lock is free, however long that takes.
     Forever,
@@ -20,14 +20,16 @@ impl From<Duration> for Wait {
     }
 }
 
-/// What becomes of the body when its lease is lost.
+/// What happens to the body when its lease is lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnLost {
-    /// The body's future is dropped at the validity end, and the caller gets [`Error::Lost`](crate::Error::Lost).
+    /// The body's future is dropped when the validity ends, and the caller gets
+    /// [`Error::Lost`](crate::Error::Lost).
     #[default]
     Cancel,
-    /// The body runs to its end; the loss is traced, and [`Lease::lost`](crate::Lease::lost) tells the body.
+    /// The body runs to its end; the loss is traced, and [`Lease::lost`](crate::Lease::lost)
+    /// reports it to the body.
     Finish,
 }
 
@@ -35,17 +37,17 @@ pub enum OnLost {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Release {
-    /// The call returns once the lock service has confirmed the release, or has failed to for the
-    /// first time: the key is free for other processes by then.
+    /// The call returns when the lock service has confirmed the release, or has failed to confirm
+    /// it for the first time. After a confirmation the key is free for other processes.
     #[default]
     Await,
-    /// The call returns at once, a round trip sooner. The next request of this process for the key
-    /// goes behind the release; failures are counted and traced, and
-    /// [`shutdown`](crate::LockPool::shutdown) waits for all of them.
+    /// The call returns at once, one round trip sooner. The next request of this process for the
+    /// key goes behind the release; failures are counted and traced, and
+    /// [`shutdown`](crate::LockPool::shutdown) waits for all these releases.
     Background,
 }
 
-/// The options of one attribute; what is not set comes from the pool.
+/// The options of one attribute; unset options come from the pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
     pub(crate) module: &'static str,

@@ -1,4 +1,4 @@
-//! Notices a body that was woken and is not polled.
+//! Detects a body that was woken but is not polled.
 
 use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use crate::clock::Time;
 
-/// A waker that notes when it was called first since the last poll.
+/// A waker that notes its first call since the last poll.
 ///
-/// A body that waits for something slow is not polled either; only one that was woken should be.
+/// A body that waits for something slow is not polled either; only a woken body should be polled.
 #[derive(Debug)]
 pub(crate) struct Alarm {
     task: Mutex<Waker>,
-    /// Nanoseconds of [`Time`]; zero when nothing woke the body since it was polled.
+    /// Nanoseconds of [`Time`]; zero if nothing has woken the body since its last poll.
     woken_at: AtomicU64,
 }
 
@@ -26,10 +26,11 @@ impl Alarm {
         })
     }
 
-    /// Returns how long the body was woken and not polled, and wakes `task` from now on.
+    /// Returns how long the woken body was not polled, and wakes `task` from now on.
     pub(crate) fn polled(&self, task: &Waker) -> Duration {
         if !self.task().will_wake(task) {
-            // Foreign code runs outside of the mutex: the clone, and the drop of the one before.
+            // Foreign code runs outside of the mutex: the clone, and the drop of the previous
+            // waker.
             let task = task.clone();
             let previous = mem::replace(&mut *self.task(), task);
             drop(previous);
@@ -41,7 +42,7 @@ impl Alarm {
         self.task.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the same of a body that is dropped.
+    /// Returns the same for a body that is dropped.
     pub(crate) fn dropped(&self) -> Duration {
         match self.woken_at.swap(0, Ordering::AcqRel) {
             0 => Duration::ZERO,
@@ -57,7 +58,7 @@ impl Wake for Alarm {
 
     fn wake_by_ref(self: &Arc<Self>) {
         let now = Time::now().as_nanos();
-        // The first one since the poll counts.
+        // Only the first call since the poll counts.
         let _ = self
             .woken_at
             .compare_exchange(0, now, Ordering::AcqRel, Ordering::Relaxed);

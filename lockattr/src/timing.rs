@@ -6,76 +6,77 @@ use std::time::Duration;
 use crate::Error;
 use crate::clock::Time;
 
-/// The shortest ttl: below it a lease is over before a slow round trip is.
+/// The shortest ttl: a shorter lease would end before a slow round trip does.
 pub(crate) const MIN_TTL: Duration = Duration::from_millis(50);
-/// The longest ttl: it is what everyone waits after a crash.
+/// The longest ttl: after a crash, other calls wait this long.
 pub(crate) const MAX_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long the queue of a key stands on the server when none of its waiters is heard of any longer.
+/// How long the queue of a key stays on the server after its waiters were last heard of.
 pub(crate) const QUEUE_LIFE: Duration = Duration::from_secs(60);
 
-/// How much longer than a lease its tombstone stands.
+/// How much longer than its lease a tombstone lasts.
 const TOMBSTONE_MARGIN: Duration = Duration::from_secs(5);
 
-/// When a lease ends for its holder, if the attempt that got or renewed it was sent at `sent_at`.
+/// Returns when a lease ends for its holder, if the attempt that got or renewed it was sent at
+/// `sent_at`.
 ///
-/// Counted from before the sending, less what the two clocks may drift apart (1 % of the ttl and
-/// 2 ms for the granularity of timers, as in the Redlock description), so that the holder stops
-/// before the server gives the key to somebody else.
+/// Counted from before the sending, less the possible drift between the two clocks (1 % of the ttl,
+/// and 2 ms for the granularity of timers, as in the Redlock description), so that the holder stops
+/// before the server gives the key to another holder.
 pub(crate) fn validity_end(sent_at: Time, ttl: Duration) -> Time {
     let drift = ttl / 100 + Duration::from_millis(2);
     sent_at + ttl.saturating_sub(drift)
 }
 
-/// Whether what is left of a fresh grant is enough to be called a lease.
+/// Returns whether a fresh grant has enough time left to be used as a lease.
 pub(crate) fn worth_having(valid_until: Time, now: Time, ttl: Duration) -> bool {
     valid_until.since(now) >= ttl / 2
 }
 
-/// When a lease last confirmed at `sent_at` is renewed.
+/// Returns when to renew a lease last confirmed at `sent_at`.
 ///
-/// Counted from the last success and not from when the keeper woke up, so that scheduling delays
-/// do not add up.
+/// Counted from the last success and not from when the keeper woke up, so that scheduling delays do
+/// not add up.
 pub(crate) fn renewal_due(sent_at: Time, ttl: Duration) -> Time {
     sent_at + ttl / 3
 }
 
-/// How long to pause after a renewal that failed: short, because the lease is running out.
+/// Returns the pause after a failed renewal: short, because the lease is running out.
 pub(crate) fn renewal_retry(ttl: Duration) -> Duration {
     (ttl / 20).clamp(Duration::from_millis(5), Duration::from_secs(1))
 }
 
-/// Up to here one attempt may take half of the ttl.
+/// An attempt may take half of the ttl, up to this time.
 const SHORT_PATIENCE: Duration = Duration::from_millis(250);
 
-/// How long one attempt may take before its outcome counts as unknown: a quarter of the ttl, so that
-/// there is time for others; for short leases a half, since the way to the server does not become
-/// shorter with the ttl.
+/// Returns how long one attempt may take before its outcome counts as unknown: a quarter of the
+/// ttl, so that there is time for more attempts; half of a short ttl, because the way to the server
+/// does not become shorter with the ttl.
 pub(crate) fn patience(response_timeout: Duration, ttl: Duration) -> Duration {
     (ttl / 4)
         .max((ttl / 2).min(SHORT_PATIENCE))
         .min(response_timeout)
 }
 
-/// How long a lease lasts that was handed to a waiter, unless the waiter renews it.
+/// Returns how long a handed-over lease lasts unless its waiter renews it.
 ///
-/// Two fifths of the claim window; the rest is for the others to notice, see [`recheck`].
+/// Two fifths of the claim window; the rest is for the other waiters to notice, see [`recheck`].
 pub(crate) fn claim_ttl(claim_window: Duration, ttl: Duration) -> Duration {
     (claim_window / 5).saturating_mul(2).min(ttl)
 }
 
-/// The claim window, unless the server is so far away that it needs more.
+/// The default claim window; only a distant server needs a longer one.
 pub(crate) const DEFAULT_CLAIM_WINDOW: Duration = Duration::from_secs(1);
 
-/// The shortest claim window: with less, the scheduling of threads alone makes claims come too late.
+/// The shortest claim window: with a shorter one, thread scheduling alone makes claims too late.
 pub(crate) const MIN_CLAIM_WINDOW: Duration = Duration::from_millis(50);
 
-/// The shortest claim window for a server so far away.
+/// Returns the shortest claim window for a server with this round trip.
 ///
-/// A lease that is handed over is dated a round trip too early at most, and is taken if half of it is
-/// left after the drift (see [`validity_end`], [`worth_having`]): 49 % of its ttl are more than a round
-/// trip and 2 ms. Its confirmation takes another one, within the [`patience`] for that ttl: half of it
-/// mostly. The ttl is two fifths of the window (see [`claim_ttl`]).
+/// A handed-over lease is dated at most one round trip too early, and is taken if half of it is
+/// left after the drift (see [`validity_end`], [`worth_having`]): 49 % of its ttl must be more than
+/// a round trip and 2 ms. Its confirmation takes another round trip, within the [`patience`] for
+/// that ttl: mostly half of it. The ttl is two fifths of the window (see [`claim_ttl`]).
 #[cfg(any(feature = "redis", test))]
 pub(crate) fn least_claim_window(round_trip: Duration) -> Duration {
     let to_take =
@@ -88,10 +89,10 @@ pub(crate) fn least_claim_window(round_trip: Duration) -> Duration {
     to_take.max(to_confirm).max(MIN_CLAIM_WINDOW)
 }
 
-/// How often a queued waiter asks again, when so many of its pool do.
+/// Returns how often a queued acquisition asks again, when its pool has this number of them.
 ///
-/// So seldom that a key costs less than two requests a second, and a pool some hundred, however
-/// much it waits for; but well before its place in the queue could be forgotten.
+/// Seldom enough that a key costs less than two requests a second, and a pool a few hundred, for
+/// any number of keys; but well before its place in the queue could be forgotten.
 pub(crate) fn recheck(claim_window: Duration, asking: usize) -> Duration {
     let crowd = u32::try_from(asking / 100).unwrap_or(u32::MAX).max(1);
     (claim_window / 5)
@@ -107,13 +108,13 @@ pub(crate) fn least_poll_pause(longest: Duration, asking: usize) -> Duration {
     longest.saturating_mul(crowd)
 }
 
-/// How long a tombstone has to stand: longer than an acquire that is still on its way.
+/// Returns how long a tombstone must last: longer than an acquire that is still on its way.
 pub(crate) fn tombstone_life(ttl: Duration) -> Duration {
     ttl.saturating_add(TOMBSTONE_MARGIN)
 }
 
-/// The pause before attempt `round` (from 0) at a service that fails or a lock that is held:
-/// doubling from `first` to `most`, and jittered so that those who wait do not come in step.
+/// Returns the pause before attempt `round` (from 0) at a service that fails or a lock that is
+/// held: it doubles from `first` to `most`, with jitter, so that waiters do not fall into step.
 pub(crate) fn backoff(
     round: u32,
     first: Duration,
@@ -159,7 +160,7 @@ mod tests {
         assert_eq!(MAX_TTL.as_secs(), 86_400);
     }
 
-    /// Handed over with the least window, a lease is taken and confirmed in time.
+    /// A lease handed over with the shortest window is taken and confirmed in time.
     #[test]
     fn the_least_claim_window_is_long_enough() {
         for millis in [0, 1, 2, 5, 10, 50, 100, 249, 250, 251, 500] {
@@ -172,7 +173,7 @@ mod tests {
             assert!(worth_having(end, arrives, claim), "{millis}");
             assert!(patience(MAX_TTL, claim) >= round_trip, "{millis}");
         }
-        // The defaults suit half the world.
+        // The default is enough for a round trip of 180 ms.
         assert!(least_claim_window(Duration::from_millis(180)) < Duration::from_secs(1));
         assert!(least_claim_window(Duration::MAX) >= Duration::MAX / 10);
     }
@@ -187,9 +188,9 @@ mod tests {
         assert_eq!(validity_end(START, longest), Time::NEVER);
     }
 
-    /// Some 170 requests a second for a pool, until it waits for five thousand keys.
+    /// About 170 requests a second for a pool, until it waits for five thousand keys.
     #[test]
-    fn whoever_waits_asks_again_the_less_the_more_wait() {
+    fn waiters_ask_again_less_often_when_more_wait() {
         let window = Duration::from_secs(1);
         for (asking, after) in [
             (1, 600),

@@ -1,9 +1,9 @@
-//! What the compiler says about wrong attributes, and about right ones on wrong bodies. What must
-//! compile is in `tests/tests/compiler`.
+//! What the compiler says about wrong attributes, and about correct attributes on wrong bodies.
+//! Code that must compile is in `tests/tests/compiler`.
 //!
-//! `TRYBUILD=overwrite cargo test -p lockattr --test ui` writes the expected messages anew.
+//! `TRYBUILD=overwrite cargo test -p lockattr --test ui` rewrites the expected messages.
 
-/// No case has to be built, so that trybuild checks all of them in one run of cargo.
+/// No case has to be built, so trybuild checks all of them in one run of cargo.
 #[test]
 fn compile_errors() {
     let cases = trybuild::TestCases::new();

@@ -1,8 +1,8 @@
-//! A resource that refuses whoever comes with a smaller token than it has seen.
+//! A resource that refuses a smaller token than it has seen.
 //!
-//! It stands for the database behind the lock: counters in files, shared by processes. To read is
-//! to be seen, too; otherwise somebody who has read could be overtaken between reading and writing
-//! by another reader.
+//! It stands for the database behind the lock: counters in files, shared by processes. A read
+//! counts as seeing a token too; otherwise another reader could overtake a reader between its read
+//! and its write.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -16,7 +16,7 @@ pub struct FencedStore {
     dir: PathBuf,
 }
 
-/// What a counter holds.
+/// The content of a counter.
 #[derive(Debug, Default, Clone, Copy)]
 struct Cell {
     token: u64,
@@ -24,7 +24,7 @@ struct Cell {
 }
 
 impl FencedStore {
-    /// The counters of this folder, all zero at first.
+    /// Opens the counters of this folder, which start at zero.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl FencedStore {
         }
     }
 
-    /// The value, unless somebody with a greater token was here.
+    /// Returns the value, unless the store has seen a greater token.
     ///
     /// # Errors
     ///
@@ -41,7 +41,7 @@ impl FencedStore {
         self.with(key, token, |_| {})
     }
 
-    /// Sets the value, unless somebody with a greater token was here. Says whether it did.
+    /// Sets the value, unless the store has seen a greater token. Returns whether it did.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl FencedStore {
         Ok(set.is_some())
     }
 
-    /// The value, for whoever judges in the end.
+    /// Returns the value, for the check at the end.
     ///
     /// # Errors
     ///
@@ -74,12 +74,12 @@ impl FencedStore {
         cell.token = token;
         change(&mut cell);
         file.rewind()?;
-        // Of one length and in one call, so that a kill leaves the old or the new.
+        // With a fixed length and in one call, so that a kill leaves the old content or the new.
         file.write_all(format!("{:020} {:020}\n", cell.token, cell.value).as_bytes())?;
         Ok(Some(cell.value))
     }
 
-    /// The lock on the file ends with it.
+    /// Opens and locks the file; closing it ends the lock.
     fn open(&self, key: u32) -> io::Result<File> {
         let path = self.dir.join(format!("{key}.counter"));
         let file = OpenOptions::new()

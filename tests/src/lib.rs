@@ -1,6 +1,6 @@
 //! The harness of the end-to-end tests: real servers, a proxy that breaks connections, conditions
-//! to wait for, campaigns of many processes whose histories are checked, and a search for secrets in
-//! whatever was said.
+//! to wait for, campaigns of many processes whose histories are checked, and a search for secrets
+//! in all output.
 
 pub mod campaign;
 mod eventually;

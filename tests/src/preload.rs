@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
-/// A library in a folder of its own, which goes with this value.
+/// A library in its own folder, which is deleted with this value.
 #[derive(Debug)]
 pub struct Preload {
     pub(crate) dir: PathBuf,
@@ -39,7 +39,7 @@ impl Preload {
         Self { dir }
     }
 
-    /// What loads it into a program that is started with it.
+    /// Returns the environment variable that loads the library into a program.
     #[must_use]
     pub fn variable(&self) -> (&'static str, PathBuf) {
         ("LD_PRELOAD", self.dir.join("shim.so"))

@@ -19,21 +19,21 @@ use tokio::time::Instant;
 pub enum Policy {
     /// They pass.
     Pass,
-    /// They arrive so much later, in order; the bandwidth stays what it is.
+    /// They arrive later by this time, in order; the bandwidth stays the same.
     Delay(Duration),
     /// They are kept until the policy changes, on a connection that stays open.
     Stall,
-    /// They are not even taken from their sender, whose buffers fill.
+    /// They are not even read from their sender, whose buffers fill.
     Clog,
     /// They are swallowed.
     Drop,
     /// They arrive one at a time.
     Drip,
-    /// Others arrive in their place, as many, which make no sense.
+    /// Other bytes arrive instead, as many, which make no sense.
     Garble,
 }
 
-/// Which bytes a policy is for.
+/// The direction of bytes that a policy is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// From the client to the server.
@@ -42,7 +42,7 @@ pub enum Direction {
     Replies,
 }
 
-/// The proxy; it ends with this value.
+/// The proxy; it ends when this value is dropped.
 #[derive(Debug)]
 pub struct Proxy {
     port: u16,
@@ -55,12 +55,12 @@ struct Controls {
     replies: watch::Sender<Policy>,
     /// Counts the cuts: a connection ends when it changes.
     cuts: watch::Sender<u64>,
-    /// Counts how often the connections were forgotten: an older one swallows everything.
+    /// Counts how often the connections were forgotten: an older connection swallows everything.
     forgotten: AtomicU64,
     target: AtomicU16,
     refuses: watch::Sender<bool>,
     ends: watch::Sender<bool>,
-    /// How many bytes pass until the connections are cut, by direction; negative for no bound.
+    /// How many bytes may pass until the connections are cut, by direction; negative for no limit.
     budgets: [AtomicI64; 2],
 }
 
@@ -72,13 +72,13 @@ impl Controls {
         }
     }
 
-    /// How many of so many bytes may pass, and whether that is all.
+    /// Returns how many of these bytes may pass, and whether the connections are cut then.
     fn spend(&self, direction: Direction, wanted: usize) -> (usize, bool) {
         let budget = &self.budgets[direction as usize];
         let wanted_bytes = i64::try_from(wanted).expect("a buffer");
         let left = budget.fetch_update(Ordering::AcqRel, Ordering::Acquire, |left| match left {
             ..0 => None,
-            // Spent: the next connection has no bound.
+            // The budget is spent: the next connection has no limit.
             left if left <= wanted_bytes => Some(-1),
             left => Some(left - wanted_bytes),
         });
@@ -96,11 +96,11 @@ impl Controls {
 }
 
 impl Proxy {
-    /// Starts a proxy in front of a port of this machine.
+    /// Starts a proxy in front of a local port.
     ///
     /// # Panics
     ///
-    /// When there is no port or no thread for it.
+    /// When no port or thread is available.
     #[must_use]
     pub fn start(target: u16) -> Self {
         let listener = StdListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
@@ -132,7 +132,7 @@ impl Proxy {
         Self { port, controls }
     }
 
-    /// The port that it listens on.
+    /// Returns the port that it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
@@ -154,35 +154,35 @@ impl Proxy {
         self.controls.cut();
     }
 
-    /// Forgets every present connection, as a NAT or firewall does: what comes by it is swallowed,
-    /// nobody is told, and it stays open. Later connections work.
+    /// Forgets every present connection, as a NAT or firewall does: its bytes are swallowed,
+    /// neither side is told, and it stays open. Later connections work.
     pub fn forget(&self) {
         self.controls.forgotten.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Closes every connection, once, when so many more bytes have passed in this direction.
+    /// Closes every connection, once, after this number of further bytes in this direction.
     ///
     /// # Panics
     ///
-    /// With more than an `i64` holds.
+    /// When the number exceeds an `i64`.
     pub fn cut_after(&self, direction: Direction, bytes: u64) {
         let bytes = i64::try_from(bytes).expect("a few bytes");
         self.controls.budgets[direction as usize].store(bytes, Ordering::Release);
     }
 
-    /// Whether the bytes of [`cut_after`](Self::cut_after) have passed.
+    /// Returns whether the bytes of [`cut_after`](Self::cut_after) have passed.
     #[must_use]
     pub fn has_cut(&self) -> bool {
         let spent = |budget: &AtomicI64| budget.load(Ordering::Acquire) < 0;
         self.controls.budgets.iter().all(spent)
     }
 
-    /// Leads later connections to another port.
+    /// Forwards later connections to another port.
     pub fn lead_to(&self, target: u16) {
         self.controls.target.store(target, Ordering::Release);
     }
 
-    /// Whether new connections are closed at once.
+    /// Sets whether new connections are closed at once.
     pub fn refuse(&self, refuses: bool) {
         self.controls.refuses.send_replace(refuses);
     }
@@ -287,7 +287,7 @@ async fn pump(
                 if to.write_all(part).await.is_err() {
                     return;
                 }
-                // Lets the other side see each part alone, most of the time.
+                // Mostly lets the other side see each part alone.
                 tokio::task::yield_now().await;
             }
             if is_last {

@@ -12,16 +12,16 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{CANARY, ServerClock, trace_to_file};
 
-/// The rights of the user that pools log in as: those that the README asks for, and no more.
+/// The rights of the pools' user: exactly the rights that the README asks for.
 pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
                           +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
 const USER: &str = "locker";
 
-/// A server on a port of its own, without persistence, that dies with this value.
+/// A server on its own port, without persistence, that ends with this value.
 ///
-/// It has two users: `locker`, whom the pools get, with the [`RIGHTS`] and the [`CANARY`] as its
-/// password; and the default one without a password, who may do everything, for the tests to look
-/// at what is there and to disturb it.
+/// It has two users: `locker` for the pools, with the [`RIGHTS`] and with the [`CANARY`] as its
+/// password; and the default user without a password and with all rights, for the tests to inspect
+/// and disturb the server.
 #[derive(Debug)]
 pub struct RedisServer {
     port: u16,
@@ -38,18 +38,18 @@ impl RedisServer {
         Self::start_with(&[])
     }
 
-    /// The same with more arguments, such as `["--maxmemory", "1mb"]`. A server that is given a
-    /// certificate (`--tls-cert-file`) speaks nothing but TLS on its port.
+    /// Does the same with more arguments, such as `["--maxmemory", "1mb"]`. A server with a
+    /// certificate (`--tls-cert-file`) speaks only TLS on its port.
     ///
     /// # Panics
     ///
-    /// When there is no `redis-server`, or it does not come up.
+    /// When there is no `redis-server`, or it does not start.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
         Self::start_on(args, None)
     }
 
-    /// A server whose clock can be set.
+    /// Starts a server whose clock can be set.
     #[must_use]
     pub fn start_with_clock(clock: &ServerClock) -> Self {
         Self::start_on(&[], Some(clock))
@@ -68,7 +68,7 @@ impl RedisServer {
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
         for _ in 0..20 {
             fs::create_dir_all(&dir).expect("a directory for the server");
-            // Somebody else may take the port before the server does: then there is another try.
+            // Another process may take the port before the server does: then try again.
             let port = TcpListener::bind(("127.0.0.1", 0))
                 .and_then(|socket| socket.local_addr())
                 .expect("a free port")
@@ -105,19 +105,19 @@ impl RedisServer {
         false
     }
 
-    /// The server for pools with the prefix `lockattr`: as the user with the least rights.
+    /// Returns the URL for pools with the prefix `lockattr`, as the user with the least rights.
     #[must_use]
     pub fn url(&self) -> String {
         self.url_at(self.port)
     }
 
-    /// The same through somebody else's port.
+    /// Returns the same URL with another port.
     #[must_use]
     pub fn url_at(&self, port: u16) -> String {
         format!("redis://{USER}:{CANARY}@127.0.0.1:{port}/")
     }
 
-    /// The same through the server's unix socket.
+    /// Returns the same URL with the server's unix socket.
     #[must_use]
     pub fn unix_url(&self) -> String {
         let socket = self.dir.join("redis.sock");
@@ -127,26 +127,26 @@ impl RedisServer {
         )
     }
 
-    /// The server for pools with another prefix, or that look at its settings and role: as the user
-    /// who may do everything.
+    /// Returns the URL for pools with another prefix, or that check the server's settings and role,
+    /// as the user with all rights.
     #[must_use]
     pub fn admin_url(&self) -> String {
         self.admin_url_at(self.port)
     }
 
-    /// The same through somebody else's port.
+    /// Returns the same URL with another port.
     #[must_use]
     pub fn admin_url_at(&self, port: u16) -> String {
         format!("redis://127.0.0.1:{port}/")
     }
 
-    /// The port that it listens on.
+    /// Returns the port that it listens on.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// A connection for looking at the server.
+    /// Opens a connection to inspect the server.
     ///
     /// # Panics
     ///
@@ -157,12 +157,12 @@ impl RedisServer {
     }
 
     fn try_connection(&self) -> redis::RedisResult<Connection> {
-        // Through the socket, which is there with TLS too.
+        // Through the socket, which exists with TLS too.
         let url = format!("redis+unix://{}", self.dir.join("redis.sock").display());
         Client::open(url)?.get_connection_with_timeout(Duration::from_secs(1))
     }
 
-    /// The names on the server that match, in order.
+    /// Returns the matching names on the server, sorted.
     ///
     /// # Panics
     ///
@@ -177,13 +177,13 @@ impl RedisServer {
         keys
     }
 
-    /// The locks on the server: every name with a bucket, followed by a key.
+    /// Returns the locks on the server: every name with a bucket, followed by a key.
     #[must_use]
     pub fn locks(&self) -> Vec<String> {
         self.keys("*:{???}:*")
     }
 
-    /// Stops the process where it stands.
+    /// Stops the process (SIGSTOP).
     ///
     /// # Panics
     ///
@@ -192,7 +192,7 @@ impl RedisServer {
         kill_process(self.pid(), Signal::STOP).expect("the server runs");
     }
 
-    /// Lets it go on.
+    /// Lets the process go on.
     ///
     /// # Panics
     ///
@@ -203,7 +203,7 @@ impl RedisServer {
 
     /// `kill -9`.
     pub fn kill(&mut self) {
-        // A child that is gone already needs no killing.
+        // A child that is gone needs no kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -212,23 +212,23 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// When it does not start.
     pub fn restart(&mut self) {
         self.begin_restart();
         assert!(self.comes_up(), "the server does not come up again");
     }
 
-    /// The same without waiting until it answers.
+    /// Does the same without waiting until it answers.
     pub fn begin_restart(&mut self) {
         self.kill();
         self.child = spawn(self.port, &self.dir, &self.args, self.clock.as_ref());
     }
 
-    /// Starts it again without anything that it may have kept on the disk.
+    /// Starts it again without the data that it may have kept on the disk.
     ///
     /// # Panics
     ///
-    /// When it does not come up.
+    /// When it does not start.
     pub fn restart_empty(&mut self) {
         self.kill();
         let kept = self.dir.join("appendonlydir");
@@ -238,11 +238,11 @@ impl RedisServer {
         self.restart();
     }
 
-    /// Sends one command, as it is.
+    /// Sends one command unchanged.
     ///
     /// # Errors
     ///
-    /// When the server does not take it.
+    /// When the server refuses it.
     ///
     /// # Panics
     ///
@@ -252,7 +252,7 @@ impl RedisServer {
         redis::cmd(name).arg(args).query(&mut self.connection())
     }
 
-    /// How often scripts were called.
+    /// Returns how often scripts were called.
     ///
     /// # Panics
     ///
@@ -283,7 +283,7 @@ impl Drop for RedisServer {
 }
 
 fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
-    // Through setpriv, a server dies with the thread of its test, also when that is killed.
+    // With setpriv, a server ends with the thread of its test, also when that is killed.
     let mut command = if Path::new("/usr/bin/setpriv").exists() {
         let mut command = Command::new("/usr/bin/setpriv");
         command.args(["--pdeathsig", "KILL", "redis-server"]);

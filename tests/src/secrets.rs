@@ -1,4 +1,4 @@
-//! What nobody may get to read: the password of the lock service, and owner ids.
+//! The secrets that must never be shown: the password of the lock service, and owner ids.
 
 /// The password that all pools of the tests log in with.
 pub const CANARY: &str = "kanarienvogel";
@@ -6,9 +6,9 @@ pub const CANARY: &str = "kanarienvogel";
 /// Digits of the random part of an owner id.
 const DIGITS: usize = 32;
 
-/// The first secret in a text, with some of what stands before it, made harmless.
+/// Returns the first secret in a text, with some text before it, made harmless.
 ///
-/// An owner id is taken for one by its random part: 32 hexadecimal digits and no more.
+/// An owner id is recognised by its random part: exactly 32 hexadecimal digits.
 #[must_use]
 pub fn find_secret(text: &[u8]) -> Option<String> {
     let canary = text
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_planted_is_found() {
+    fn planted_secrets_are_found() {
         let owner = "0123456789abcdef0123456789abcdef-1f-0";
         for (text, what) in [
             (format!("url=redis://locker:{CANARY}@h/"), "the password"),
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_harmless_is_not() {
+    fn harmless_texts_are_no_secrets() {
         for text in [
             "",
             "security-f8954f8b042f7f4c",

@@ -1,5 +1,5 @@
-/* Preloaded into a server: its wall clock is that of the machine plus an offset, in nanoseconds, that
- * stands in the file named by SERVER_CLOCK and may change at any time. Monotonic clocks are left alone. */
+/* Preloaded into a server: its wall clock is the machine's plus an offset, in nanoseconds, from the
+ * file named by SERVER_CLOCK. The offset may change at any time. Monotonic clocks do not change. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdlib.h>

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::preload::Preload;
 
-/// A clock that is so much ahead of the machine's. Made before its server, with a C compiler.
+/// A clock that is ahead of the machine's by a settable time. Made before its server, with a C
+/// compiler.
 #[derive(Debug, Clone)]
 pub struct ServerClock(Arc<Files>);
 
@@ -18,7 +19,7 @@ struct Files {
 }
 
 impl ServerClock {
-    /// A clock that is right.
+    /// Makes a clock that is right.
     ///
     /// # Panics
     ///
@@ -36,7 +37,7 @@ impl ServerClock {
         clock
     }
 
-    /// Sets it so many seconds ahead of the machine's clock, or behind.
+    /// Sets it this many seconds ahead of the machine's clock, or behind.
     ///
     /// # Panics
     ///
@@ -45,7 +46,7 @@ impl ServerClock {
         self.set_millis(seconds * 1000);
     }
 
-    /// The same in milliseconds.
+    /// Does the same in milliseconds.
     ///
     /// # Panics
     ///

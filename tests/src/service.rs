@@ -1,4 +1,4 @@
-//! The lock services that a test runs on, one after the other.
+//! The lock services for a test, one after the other.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,17 +7,17 @@ use lockattr::{LockPool, LockPoolBuilder};
 
 use crate::{RedisServer, eventually_async};
 
-/// A lock service of the test's own.
+/// A lock service that belongs to one test.
 #[derive(Debug)]
 pub enum Service {
     /// A real server.
     Redis(RedisServer),
-    /// Locks in this process, under a name of their own.
+    /// Locks in this process, under a unique name.
     Memory(String),
 }
 
 impl Service {
-    /// One of each kind.
+    /// Returns one of each kind.
     #[must_use]
     pub fn all() -> [Self; 2] {
         static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -25,7 +25,7 @@ impl Service {
         [Self::Redis(RedisServer::start()), Self::Memory(name)]
     }
 
-    /// The settings of a pool there.
+    /// Returns the settings of a pool for it.
     pub fn builder(&self) -> LockPoolBuilder {
         let url = match self {
             Self::Redis(server) => server.url(),
@@ -34,20 +34,20 @@ impl Service {
         LockPool::builder().url(url)
     }
 
-    /// A pool; each plays a process of its own.
+    /// Builds a pool; each pool plays the role of a process.
     ///
     /// # Panics
     ///
-    /// When the service is not there.
+    /// When the service cannot be reached.
     pub async fn pool(&self) -> LockPool {
         self.builder().build().await.expect("the service is there")
     }
 
-    /// Whether nobody holds the key, asked of the service itself.
+    /// Returns whether the key is free, as the service itself says.
     ///
     /// # Panics
     ///
-    /// When the service is not there.
+    /// When the service cannot be reached.
     pub async fn is_free(&self, key: &str) -> bool {
         match self {
             Self::Redis(server) => !server
@@ -62,7 +62,7 @@ impl Service {
                 if let Some(guard) = taken {
                     guard.release().await;
                 }
-                // Whoever was refused has a place in the queue for a moment longer.
+                // A refused call has a place in the queue for a moment longer.
                 let ended = pool.shutdown(Self::LONG).await;
                 ended.expect("there is nothing to wait for");
                 is_free
@@ -70,8 +70,8 @@ impl Service {
         }
     }
 
-    /// Waits until nobody holds the key. With a ttl above the patience of
-    /// [`eventually`](crate::eventually), that is a release and no expiry.
+    /// Waits until the key is free. With a ttl above the patience of
+    /// [`eventually`](crate::eventually), that is a release and not an expiry.
     pub async fn becomes_free(&self, key: &str) {
         eventually_async(&format!("{key} becomes free on {self:?}"), || {
             self.is_free(key)
@@ -79,6 +79,6 @@ impl Service {
         .await;
     }
 
-    /// A ttl that no test outlives.
+    /// A ttl that is longer than any test.
     pub const LONG: Duration = Duration::from_secs(600);
 }

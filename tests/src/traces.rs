@@ -1,4 +1,4 @@
-//! Everything that a test process traces, in a file that is searched for secrets afterwards.
+//! Writes all traces of a test process to a file that is searched for secrets afterwards.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Traces at the finest level into a file of this process, from the first call on, if the variable
-/// `LOCKATTR_TEST_TRACES` is set, as `tests/run` does; it would slow benchmarks down.
+/// `LOCKATTR_TEST_TRACES` is set, as `tests/run` does; always tracing would slow benchmarks down.
 ///
 /// # Panics
 ///
@@ -24,7 +24,7 @@ pub fn trace_to_file() {
     }
 }
 
-/// The file, `<pid>-<program>` in `tmp/traces` of cargo's target directory.
+/// Returns the file, `<pid>-<program>` in `tmp/traces` of cargo's target directory.
 ///
 /// # Panics
 ///
@@ -38,7 +38,7 @@ pub fn trace_file() -> &'static Path {
     })
 }
 
-/// What [`trace_to_file`] does, for a subscriber that does more.
+/// Does the work of [`trace_to_file`], for a subscriber that does more.
 pub(crate) fn trace_layer<S>() -> Option<impl Layer<S>>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,

@@ -1,4 +1,4 @@
-//! Many processes, whose histories are checked from outside.
+//! Many processes whose histories are checked from outside.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ fn clean(campaign: &Campaign) -> Summary {
     outcome.verdict.summary
 }
 
-/// Fights with one seed after the other, until it has happened what makes the campaign worth its
-/// while: whatever is said of a fault, says nothing where the fault does not show.
+/// Runs campaigns with one seed after the other, until the expected effect has happened: without
+/// it, a clean history would prove nothing.
 #[track_caller]
 fn clean_until(campaign: &Campaign, what: &str, happened: impl Fn(&Summary) -> bool) -> Summary {
     let mut total = Summary::default();
@@ -35,12 +35,12 @@ fn clean_until(campaign: &Campaign, what: &str, happened: impl Fn(&Summary) -> b
             return total;
         }
     }
-    panic!("it never came to pass that {what}: {total:?}");
+    panic!("it never happened that {what}: {total:?}");
 }
 
 #[test]
-fn in_calm_weather_everybody_has_a_turn() {
-    // Leases that no process lets lapse just because the machine is busy.
+fn without_disturbances_every_process_has_its_turns() {
+    // The ttl is so long that no lease lapses just because the machine is busy.
     let campaign = Campaign {
         ttl: Duration::from_secs(1),
         ..campaign(1, &[])
@@ -51,7 +51,7 @@ fn in_calm_weather_everybody_has_a_turn() {
 }
 
 #[test]
-fn whatever_a_single_server_and_its_network_do() {
+fn all_disturbances_of_a_single_server_and_its_network() {
     let campaign = Campaign {
         duration: Duration::from_secs(20),
         ..campaign(2, &Disturbance::SURVIVABLE).durable()
@@ -62,8 +62,8 @@ fn whatever_a_single_server_and_its_network_do() {
     });
 }
 
-/// Without this one, a campaign of 110,000 acquisitions has missed a validity that was counted from
-/// the answer. Bodies that outlive a lease that is not renewed are where it would show.
+/// Without this test, a campaign of 110,000 acquisitions has missed a validity that was counted
+/// from the answer. Such a bug shows in bodies that outlive a lease that is not renewed.
 #[test]
 fn answers_alone_that_are_late() {
     let campaign = Campaign {
@@ -75,7 +75,7 @@ fn answers_alone_that_are_late() {
         duration: Duration::from_secs(20),
         ..campaign(6, &[Disturbance::DelayReplies])
     };
-    clean_until(&campaign, "somebody outlived a lease", |s| s.overdue > 0);
+    clean_until(&campaign, "a body outlived its lease", |s| s.overdue > 0);
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_process_that_is_stopped_is_kept_out_by_its_token() {
         dwell: Duration::from_millis(100),
         ..campaign(3, &[Disturbance::StopProcess])
     };
-    let what = "somebody slept in the section";
+    let what = "a process was stopped in the section";
     let summary = clean_until(&campaign, what, |s| s.concurrent > 0 && s.rejected > 0);
     assert_eq!(summary.both_valid, 0);
 }
@@ -102,7 +102,7 @@ fn a_server_that_forgets_lets_two_in_but_tokens_grow() {
 }
 
 #[test]
-fn nor_is_the_store_harmed_while_leases_are_passed_on() {
+fn the_store_is_not_harmed_while_leases_are_passed_on() {
     let campaign = Campaign {
         dwell: Duration::from_millis(60),
         ..campaign(5, &[Disturbance::LoseData, Disturbance::FlushAll])

@@ -9,22 +9,22 @@ use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually};
 
 const TASKS: u64 = 64;
 const KEYS: usize = 8;
-/// Each plays a process of its own, so the calls wait for other processes too.
+/// Each pool plays the role of a process, so the calls wait for other processes too.
 const POOLS: u64 = 4;
 
 struct Storm {
     rounds: u64,
-    /// A call is dropped after up to so long.
+    /// A call is dropped after at most this time.
     patience: Duration,
 }
 
-/// Who is in the section of each key, seen from outside of the locks.
+/// The holder of each key's section, seen from outside of the locks.
 #[derive(Default)]
 struct Sections([AtomicU64; KEYS]);
 
 struct Inside<'a>(&'a AtomicU64);
 
-/// How many times as many calls as usual: `LOCKATTR_TEST_STORM=10`.
+/// Returns the factor for the number of calls: `LOCKATTR_TEST_STORM=10`.
 fn scale() -> u64 {
     let scale = std::env::var("LOCKATTR_TEST_STORM");
     scale.map_or(1, |scale| scale.parse().expect("a number"))
@@ -47,10 +47,10 @@ impl Drop for Inside<'_> {
     }
 }
 
-/// Gives how many calls were entered, and how many dropped.
+/// Returns how many calls entered, and how many were dropped.
 ///
-/// Neither a ttl nor a claim ends within the test: whatever is freed was released or passed on,
-/// also where a handoff crossed the withdrawal of its waiter.
+/// Neither a ttl nor a claim ends within the test: every lock that becomes free was released or
+/// passed on, also where a handoff crossed the withdrawal of its waiter.
 async fn run(storm: Storm, builder: LockPoolBuilder) -> (u64, u64, Vec<LockPool>) {
     let builder = builder
         .default_ttl(Service::LONG)
@@ -146,7 +146,7 @@ async fn ten_thousand_random_drops_leave_no_lock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_do_those_far_from_the_server() {
+async fn random_drops_far_from_the_server_leave_no_lock() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     proxy.set_both(Policy::Delay(Duration::from_millis(25)));
@@ -168,7 +168,7 @@ async fn so_do_those_far_from_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nor_do_those_in_memory() {
+async fn random_drops_in_memory_leave_no_lock() {
     let name = "memory://storm";
     let storm = Storm {
         rounds: 25_600,

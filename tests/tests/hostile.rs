@@ -1,5 +1,5 @@
-//! Arguments and servers that mean harm: no lock is mistaken for another, no command is smuggled in,
-//! and nothing grows with what somebody else chose.
+//! Malicious arguments and servers: no lock is mistaken for another, no command is smuggled in, and
+//! nothing grows with data that others choose.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 /// Longer than any error needs to be.
 const LONGEST_TEXT: usize = 1024;
 
-/// What attacks the template, the names, the protocol, the script, the encoding and the terminal.
+/// Attacks on the template, the names, the protocol, the script, the encoding and the terminal.
 const HOSTILE: [&str; 34] = [
     "{",
     "}",
@@ -59,7 +59,7 @@ struct Documents {
 }
 
 impl Documents {
-    /// As the user who may do everything: a command that gets through would be executed.
+    /// As the user with all rights: a smuggled command would be executed.
     async fn on(server: &RedisServer) -> Self {
         let builder = LockPool::builder().url(server.admin_url());
         let locks = builder.default_ttl(Service::LONG).build().await.unwrap();
@@ -94,7 +94,7 @@ async fn different_arguments_never_meet_and_never_act() {
     connection.set::<_, _, ()>("sentinel", "unharmed").unwrap();
     let documents = Arc::new(Documents::on(&server).await);
 
-    // All of them at once: two that meet would be busy.
+    // All of them at once: two equal keys would be busy.
     let (open, opened) = watch::channel(false);
     let mut editing = JoinSet::new();
     for owner in HOSTILE {
@@ -135,7 +135,7 @@ async fn different_arguments_never_meet_and_never_act() {
     assert!(!commands(&server).contains("flushall"));
 }
 
-/// Asked of Redis itself: whatever the key, all names that one script touches lie in one slot.
+/// Computed by Redis itself: for any key, all names that one script touches are in one slot.
 #[tokio::test]
 async fn no_argument_steers_the_slot() {
     let server = RedisServer::start();
@@ -179,7 +179,7 @@ async fn no_argument_steers_the_slot() {
 }
 
 #[tokio::test]
-async fn what_is_no_key_is_refused_in_few_words() {
+async fn invalid_keys_are_refused_with_a_short_error() {
     let server = RedisServer::start();
     let documents = Documents::on(&server).await;
     let before = commands(&server);
@@ -200,7 +200,7 @@ async fn what_is_no_key_is_refused_in_few_words() {
     );
 }
 
-/// A value of 64 MiB costs neither its time nor its memory, however often it comes.
+/// A value of 64 MiB is neither read to its end nor copied, however often it comes.
 #[tokio::test]
 async fn long_values_are_refused_at_once() {
     const LENGTH: usize = 64 << 20;
@@ -243,7 +243,7 @@ async fn many_keys_leave_nothing_behind() {
     const KEYS: usize = 10_000;
     let server = RedisServer::start();
     let documents = Arc::new(Documents::on(&server).await);
-    // The first round fills what is kept for use again.
+    // The first round fills memory that is used again.
     let mut in_use = [0; 2];
     for (round, in_use) in in_use.iter_mut().enumerate() {
         for first in (0..KEYS).step_by(100) {
@@ -269,7 +269,7 @@ async fn many_keys_leave_nothing_behind() {
     assert!(grown < KEYS * 10, "{grown} bytes for {KEYS} keys");
 }
 
-/// What a server, or somebody in its place, says is repeated in part only, and on one line.
+/// Text from a server, or from an impostor, is repeated in part only, and on one line.
 #[tokio::test]
 async fn a_server_that_talks_too_much_is_cut_short() {
     let talkative = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -277,7 +277,7 @@ async fn a_server_that_talks_too_much_is_cut_short() {
     thread::spawn(move || {
         let (mut client, _) = talkative.accept().unwrap();
         let said = format!("-ERR \u{1b}[31m{}\r\n", "blah ".repeat(1 << 14));
-        // Until the client has heard enough.
+        // Until the client has read enough.
         while client.read(&mut [0; 1024]).is_ok_and(|count| count > 0) {
             if client.write_all(said.repeat(4).as_bytes()).is_err() {
                 return;
@@ -291,7 +291,7 @@ async fn a_server_that_talks_too_much_is_cut_short() {
     assert!(!text.contains(char::is_control), "{text:?}");
 }
 
-/// The most memory that this process ever had, in bytes.
+/// Returns the most memory that this process ever had, in bytes.
 fn peak_memory() -> usize {
     let status = fs::read_to_string("/proc/self/status").expect("Linux tells");
     let line = status.lines().find(|line| line.starts_with("VmHWM"));
@@ -303,7 +303,7 @@ fn memory_of(server: &RedisServer) -> usize {
     number(&info(server, "memory"), "used_memory:")
 }
 
-/// What the server did, by the names of its commands.
+/// Returns the server's statistics of its commands.
 fn commands(server: &RedisServer) -> String {
     info(server, "commandstats")
 }

@@ -1,4 +1,4 @@
-//! What a process has installed, and what may take its place.
+//! The pools that a process has installed, and when others may take their place.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! One pool serves many runtimes, of every kind, also those whose time stands still.
+//! One pool serves many runtimes, of every kind, also with paused time.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What must not be said, and how few rights are enough.
+//! Secrets are not shown, and each documented right is needed.
 
 use std::fs;
 use std::process::Command;
@@ -7,8 +7,8 @@ use std::time::Duration;
 use lockattr::{BackendErrorKind, Error, LockPool, RedisOptions};
 use lockattr_tests::{CANARY, Proxy, RIGHTS, RedisServer, Service, find_secret, trace_file};
 
-/// `tests/run` searches what the whole suite traces and prints; here is what only somebody who
-/// looks gets to see.
+/// `tests/run` searches the traces and the output of the whole suite; this test checks texts that
+/// are shown only on request.
 #[tokio::test]
 async fn neither_passwords_nor_owner_ids_show() {
     trace_file();
@@ -73,7 +73,7 @@ async fn neither_passwords_nor_owner_ids_show() {
     assert_eq!(find_secret(traced.as_bytes()), None);
 }
 
-/// What `tests/run` does at its end.
+/// The search at the end of `tests/run`.
 #[test]
 fn a_secret_in_a_file_fails_the_search() {
     let dir = std::env::temp_dir().join(format!("lockattr-planted-{}", std::process::id()));
@@ -93,12 +93,12 @@ fn a_secret_in_a_file_fails_the_search() {
     fs::remove_dir_all(dir).unwrap();
 }
 
-/// Takes, renews, queues, gives up, hands over and releases; tells whether the lock is free then.
+/// Takes, renews, queues, gives up, hands over and releases; returns whether the lock is free then.
 async fn use_locks(server: &RedisServer, url: &str) -> Result<bool, Error> {
     let builder = LockPool::builder()
         .url(url)
         .default_ttl(Service::LONG)
-        // What is not told to a waiter is not found out by asking again.
+        // Asking again must not replace a message that a waiter misses.
         .claim_window(Service::LONG);
     let (pool, other) = (builder.clone().build().await?, builder.build().await?);
     let guard = pool.lock("k").acquire().await?;
@@ -122,7 +122,7 @@ async fn use_locks(server: &RedisServer, url: &str) -> Result<bool, Error> {
     let given_up = queue();
     quitter.abort();
     let waiting = tokio::spawn(other.lock("k").wait(Duration::from_secs(1)).acquire());
-    // Its place is behind the one that was given up, which may not have been left yet.
+    // Its place is behind the place that was given up, which may still be there.
     lockattr_tests::eventually_async("it waits, or has failed", || async {
         waiting.is_finished() || queue().iter().any(|entry| !given_up.contains(entry))
     })

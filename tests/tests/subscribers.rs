@@ -14,7 +14,7 @@ use tracing::{Dispatch, Event, Subscriber, field, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry;
 
-/// What a subscriber wrote.
+/// The output of a subscriber.
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 
@@ -79,7 +79,7 @@ fn events_go_to_the_callers_subscriber_under_the_calls_span() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let (others, mine) = (Lines::default(), Lines::default());
     let stranger = others.subscriber(LevelFilter::TRACE);
-    // So many spans that the ids of the other subscriber mean something here.
+    // So many spans that the ids of the other subscriber are valid here too.
     let (pool, _decoys) = with_default(&stranger, || {
         let decoys: Vec<_> = (0..50).map(|i| info_span!("DECOY", i)).collect();
         (runtime.block_on(LockPool::memory()).unwrap(), decoys)
@@ -112,7 +112,7 @@ fn events_go_to_the_callers_subscriber_under_the_calls_span() {
     assert_eq!(others.of("DECOY"), [""; 0]);
 }
 
-/// The span is finer than the subscriber cares for; the warning is not.
+/// The subscriber disables spans of this level, but not the warning.
 #[test]
 fn warnings_reach_a_subscriber_that_disables_the_span() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
@@ -130,7 +130,7 @@ fn warnings_reach_a_subscriber_that_disables_the_span() {
     assert_eq!(others.of("warned"), [""; 0]);
 }
 
-/// What happens on behalf of no call goes to the subscriber under which the pool was built.
+/// Events without a call go to the subscriber under which the pool was built.
 #[test]
 fn the_pools_own_events_go_to_its_builders_subscriber() {
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,10 +1,10 @@
-//! Another reading of durations, for tests to compare with: a regular language, and exact sums.
+//! A second parser of durations, for tests to compare with: a regular language, and exact sums.
 
 use std::time::Duration;
 
 const SECOND: u128 = 1_000_000_000;
 
-/// The duration that a text means; `None` for what is none, or has a number of more than 12 digits.
+/// Returns the duration; `None` if the text is not one, or has a number of more than 12 digits.
 pub(crate) fn read(text: &str) -> Option<Duration> {
     let mut rest = text.trim_start();
     let mut nanos = 0;

@@ -1,4 +1,4 @@
-//! What templates are, and what is said about those that are none.
+//! Valid templates, and the errors for invalid ones.
 
 use super::*;
 

@@ -1,26 +1,27 @@
-//! Whether the release is awaited: not for a value that is not `Send`.
+//! Whether the call waits for its release: it does not if its value is not `Send`.
 //!
-//! `(&output).ending()` asks the type checker: the method of [`SendOutput`] needs one
-//! reference less than that of [`AnyOutput`], so it is looked up first.
+//! `(&output).ending()` asks the type checker: the method of [`SendOutput`] needs one reference
+//! less than the method of [`AnyOutput`], so it is looked up first.
 
 use std::marker::PhantomData;
 
 use crate::hold::{AwaitRelease, ReleaseInBackground};
 
-/// A body that gives `R`.
+/// The tag of a body that returns `R`.
 #[derive(Debug)]
 pub struct Output<R>(PhantomData<fn() -> R>);
 
 impl<R> Output<R> {
-    /// The tag of a body. Takes it by value: a future keeps the place of what was borrowed.
+    /// Returns the tag of a body, and the body. Takes the body by value, because a future keeps
+    /// space for a variable that was borrowed.
     pub const fn of<F: Future<Output = R>>(body: F) -> (Self, F) {
         (Self(PhantomData), body)
     }
 }
 
-/// Chosen for what is `Send`.
+/// Chosen for values that are `Send`.
 pub trait SendOutput {
-    /// How the call ends.
+    /// Returns how the call ends.
     fn ending(&self) -> AwaitRelease;
 }
 
@@ -30,9 +31,9 @@ impl<R: Send> SendOutput for Output<R> {
     }
 }
 
-/// Chosen for everything else.
+/// Chosen for all other values.
 pub trait AnyOutput {
-    /// How the call ends.
+    /// Returns how the call ends.
     fn ending(&self) -> ReleaseInBackground;
 }
 

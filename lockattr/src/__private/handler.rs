@@ -1,19 +1,19 @@
 //! `or_else`: a handler that names arguments of the function.
 //!
 //! When the lease is lost, the body is dropped with its arguments before the handler runs. So the
-//! handler is made inside the body's future, of clones, and handed out through a [`Handler`].
+//! handler is made inside the body's future, from clones, and moved out through a [`Handler`].
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::Error;
 
-/// Names the type that an `or_else` handler gives, so that its value is coerced as the body's is.
+/// Names the type that an `or_else` handler returns, so that its value is coerced like the body's.
 pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
     handler
 }
 
-/// What the handler gets in place of an argument that it names.
+/// Clones an argument for the handler that names it.
 pub fn kept<T: Kept>(argument: &T) -> T {
     argument.keep()
 }
@@ -26,7 +26,7 @@ pub fn kept<T: Kept>(argument: &T) -> T {
     note = "name only arguments that are `Clone` (or references), or handle the error at the caller"
 )]
 pub trait Kept {
-    /// The clone.
+    /// Returns the clone.
     #[must_use]
     fn keep(&self) -> Self;
 }
@@ -38,18 +38,18 @@ impl<T: Clone> Kept for T {
     }
 }
 
-/// The way of a handler out of the body's future.
+/// Moves a handler out of the body's future.
 pub struct Handler<H>(Arc<Mutex<Option<H>>>);
 
 impl<H> Handler<H> {
-    /// Without a handler yet.
+    /// Makes one without a handler.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "the expansion names it")]
     pub fn new() -> Self {
         Self(Arc::new(Mutex::new(None)))
     }
 
-    /// Sets the handler; before the lock is asked for.
+    /// Sets the handler, before the call asks for the lock.
     pub fn set<R>(&self, handler: H)
     where
         H: FnOnce(Error) -> R,
@@ -61,7 +61,7 @@ impl<H> Handler<H> {
     ///
     /// # Panics
     ///
-    /// When it was not set.
+    /// When the handler was not set.
     pub fn call<R>(&self, error: Error) -> R
     where
         H: FnOnce(Error) -> R,

@@ -1,4 +1,5 @@
-//! What the expansion of `#[distributed_lock]` names. No public API: it changes without notice.
+//! The items that the expansion of `#[distributed_lock]` names. Not a public API: they change
+//! without notice.
 
 extern crate alloc;
 

@@ -1,4 +1,4 @@
-//! The value of a function whose lock was not held.
+//! The value that a function returns when its lock was not held.
 
 use crate::Error;
 
@@ -8,18 +8,18 @@ pub fn never<R>() -> R {
     unreachable!("called from a branch that is never taken")
 }
 
-/// An error that the function's type has no room for.
+/// Traces and counts an error that the function's return type cannot hold.
 pub(super) fn unreported(error: &Error) {
     crate::driver::count_unreported();
     tracing::error!(%error, "a locked function could not run, and returned its default");
 }
 
-/// The value of a function whose type says how it carries the error.
+/// Returns the function's value for an error, if its type can carry the error.
 pub fn refused<R: Outcome>(error: Error) -> R {
     R::refused(error)
 }
 
-/// What a locked function may return.
+/// A type that a locked function may return.
 #[diagnostic::on_unimplemented(
     message = "a `#[distributed_lock]` function cannot return `{Self}`",
     label = "this type has no way to say that the lock was not acquired",
@@ -27,7 +27,7 @@ pub fn refused<R: Outcome>(error: Error) -> R {
     note = "or say what to return instead: `or_else = |error| ...`, or `on_busy = \"skip\"` for the default value"
 )]
 pub trait Outcome {
-    /// The value that says why the body did not run.
+    /// Returns the value that says why the body did not run.
     fn refused(error: Error) -> Self;
 }
 
@@ -37,7 +37,7 @@ impl<T, E: CarriesLockError> Outcome for Result<T, E> {
     }
 }
 
-/// An error type that a [`lockattr::Error`](Error) fits into.
+/// An error type that can hold a [`lockattr::Error`](Error).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot carry a `lockattr::Error`",
     label = "the lock may not be acquired, and `{Self}` has no way to say so",

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use crate::LockPool;
 use crate::pool::PoolSource;
 
-/// The pool of the scope, or else the global one.
+/// Returns the pool of the scope, or else the global pool.
 #[must_use]
 pub const fn installed() -> PoolSource {
     PoolSource::Installed
@@ -24,7 +24,7 @@ pub fn given<P: AsPool + ?Sized>(pool: &P) -> PoolSource {
     PoolSource::Given(pool.as_pool().clone())
 }
 
-/// A place that a pool can be taken from.
+/// A value that contains a pool.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no pool",
     label = "expected a `LockPool`, or a `&`, `Arc`, `Rc`, `Box` or `LazyLock` of one",
@@ -32,7 +32,7 @@ pub fn given<P: AsPool + ?Sized>(pool: &P) -> PoolSource {
     note = "a pool installed under a name is written as a string: `pool = \"reports\"`"
 )]
 pub trait AsPool {
-    /// The pool.
+    /// Returns the pool.
     fn as_pool(&self) -> &LockPool;
 }
 

@@ -1,9 +1,9 @@
-//! `on_busy = "skip"`: the default value when somebody else holds the lock.
+//! `on_busy = "skip"`: the default value when another call holds the lock.
 //!
-//! Which default that is depends on whether the function returns a `Result`, perhaps under another
-//! name, and only the type checker knows. `(&Skip::<R>::NEW).by_type()` asks it: the method of
-//! [`Fallible`] needs one reference less than that of [`Infallible`], so it is looked up first, and
-//! only a `Result` has it.
+//! The default depends on whether the function returns a `Result`, perhaps under another name, and
+//! only the type checker knows that. `(&Skip::<R>::NEW).by_type()` asks it: the method of
+//! [`Fallible`] needs one reference less than the method of [`Infallible`], so it is looked up
+//! first, and only a `Result` has it.
 
 use std::marker::PhantomData;
 
@@ -22,9 +22,9 @@ impl<R> Skip<R> {
 
 /// Chosen for every `Result`.
 pub trait Fallible {
-    /// The rules for it.
+    /// The rules for the type.
     type Rules;
-    /// Chooses them.
+    /// Returns the rules.
     fn by_type(&self) -> Self::Rules;
 }
 
@@ -37,9 +37,9 @@ impl<T, E> Fallible for Skip<Result<T, E>> {
 
 /// Chosen for every other type.
 pub trait Infallible {
-    /// The rules for it.
+    /// The rules for the type.
     type Rules;
-    /// Chooses them.
+    /// Returns the rules.
     fn by_type(&self) -> Self::Rules;
 }
 
@@ -50,16 +50,16 @@ impl<R> Infallible for &Skip<R> {
     }
 }
 
-/// Busy is `Ok(T::default())`, another error is returned as one.
+/// A busy lock becomes `Ok(T::default())`; every other error is returned.
 #[derive(Debug)]
 pub struct OfResult<T, E>(PhantomData<fn() -> Result<T, E>>);
 
 impl<T, E> OfResult<T, E> {
-    /// The value of a function that did not run.
+    /// Returns the value of a function that did not run.
     ///
     /// # Errors
     ///
-    /// Every error but that somebody else holds the lock.
+    /// Every error except a busy lock.
     pub fn refused(self, error: Error) -> Result<T, E>
     where
         T: SkipsTo,
@@ -68,11 +68,11 @@ impl<T, E> OfResult<T, E> {
         self.refused_or(error, |error| Err(E::carry(error)))
     }
 
-    /// The same, with a handler for what is no busy lock.
+    /// Returns the same, with a handler for every error except a busy lock.
     ///
     /// # Errors
     ///
-    /// What the handler gives.
+    /// The error that the handler returns.
     pub fn refused_or(
         self,
         error: Error,
@@ -89,12 +89,12 @@ impl<T, E> OfResult<T, E> {
     }
 }
 
-/// Every error is `R::default()`; those that are more than a busy lock are traced.
+/// Every error becomes `R::default()`; errors other than a busy lock are traced.
 #[derive(Debug)]
 pub struct OfValue<R>(PhantomData<fn() -> R>);
 
 impl<R> OfValue<R> {
-    /// The value of a function that did not run.
+    /// Returns the value of a function that did not run.
     #[must_use]
     pub fn refused(self, error: Error) -> R
     where
@@ -106,7 +106,7 @@ impl<R> OfValue<R> {
         })
     }
 
-    /// The same, with a handler for what is no busy lock.
+    /// Returns the same, with a handler for every error except a busy lock.
     pub fn refused_or(self, error: Error, handler: impl FnOnce(Error) -> R) -> R
     where
         R: SkipsTo,
@@ -119,14 +119,14 @@ impl<R> OfValue<R> {
     }
 }
 
-/// A type with a value for the call that was skipped.
+/// A type that has a value for a skipped call.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` has no value for a skipped call",
     label = "`on_busy = \"skip\"` returns `{Self}::default()` when somebody else holds the lock",
     note = "implement `Default` for `{Self}`, return an `Option` of it, or use `or_else = |error| ...` instead"
 )]
 pub trait SkipsTo {
-    /// That value.
+    /// Returns that value.
     fn default_value() -> Self;
 }
 

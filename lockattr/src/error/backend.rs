@@ -1,4 +1,4 @@
-//! What a lock service says when it fails, without the types of its client library.
+//! Failures of a lock service, without the types of its client library.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub struct BackendError {
     message: Arc<str>,
 }
 
-/// What kind of failure it was.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum BackendErrorKind {
@@ -24,9 +24,11 @@ pub enum BackendErrorKind {
     Unreachable,
     /// No answer in time.
     Timeout,
-    /// The server cannot do it at present: it loads, runs a script, is out of memory, is a replica.
+    /// The server cannot do it at present: it is loading, runs a script, is out of memory, or is a
+    /// replica.
     Unavailable,
-    /// The server refuses: missing rights, wrong password, a foreign value under the lock's name.
+    /// The server refuses: missing rights, wrong password, or a foreign value under the lock's
+    /// name.
     Refused,
     /// The server's certificate is not trusted.
     Untrusted,
@@ -51,7 +53,7 @@ impl BackendError {
         }
     }
 
-    /// What kind of failure it was.
+    /// Returns the kind of failure.
     pub fn kind(&self) -> BackendErrorKind {
         self.kind
     }

@@ -43,20 +43,20 @@ impl Future for Releasing {
     }
 }
 
-/// What is watched once the call has its lease.
+/// The state that is watched once the call has its lease.
 struct Watch {
     lease: Lease,
     /// Whether the body is dropped when the lease is lost.
     cancels: bool,
-    /// Made when the body waits for the first time: many never do.
+    /// Made when the body waits for the first time: many bodies never wait.
     lost: Option<BoxFuture<LossReason>>,
     alarm: Arc<Alarm>,
     waker: Waker,
-    /// Nested calls leave it to the outer one to notice stalls.
+    /// `None` for a nested call: the outer call notices stalls.
     ttl: Option<Duration>,
 }
 
-/// What the call does after its body was polled and is not finished.
+/// The call's next step after a poll that did not finish the body.
 pub(super) enum Next {
     Wait,
     Poll,
@@ -118,7 +118,7 @@ impl Ongoing {
         }
     }
 
-    /// Takes the call out of its place.
+    /// Takes the call out, and leaves one that is over.
     pub(super) fn take(&mut self) -> Self {
         Self {
             stage: std::mem::replace(&mut self.stage, Stage::Over),
@@ -136,12 +136,12 @@ impl Ongoing {
         Releasing(release.map(|release| -> BoxFuture<()> { Box::pin(release) }))
     }
 
-    /// The same, in the background.
+    /// Does the same in the background.
     pub(super) fn finish(mut self) {
         drop(self.finished());
     }
 
-    /// Releases in the background whatever the call has.
+    /// Releases in the background all that the call holds.
     pub(super) fn give_up(&mut self) {
         if let Some(watch) = self.watch.take() {
             watch.note_stall(watch.alarm.dropped());
@@ -151,8 +151,8 @@ impl Ongoing {
         }
     }
 
-    /// A body that is finished has done its work: its value is returned even when the lease ended
-    /// under it, but not in silence.
+    /// A finished body has done its work: its value is returned even if the lease ended before, but
+    /// that is traced and counted.
     fn finished(&mut self) -> Option<(Grant, Release)> {
         self.watch = None;
         let Stage::Running(call) = &self.stage else {
@@ -190,7 +190,7 @@ impl Watch {
         }
     }
 
-    /// Looks after the lease and after stalls; returns the waker that the body gets.
+    /// Checks the lease and looks for stalls; returns the waker for the body.
     fn look(&mut self, cx: &Context<'_>) -> Result<&Waker, Error> {
         self.note_stall(self.alarm.polled(cx.waker()));
         if self.cancels
@@ -201,13 +201,13 @@ impl Watch {
         Ok(&self.waker)
     }
 
-    /// Why the lease is over; wakes the task when it ends, once the body waits.
+    /// Returns why the lease is over. Once the body waits, also wakes the task when the lease ends.
     fn over(&mut self, cx: &Context<'_>) -> Option<LossReason> {
         let ended = self.lost.as_mut().is_some_and(|lost| {
             let mut cx = Context::from_waker(cx.waker());
             lost.as_mut().poll(&mut cx).is_ready()
         });
-        // The clock is asked too: the thread that tells of losses may be late.
+        // Checks the clock too: the thread that reports losses may be late.
         let over = self.lease.over();
         over.or(ended.then_some(LossReason::Expired))
     }
@@ -258,14 +258,14 @@ impl<'a> Turn<'a> {
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        // A body that panicked is gone, even when its future is kept.
+        // After a panic the body is over, even if its future is kept.
         if !self.is_over {
             drop(self.call.leave());
         }
     }
 }
 
-// A panic of the body leaves nothing half done here: the lease is given up.
+// A panic of the body leaves no inconsistent state here: the lease is given up.
 impl UnwindSafe for Ongoing {}
 impl UnwindSafe for Releasing {}
 

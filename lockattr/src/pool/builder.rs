@@ -64,6 +64,15 @@ enum Service {
     Custom(CustomService),
 }
 
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(url) => url.fmt(f),
+            Self::Custom(service) => service.place.fmt(f),
+        }
+    }
+}
+
 impl Default for LockPoolBuilder {
     fn default() -> Self {
         Self {
@@ -189,7 +198,15 @@ impl LockPoolBuilder {
     /// Cancel safe: an unfinished pool ends by itself.
     pub async fn build(self) -> Result<LockPool, Error> {
         let service = self.check()?;
-        let place = self.place(&service);
+        #[cfg_attr(
+            not(feature = "redis"),
+            expect(unused_mut, reason = "it has no prefix")
+        )]
+        let mut place = service.to_string();
+        #[cfg(feature = "redis")]
+        if matches!(&service, Service::Url(url) if !url.is_memory()) {
+            place = format!("{place} prefix={}", self.redis.prefix);
+        }
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
         let default_release = self.default_release;
         let commands = self.connect(service).await?;
@@ -262,16 +279,6 @@ impl LockPoolBuilder {
         Ok(service)
     }
 
-    /// Returns what may be shown of it.
-    fn place(&self, service: &Service) -> String {
-        match service {
-            #[cfg(feature = "redis")]
-            Service::Url(url) if !url.is_memory() => format!("{url} prefix={}", self.redis.prefix),
-            Service::Url(url) => url.to_string(),
-            Service::Custom(service) => service.place.to_string(),
-        }
-    }
-
     async fn connect(self, service: Service) -> Result<Commands, Error> {
         let owners = OwnerIds::random()
             .map_err(|error| Error::system("random bits for owner ids", &error))?;
@@ -321,8 +328,11 @@ impl LockPoolBuilder {
 
 impl fmt::Debug for LockPoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let service = self.service.as_ref().map(|service| self.place(service));
-        f.debug_struct("LockPoolBuilder")
+        let service = self.service.as_ref().map(Service::to_string);
+        let mut fields = f.debug_struct("LockPoolBuilder");
+        #[cfg(feature = "redis")]
+        fields.field("redis", &self.redis);
+        fields
             .field("service", &service)
             .field("default_ttl", &self.default_ttl)
             .field("default_wait", &self.default_wait)

@@ -1,4 +1,4 @@
-//! Keys that are expressions: taken as they are written, unless they look like a template.
+//! Keys that are expressions: used unchanged, unless they look like a template.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ const UNFILLED: &str = "it holds a placeholder, but a key that is an expression 
      all values; write the template as a literal in the attribute, `key = \"order:{id}\"`, or, if the braces of a \
      constant are meant, `key = \"{KEY}\"`";
 
-/// The key that an expression gives, as it is written.
+/// Returns the key for an expression's text, unchanged.
 ///
 /// # Errors
 ///
@@ -25,7 +25,7 @@ pub fn expression(text: &dyn Display, names: &[&str], is_constant: bool) -> Resu
     }
 }
 
-/// Where `{name}`, `{name.path}` or `{name:spec}` stands; a doubled brace begins none.
+/// Returns where `{name}`, `{name.path}` or `{name:spec}` begins; a doubled brace does not count.
 fn placeholder(text: &str, is_name: impl Fn(&str) -> bool) -> Option<usize> {
     let mut from = 0;
     while let Some(at) = text[from..].find('{').map(|at| from + at) {

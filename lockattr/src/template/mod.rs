@@ -1,8 +1,8 @@
-//! The run-time half of key templates: rendering them so that different values give different keys.
+//! Renders key templates at run time, so that different values make different keys.
 //!
 //! `format_args!` mixes the template's own text and the values into one stream. Each value is
-//! therefore wrapped in a [`Value`], which raises a flag while it writes; the sink encodes what
-//! arrives while the flag is up. Nothing inside the text can forge the flag.
+//! therefore wrapped in a [`Value`], which sets a flag while it writes; the sink encodes all text
+//! that arrives while the flag is set. No text can change the flag.
 
 mod expression;
 mod render;

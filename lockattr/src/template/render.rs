@@ -1,4 +1,4 @@
-//! From a template and its values to a checked key, with no allocation but the key's own.
+//! Renders a template and its values into a checked key, with no allocation but the key's own.
 
 use std::fmt::{self, Write};
 
@@ -11,7 +11,7 @@ const EMPTY_VALUE: &str = "a placeholder's value is empty, which is nearly alway
 const FAILED: &str =
     "the `Display` of one of its values returned an error; lock a value that can be written";
 
-/// The key that a template gives for these values.
+/// Returns the key for a template with its values.
 ///
 /// # Errors
 ///
@@ -22,7 +22,7 @@ pub fn key(values: &Values, template: fmt::Arguments<'_>) -> Result<Key, Error> 
     sink.finish(written)
 }
 
-/// A buffer of the longest key's size: writing stops there, however long the values are.
+/// A buffer as long as the longest key: writing stops at its end, however long the values are.
 struct Sink<'a> {
     values: &'a Values,
     bytes: [u8; MAX_LEN],
@@ -68,7 +68,7 @@ impl<'a> Sink<'a> {
     fn finish(self, written: fmt::Result) -> Result<Key, Error> {
         let bytes = &self.bytes[..self.len];
         let text = str::from_utf8(bytes).expect("only whole strings and ASCII were pushed");
-        // A `Display` that swallows the sink's error still gives no shortened key.
+        // Even if a `Display` ignores the sink's error, no shortened key comes out.
         if self.full {
             Err(Key::invalid(text, TOO_LONG))
         } else if written.is_err() {

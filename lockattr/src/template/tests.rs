@@ -1,4 +1,4 @@
-//! What no value may do: collide, escape its placeholder, or make the key grow without bound.
+//! Values must not collide, escape their placeholder, or make the key grow without bound.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::Error;
 use crate::key::Key;
 use crate::template::{Values, key};
 
-/// Strings that try to look like encodings, separators, braces, or like nothing at all.
+/// Strings that imitate encodings, separators, braces or blanks.
 fn hostile() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         Just("%"),
@@ -57,8 +57,8 @@ macro_rules! templates {
     };
 }
 
-/// Separators that are never in a value, that are safe characters, letters, and texts that begin
-/// like an encoded character.
+/// Separators that are never in a value, safe characters, letters, and texts that begin like an
+/// encoded character.
 const TEMPLATES: [(&str, Render); 5] = templates! {
     "", "{}:{}";
     "-", "{}-{}";
@@ -157,7 +157,7 @@ fn the_longest_key_is_1024_bytes() {
     assert!(reason(key(&values, format_args!("o:{over}"))).contains("1 KiB"));
 }
 
-/// Writes for ever, as long as the sink takes it.
+/// Writes until the sink returns an error.
 struct Endless;
 
 impl fmt::Display for Endless {
@@ -175,7 +175,7 @@ fn a_long_value_is_cut_off_instead_of_rendered() {
     assert!(reason(key(&values, format_args!("{endless}"))).contains("1 KiB"));
 }
 
-/// Goes on after an error of the sink, and reports success.
+/// Ignores errors of the sink, and reports success.
 struct Deaf;
 
 impl fmt::Display for Deaf {
@@ -192,7 +192,7 @@ fn a_display_that_ignores_errors_gets_no_shortened_key() {
     assert!(reason(key(&values, format_args!("{deaf}"))).contains("1 KiB"));
 }
 
-/// Cannot be written at all.
+/// Always returns an error.
 struct Broken;
 
 impl fmt::Display for Broken {

@@ -1,11 +1,11 @@
-//! The values of a template, told apart from its own text.
+//! The values of a template, kept separate from its own text.
 
 use std::cell::Cell;
 use std::fmt::{
     self, Binary, Debug, Display, LowerExp, LowerHex, Octal, Pointer, UpperExp, UpperHex,
 };
 
-/// What the values of one rendering share with its sink.
+/// The state that the values of one rendering share with its sink.
 #[derive(Debug)]
 pub struct Values {
     /// Safe characters that this template's own text uses as a separator.
@@ -16,7 +16,7 @@ pub struct Values {
 }
 
 impl Values {
-    /// Values in which `separators` are encoded besides the characters that always are.
+    /// Makes values in which `separators` are encoded too, besides the characters that always are.
     pub const fn new(separators: &'static str) -> Self {
         Self {
             separators,
@@ -26,7 +26,7 @@ impl Values {
         }
     }
 
-    /// Wraps one value; it is formatted as it would be by itself, and then encoded.
+    /// Wraps one value, which is formatted as usual and then encoded.
     pub const fn value<'a, T: ?Sized>(&'a self, value: &'a T) -> Value<'a, T> {
         Value {
             values: self,
@@ -35,7 +35,7 @@ impl Values {
     }
 }
 
-/// A value on its way into a key.
+/// A value that is written into a key.
 #[derive(Clone, Copy)]
 pub struct Value<'a, T: ?Sized> {
     values: &'a Values,

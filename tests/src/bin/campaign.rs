@@ -1,6 +1,6 @@
-//! `campaign soak [MINUTES] [SEED]`: processes fight for keys while everything is disturbed, round
-//! after round with a new seed, and their histories are checked. With a seed, that round alone. In
-//! one round of eight the server loses its data too, and only the fencing token protects.
+//! `campaign soak [MINUTES] [SEED]`: processes compete for keys while everything is disturbed,
+//! round after round with a new seed, and their histories are checked. With a seed, only that round
+//! runs. In one round of eight the server loses its data too, and only the fencing token protects.
 
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use lockattr_tests::campaign::{Campaign, Contender, Disturbance, contend};
 use lockattr_tests::history::Summary;
 
 const ROUND: Duration = Duration::from_secs(30);
-/// So many rounds at a time, each with a server of its own: they mostly wait.
+/// The number of rounds at a time, each with its own server: they mostly wait.
 const AT_ONCE: usize = 6;
 
 fn main() {

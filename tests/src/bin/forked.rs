@@ -15,7 +15,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
 const LONG: Duration = Duration::from_secs(600);
-/// Whatever talks to a thread that is not there hangs for longer.
+/// A call that waits for a missing thread hangs for longer.
 const AT_ONCE: Duration = Duration::from_secs(15);
 
 #[distributed_lock(key = "called", ttl = "600s", wait = "600s")]
@@ -39,7 +39,7 @@ fn main() {
             .poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
     });
-    // A fork, by the library that is preloaded.
+    // The preloaded library forks here.
     let child = parent_id();
     if child == 0 {
         let checks = async {

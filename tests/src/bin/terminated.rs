@@ -1,5 +1,6 @@
 //! A service that ends without `shutdown()`: `terminated URL KEY held|asking|spawned multi|current`
-//! locks the key, itself or in a task, or has asked for it, says so, and returns from `main` at a SIGTERM.
+//! locks the key itself, locks it in a task, or has asked for it; reports that; and returns from
+//! `main` at a SIGTERM.
 
 use std::env;
 use std::future::pending;
@@ -57,7 +58,7 @@ fn main() -> Result<(), Error> {
         let mut terminate = signal(SignalKind::terminate()).expect("a signal handler");
         let serve = async move { serve(&url, &key, &until).await };
         let serve = if is_spawned {
-            // Its tasks are dropped by the runtime, and where, is up to it.
+            // The runtime drops its tasks, at a place of the runtime's choice.
             Box::pin(async { tokio::spawn(serve).await.expect("no panic") })
         } else {
             Box::pin(serve) as Pin<Box<dyn Future<Output = _>>>

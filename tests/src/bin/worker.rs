@@ -1,4 +1,4 @@
-//! A process that takes a lock, says so, and ends as it is told:
+//! A process that takes a lock, reports that, and ends in the given way:
 //! `worker URL KEY exit|hang|step|starve`.
 
 use std::io::Write as _;
@@ -34,7 +34,7 @@ async fn main() -> Result<(), Error> {
         .await
 }
 
-/// A line of the input, and then the next step.
+/// Waits for a line of the input before the next step.
 async fn step(request: LockRequest) -> Result<(), Error> {
     say("ready");
     hear();
@@ -46,7 +46,7 @@ async fn step(request: LockRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// May have no more files than it has, and tries to go on when its connection ends.
+/// Limits the process to its present files, and tries to go on when its connection ends.
 async fn starve(pool: &LockPool, key: &str) -> Result<(), Error> {
     pool.lock(key).acquire().await?.release().await;
     let usual = getrlimit(Resource::Nofile);

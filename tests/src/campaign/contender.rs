@@ -1,4 +1,4 @@
-//! One of the processes: many calls that want keys, and write down what becomes of them.
+//! One process of a campaign: many calls that want keys, and record what happens to them.
 
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -15,26 +15,27 @@ use super::places;
 use crate::FencedStore;
 use crate::history::{Event, Recorder, now};
 
-/// The default; two fifths of it are for the claim, which are to be a whole ttl where that is long.
+/// The default; a longer ttl gets a longer window, so that the claim, two fifths of it, is a whole
+/// ttl.
 const CLAIM_WINDOW: Duration = Duration::from_secs(1);
-/// How long a pool may take to give everything back in the end.
+/// How long a pool may take to release everything at the end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
 
-/// How long others may still have a key then.
+/// How long other processes may still hold a key at that time.
 const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
 
-/// What a process is told.
+/// The settings of a process.
 #[derive(Debug, Clone)]
 pub struct Contender {
-    /// Where the server is, or the proxy in front of it.
+    /// The URL of the server, or of the proxy in front of it.
     pub url: String,
-    /// For histories and counters.
+    /// The folder for histories and counters.
     pub dir: PathBuf,
-    /// Its number.
+    /// The process' number.
     pub process: u32,
-    /// What its chances come from.
+    /// The seed of its random choices.
     pub seed: u64,
-    /// How many calls are under way at a time.
+    /// How many calls run at a time.
     pub tasks: usize,
     /// How many keys there are.
     pub keys: u32,
@@ -42,14 +43,14 @@ pub struct Contender {
     pub ttl: u64,
     /// How many calls of the process may have a lease one after the other.
     pub batch_size: u32,
-    /// How long most bodies take at most, in milliseconds.
+    /// The longest time of most bodies, in milliseconds.
     pub dwell: u64,
-    /// Whether leases are renewed, mostly.
+    /// Whether most leases are renewed.
     pub renews: bool,
 }
 
 impl Contender {
-    /// Starts it as a process, which ends when its input does.
+    /// Starts the contender as a process, which ends when its input ends.
     pub(super) fn spawn(&self, program: &PathBuf) -> Child {
         Command::new(program)
             .arg("contend")
@@ -63,11 +64,11 @@ impl Contender {
             .expect("a process")
     }
 
-    /// From the arguments that a campaign starts it with.
+    /// Reads the arguments with which a campaign starts the process.
     ///
     /// # Panics
     ///
-    /// When they are others.
+    /// When the arguments are wrong.
     #[must_use]
     pub fn from_args(args: &[String]) -> Self {
         let [
@@ -104,7 +105,7 @@ impl Contender {
 ///
 /// # Errors
 ///
-/// When the pool cannot be built, or not everything is given back in the end.
+/// When the pool cannot be built, or does not release everything at the end.
 ///
 /// # Panics
 ///
@@ -125,7 +126,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     let ends = Arc::new(AtomicBool::new(false));
     let to_end = Arc::clone(&ends);
     thread::spawn(move || {
-        // Whatever comes, or the end of whoever started this process.
+        // Returns at any byte, or when the parent process has ended.
         let _ = io::stdin().read(&mut [0]);
         to_end.store(true, Ordering::Relaxed);
     });
@@ -140,7 +141,8 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
         ends,
     });
     let mut random = fastrand::Rng::with_seed(contender.seed);
-    // All in one thread: between the record of a request and its place in the queue nobody comes.
+    // All in one thread: no other call runs between the record of a request and its place in the
+    // queue.
     let local = tokio::task::LocalSet::new();
     for task in 0..contender.tasks as u64 {
         let (site, mut random) = (Rc::clone(&site), random.fork());
@@ -154,7 +156,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     }
     local.await;
     site.recorder.record(0, Event::Ended);
-    // Whatever this pool has been through, it still takes each key.
+    // After all disturbances, this pool can still take each key.
     for key in 0..contender.keys {
         let request = pool.lock(key_of(key)).wait(PATIENCE_AT_THE_END);
         request.acquire().await?.release().await;
@@ -186,7 +188,7 @@ impl Site {
         } else {
             Duration::from_secs(3600)
         };
-        // Mostly none, as in life; sometimes longer than the lease.
+        // Mostly zero, as in practice; sometimes longer than the lease.
         let stay = match random.u16(..1000) {
             0..2 => self.ttl.mul_f64(2.5 * random.f64()),
             2..10 => self.ttl.mul_f64(0.3 * random.f64()),
@@ -210,7 +212,7 @@ impl Site {
         let is_refused = matches!(event, Event::Failed(_));
         self.recorder.record(call, event);
         if is_refused {
-            // A server that refuses at once is asked again a little later.
+            // After a refusal, ask again a little later.
             tokio::time::sleep(self.ttl.mul_f64(0.1 * random.f64())).await;
         }
     }
@@ -243,7 +245,7 @@ impl Site {
     }
 }
 
-/// The time between the lines of a body, however it ends.
+/// The time inside a body, however it ends.
 struct Section<'a> {
     recorder: &'a Recorder,
     call: u64,
@@ -264,7 +266,7 @@ impl<'a> Section<'a> {
         }
     }
 
-    /// Notes for how long the lease is good by now.
+    /// Records how long the lease is still valid.
     fn look(&self) {
         if self.lease.is_valid() {
             let valid_until = valid_until(self.lease);
@@ -279,7 +281,7 @@ impl Drop for Section<'_> {
     }
 }
 
-/// Not later than it is: the clock is read before the rest.
+/// Returns at most the true end: the clock is read before the remaining time.
 fn valid_until(lease: &Lease) -> u64 {
     let now = now();
     now + u64::try_from(lease.remaining().as_nanos()).unwrap_or(u64::MAX - now)

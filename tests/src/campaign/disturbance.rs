@@ -1,30 +1,30 @@
-//! What may go wrong.
+//! The disturbances of a campaign.
 
 /// One thing that goes wrong for a while.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Disturbance {
     /// The connections of a process are closed.
     Cut,
-    /// Those of all processes, by the server, many times.
+    /// The server closes the connections of all processes, many times.
     KillClients,
-    /// What a process asks arrives late; if it has given up, on a connection that is not used any
-    /// longer.
+    /// The requests of a process arrive late; if it has given up, on a connection that is no longer
+    /// used.
     DelayRequests,
-    /// The answers alone come late.
+    /// Only the answers are late.
     DelayReplies,
-    /// Nothing passes in one direction, and all of it later.
+    /// Nothing passes in one direction, and later everything does.
     Stall,
-    /// What passes in one direction is swallowed.
+    /// The bytes in one direction are swallowed.
     Swallow,
-    /// A byte at a time.
+    /// Bytes pass one at a time.
     Drip,
-    /// Neither direction works, and nobody says so.
+    /// Neither direction works, and neither side is told.
     HalfOpen,
-    /// No new connection is taken, and the present ones end.
+    /// No new connection is accepted, and the present ones end.
     Refuse,
     /// SIGSTOP for up to three ttls, then SIGCONT.
     StopServer,
-    /// kill -9, and a new start with what is on the disk.
+    /// kill -9, and a new start with the data on the disk.
     RestartServer,
     /// kill -9, and a new start without any data.
     LoseData,
@@ -36,18 +36,18 @@ pub enum Disturbance {
     PauseClients,
     /// `DEBUG SLEEP`.
     Sleep,
-    /// A script of somebody else keeps the server busy, so that it answers `BUSY`.
+    /// Another client's script keeps the server busy, so that it answers `BUSY`.
     Busy,
-    /// Its memory is full.
+    /// The server's memory is full.
     OutOfMemory,
     /// SIGSTOP of a process for up to three ttls, then SIGCONT.
     StopProcess,
-    /// kill -9 of a process; another one takes its place.
+    /// kill -9 of a process; a new one takes its place.
     KillProcess,
 }
 
 impl Disturbance {
-    /// Everything in which two holders at a time must not happen.
+    /// All disturbances under which there must not be two holders at a time.
     pub const SURVIVABLE: [Self; 18] = [
         Self::Cut,
         Self::KillClients,
@@ -69,7 +69,7 @@ impl Disturbance {
         Self::KillProcess,
     ];
 
-    /// Whether the server forgets who holds what: then only fencing tokens protect.
+    /// Returns whether the server forgets holders: then only fencing tokens protect.
     #[must_use]
     pub fn breaks_exclusion(self) -> bool {
         matches!(self, Self::LoseData | Self::FlushAll)

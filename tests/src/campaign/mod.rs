@@ -1,4 +1,4 @@
-//! Processes that fight for a few keys on a real server, while the server, the network and the
+//! Processes that compete for a few keys on a real server, while the server, the network and the
 //! processes themselves are disturbed from a seed.
 
 mod contender;
@@ -18,53 +18,53 @@ use nemesis::Nemesis;
 use crate::history::{Event, Recorder, Rules, Verdict, check, read_all};
 use crate::{FencedStore, RedisServer, eventually};
 
-/// How much longer than its `wait` a call may take on a machine that is busy with all of this.
+/// How much longer than its `wait` a call may take on a machine that is busy with a campaign.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// What is done, and for how long.
+/// The settings of a campaign.
 #[derive(Debug, Clone)]
 pub struct Campaign {
-    /// The program whose `contend` a process runs.
+    /// The program that each process runs as `contend`.
     pub program: PathBuf,
-    /// Decides what happens; the same again for the same seed, as far as machines do that.
+    /// Decides what happens: the same seed repeats it, as far as machines allow.
     pub seed: u64,
-    /// How long it is fought.
+    /// How long the processes compete.
     pub duration: Duration,
     /// How many processes there are at a time.
     pub processes: usize,
-    /// How many calls each has under way at a time.
+    /// How many calls each process runs at a time.
     pub tasks: usize,
-    /// How many keys they fight for.
+    /// How many keys they compete for.
     pub keys: u32,
     /// For how long a lease is granted.
     pub ttl: Duration,
-    /// How long most bodies take at most.
+    /// The longest time of most bodies.
     pub dwell: Duration,
-    /// Whether leases are renewed, mostly.
+    /// Whether most leases are renewed.
     pub renews: bool,
     /// Whether a process passes its lease on among its own calls.
     pub passes_on: bool,
-    /// What may go wrong.
+    /// The disturbances to choose from.
     pub disturbances: Vec<Disturbance>,
-    /// More arguments of the server.
+    /// Additional arguments of the server.
     pub server: Vec<String>,
 }
 
-/// What came of it.
+/// The result of a campaign.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Of the histories.
+    /// The result of checking the histories.
     pub verdict: Verdict,
-    /// What was left on the server, besides fencing tokens and tombstones.
+    /// The names left on the server, besides fencing tokens and tombstones.
     pub left_behind: Vec<String>,
-    /// How often something was disturbed.
+    /// The number of disturbances.
     pub disturbed: usize,
-    /// Where the histories are, if there is something to look at.
+    /// The folder of the histories, if there is a violation.
     pub histories: Option<PathBuf>,
 }
 
 impl Outcome {
-    /// Whether nothing is to be complained of.
+    /// Returns whether there is no violation.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         self.verdict.violations.is_empty() && self.left_behind.is_empty()
@@ -89,7 +89,7 @@ impl std::fmt::Display for Outcome {
 }
 
 impl Campaign {
-    /// One with nothing going wrong yet.
+    /// Makes a campaign without disturbances.
     #[must_use]
     pub fn new(program: impl Into<PathBuf>, seed: u64) -> Self {
         Self {
@@ -108,7 +108,7 @@ impl Campaign {
         }
     }
 
-    /// On a server that loses nothing when it is killed.
+    /// Uses a server that loses nothing when it is killed.
     #[must_use]
     pub fn durable(mut self) -> Self {
         let args = ["--appendonly", "yes", "--appendfsync", "always"];
@@ -116,17 +116,17 @@ impl Campaign {
         self
     }
 
-    /// Whether the server may forget who holds what.
+    /// Returns whether the server may forget holders.
     #[must_use]
     pub fn loses_data(&self) -> bool {
         self.disturbances.iter().any(|what| what.breaks_exclusion())
     }
 
-    /// Fights, waits for the end, and judges.
+    /// Runs the processes, waits for their end, and checks the histories.
     ///
     /// # Panics
     ///
-    /// When there is no server, no process or no file to be had.
+    /// When no server, process or file is available.
     #[must_use]
     pub fn run(&self) -> Outcome {
         let dir =
@@ -166,7 +166,7 @@ impl Campaign {
             exclusion: !loses,
             tokens: !loses || !self.passes_on,
             margin: MARGIN,
-            // Each of the others may stand before it, or have the key just then.
+            // Each other process may stand before it, or have the key at that moment.
             turns: calm.then_some(self.processes - 1),
         }
     }
@@ -177,7 +177,7 @@ impl Campaign {
         (0..self.keys).map(|key| (key, value(key))).collect()
     }
 
-    /// Whatever stays longer than the last lease could, and is meant for no later time.
+    /// Returns the names that stay longer than the last lease could, and have no later purpose.
     fn left_behind(&self, server: &RedisServer) -> Vec<String> {
         let is_meant = |name: &String| name.ends_with("#fence") || name.contains("#tomb:");
         let left = || -> Vec<String> {
@@ -186,7 +186,7 @@ impl Campaign {
             names
         };
         // Processes that were killed leave leases and places in queues, which end by themselves:
-        // the former by their ttl, the latter with the next call that asks.
+        // leases by their ttl, places with the next call that asks.
         let patience = self.ttl * 4;
         let start = Instant::now();
         while start.elapsed() < patience && !left().is_empty() {
@@ -220,7 +220,7 @@ fn ends(server: &RedisServer, name: &str) -> bool {
     left != -1
 }
 
-/// Waits until the process has written that it is ready, which is what it writes first.
+/// Waits until the process has recorded that it is ready, which is its first record.
 pub(crate) fn is_ready(dir: &Path, process: u32) {
     let path = dir.join(format!("{process}.history"));
     let has_begun = || fs::metadata(&path).is_ok_and(|file| file.len() > 0);

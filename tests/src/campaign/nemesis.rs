@@ -1,4 +1,4 @@
-//! Whoever disturbs, from a seed.
+//! Disturbs a campaign, from a seed.
 
 use std::path::Path;
 use std::process::Child;
@@ -22,7 +22,7 @@ pub(super) struct Nemesis<'a> {
     strikes: usize,
 }
 
-/// Where one process is at a time, behind a proxy of its own.
+/// One process at a time, behind a proxy of its own.
 struct Place {
     proxy: Proxy,
     number: u32,
@@ -79,7 +79,7 @@ impl<'a> Nemesis<'a> {
         (self.started, contender.spawn(&self.campaign.program))
     }
 
-    /// One thing goes wrong for a while, and then everything works for a while.
+    /// Disturbs one thing for a while, and then lets everything work for a while.
     pub(super) fn strike(&mut self) {
         let ttl = self.campaign.ttl;
         if let Some(what) = self.random.choice(&self.campaign.disturbances) {
@@ -155,12 +155,12 @@ impl<'a> Nemesis<'a> {
             what,
             Disturbance::Swallow | Disturbance::HalfOpen | Disturbance::Drip
         ) {
-            // What was swallowed in the middle of an answer makes nonsense of the rest.
+            // Bytes swallowed in the middle of an answer make nonsense of the rest.
             proxy.cut();
         }
     }
 
-    /// A script that spins, and is killed again.
+    /// Runs a script that never ends, and kills it again.
     fn keep_busy(&mut self, a_while: Duration) {
         self.tell(&["CONFIG", "SET", "busy-reply-threshold", "20"]);
         let mut connection = self.server.connection();
@@ -169,7 +169,7 @@ impl<'a> Nemesis<'a> {
                 .arg("while true do end")
                 .arg(0)
                 .to_owned();
-            // Ends as it is killed.
+            // Returns when the script is killed.
             let _ = spin.exec(&mut connection);
         });
         sleep(a_while);
@@ -209,7 +209,7 @@ impl<'a> Nemesis<'a> {
         self.server.raw(command).expect("the server takes it");
     }
 
-    /// Good weather, until every process has ended. Gives how often something was disturbed.
+    /// Disturbs nothing until every process has ended. Returns the number of disturbances.
     pub(super) fn end(mut self) -> usize {
         for place in &mut self.places {
             drop(place.child.stdin.take());

@@ -1,4 +1,4 @@
-//! When a process is told that it waits in the server's queue: only its traces say so.
+//! Records when a process learns that it waits in the server's queue: only its traces show that.
 
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use crate::history::{Event, Recorder};
 use crate::trace_layer;
 
-/// Records it from now on, as the process' subscriber.
+/// Records this from now on, as the process' subscriber.
 pub(super) fn record(recorder: &Arc<Recorder>) {
     let places = Places(Arc::clone(recorder));
     tracing_subscriber::registry()
@@ -29,7 +29,7 @@ impl<S: Subscriber> Layer<S> for Places {
     fn on_event(&self, trace: &Trace<'_>, _: Context<'_, S>) {
         let mut said = Said::default();
         trace.record(&mut said);
-        // Whoever waits behind a call of the same process does not know of an end.
+        // A call behind another call of the same process does not know when the lock ends.
         if said.message == "waiting for the lock" && said.ends_in.starts_with("Some") {
             let (_, number) = said.key.rsplit_once(':').expect("a key of the campaign");
             let key = number.parse().expect("a key of the campaign");

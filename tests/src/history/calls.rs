@@ -1,11 +1,11 @@
-//! Records put together to calls.
+//! Groups records into calls.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use super::{Event, Record};
 
-/// What one call did.
+/// One call.
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub(super) process: u32,
@@ -19,12 +19,12 @@ pub(super) struct Call {
     pub(super) cancelled: bool,
 }
 
-/// The time between the lines of a body.
+/// The time inside a body.
 #[derive(Debug, Clone)]
 pub(super) struct Section {
     pub(super) entered: u64,
     pub(super) token: u64,
-    /// When the lease ended for its holder, as far as the holder has seen.
+    /// When the lease ended for its holder, as far as the holder saw.
     pub(super) valid_until: u64,
     /// When the body was left, or its process killed.
     pub(super) left: u64,
@@ -34,20 +34,20 @@ pub(super) struct Section {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Write {
     None,
-    /// The process was killed before it heard of the answer.
+    /// The process was killed before it received the answer.
     Unknown,
     Accepted,
     Rejected,
 }
 
 impl Section {
-    /// When the holder stopped being one by its own judgement.
+    /// Returns when the holder stopped being the holder, by its own judgement.
     pub(super) fn held_until(&self) -> u64 {
         self.left.min(self.valid_until)
     }
 }
 
-/// What happened to a process as a whole.
+/// The life of a process.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Life {
     pub(super) pauses: Vec<(u64, u64)>,
@@ -57,7 +57,7 @@ pub(super) struct Life {
 }
 
 impl Life {
-    /// How much of a span the process was stopped for.
+    /// Returns how long the process was stopped within a span.
     pub(super) fn paused_within(&self, from: u64, to: u64) -> u64 {
         let overlap = |(start, end): &(u64, u64)| (*end).min(to).saturating_sub((*start).max(from));
         self.pauses.iter().map(overlap).sum()
@@ -69,7 +69,7 @@ pub(super) struct Calls {
     /// In the order of their requests.
     pub(super) all: Vec<Call>,
     pub(super) lives: HashMap<u32, Life>,
-    /// When a process knew to wait on the server, and for which key.
+    /// When a process learned that it waits on the server, and for which key.
     pub(super) queued: Vec<Queued>,
 }
 
@@ -105,7 +105,7 @@ impl Calls {
         }
     }
 
-    /// The calls that got their key, in the order in which they entered, by key.
+    /// Returns the calls that got their key, by key, in the order in which they entered.
     pub(super) fn sections(&self) -> BTreeMap<u32, Vec<(&Call, &Section)>> {
         let mut by_key: BTreeMap<u32, Vec<_>> = BTreeMap::new();
         for call in &self.all {
@@ -121,7 +121,7 @@ impl Calls {
 }
 
 impl Call {
-    /// When its waiting was over.
+    /// Returns when the call's waiting was over.
     pub(super) fn answered(&self) -> Option<u64> {
         let entered = self.section.as_ref().map(|section| section.entered);
         entered.or(self.over)

@@ -1,4 +1,4 @@
-//! The rules that a history is held against.
+//! The rules that a history is checked against.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -8,25 +8,25 @@ use super::Record;
 use super::calls::{Call, Calls, Section, Write};
 use super::{excerpt, order};
 
-/// What is asked of a history beyond what holds in any.
+/// The rules that do not hold for every history.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// No two holders of a key within their validity. To be expected as long as the server keeps
-    /// its data and its clock.
+    /// No two holders of a key are within their validity. Expected as long as the server keeps its
+    /// data and its clock.
     pub exclusion: bool,
-    /// Whoever asks after a grant gets a greater token. Does not hold where the server loses its
-    /// data while a process passes its lease on among its own calls, under tokens of before: then
-    /// it is the fenced store that refuses them.
+    /// A call that asks after a grant gets a greater token. This does not hold where the server
+    /// loses its data while a process passes its lease on among its own calls, under older tokens:
+    /// then the fenced store refuses them.
     pub tokens: bool,
-    /// How much longer than its `wait` a call may take to be answered, besides the time for which
-    /// its process was stopped.
+    /// How much longer than its `wait` a call may take, besides the time for which its process was
+    /// stopped.
     pub margin: Duration,
-    /// How often other processes may have their turn while one waits in the server's queue. To be
-    /// expected in good weather only: a lost connection costs the place in the queue.
+    /// How many turns other processes may have while one waits in the server's queue. Expected
+    /// without disturbances only: a lost connection costs the place in the queue.
     pub turns: Option<usize>,
 }
 
-/// Something that must not have happened.
+/// Something that must not happen.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
     /// Which rule it breaks.
@@ -41,7 +41,7 @@ impl fmt::Display for Violation {
     }
 }
 
-/// What a history amounts to.
+/// The counts of a history.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Summary {
     /// Calls that began.
@@ -54,11 +54,11 @@ pub struct Summary {
     pub overdue: usize,
     /// Bodies of one key that ran at the same time, whether or not their leases were valid.
     pub concurrent: usize,
-    /// … of them with both leases valid.
+    /// The part of those with both leases valid.
     pub both_valid: usize,
-    /// Writes that the fenced store took.
+    /// Writes that the fenced store accepted.
     pub accepted: usize,
-    /// Writes that it refused, because somebody with a greater token had been there.
+    /// Writes that the fenced store refused, because it had seen a greater token.
     pub rejected: usize,
 }
 
@@ -75,16 +75,16 @@ impl std::ops::AddAssign for Summary {
     }
 }
 
-/// What is to be said of a history.
+/// The result of a check.
 #[derive(Debug)]
 pub struct Verdict {
     /// What happened.
     pub summary: Summary,
-    /// The first that breaks each rule.
+    /// The first violation of each rule.
     pub violations: Vec<Violation>,
 }
 
-/// Judges a history; `stored` is how often the fenced store says that each key was written.
+/// Checks a history; `stored` is the number of writes to each key that the fenced store counted.
 #[must_use]
 pub fn check(records: &[Record], stored: &BTreeMap<u32, u64>, rules: &Rules) -> Verdict {
     let calls = Calls::of(records);
@@ -167,13 +167,13 @@ fn summary(calls: &Calls) -> Summary {
     }
 }
 
-/// Sections of a key that overlap with the one that lasted longest of those before.
+/// Returns the sections of a key that overlap with the longest-lasting section before them.
 fn overlaps<'a>(sections: &[(&'a Call, &Section)]) -> Vec<(&'a Call, &'a Call)> {
     let mut found = Vec::new();
     let mut longest: Option<(&Call, u64)> = None;
     let mut longest_valid: Option<(&Call, u64)> = None;
     for (call, section) in sections {
-        // The two that last longest are enough to tell whether any overlaps.
+        // The two sections that last longest are enough to find any overlap.
         for (earlier, until) in [longest_valid, longest].into_iter().flatten() {
             if until > section.entered {
                 found.push((earlier, *call));
@@ -200,9 +200,9 @@ fn both_valid(earlier: &Call, later: &Call) -> bool {
     }
 }
 
-/// Who asked after somebody had been granted the key, got a greater token. With exclusion, that is
-/// so in the order of the grants as well, as far as the leases were still valid then: a process
-/// that was stopped may record its grant long after.
+/// A call that asked after a grant must get a greater token. With exclusion, tokens also grow in
+/// the order of the grants, as far as the leases were still valid then: a process that was stopped
+/// may record its grant long after.
 fn token_regression(calls: &Calls, exclusion: bool) -> Option<(&Call, &Call)> {
     enum Moment {
         Requested,
@@ -270,7 +270,7 @@ fn late_answer(calls: &Calls, margin: Duration) -> Option<&Call> {
     })
 }
 
-/// Every holder adds one to what it has read, so each write that was taken is to be seen in the end.
+/// Every holder adds one to the value it has read, so the end value shows each accepted write.
 fn lost_update(sections: &[(&Call, &Section)], stored: u64) -> Option<String> {
     let count = |kind| -> u64 {
         let writes = sections.iter().filter(|(_, section)| section.write == kind);

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use super::calls::Call;
 use super::{Event, Record};
 
-/// The records of some calls and of what was done to their processes meanwhile, one a line, with
+/// Returns the records of some calls and of the disturbances of their processes, one a line, with
 /// milliseconds since the first of them.
 pub(super) fn of_calls(records: &[Record], calls: &[&Call]) -> String {
     let concerns = |record: &&Record| {

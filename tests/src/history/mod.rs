@@ -1,9 +1,9 @@
-//! What processes did, when, and whether that was allowed.
+//! Records what processes did and when, and checks whether that was allowed.
 //!
-//! Each process appends to a file of its own with one `write` a record, so that what it recorded
-//! outlives a `kill -9`. All read one clock (`CLOCK_BOOTTIME`), which is the leases' clock too, so
-//! records of different processes can be compared without allowance for skew. The [`check`]s are
-//! after Jepsen's: the history is judged from outside, by somebody who knows nothing of the lock.
+//! Each process appends to its own file with one `write` a record, so that the record outlives a
+//! `kill -9`. All read one clock (`CLOCK_BOOTTIME`), which is also the leases' clock, so records of
+//! different processes can be compared without allowance for skew. The [`check`]s follow Jepsen's:
+//! they judge the history from outside, without knowledge of the lock.
 
 mod calls;
 mod check;

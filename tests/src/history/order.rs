@@ -1,11 +1,12 @@
-//! Who comes first is served first, as far as that is promised.
+//! First come, first served, as far as that is promised.
 
 use std::collections::HashMap;
 
 use super::calls::{Call, Calls, Section};
 
-/// Inside a process, calls are served strictly in their order. Its tasks share one thread, so the
-/// order of the records is that in which they joined the queue.
+/// Returns a call that was overtaken inside its process, where calls are served strictly in their
+/// order. The tasks of a process share one thread, so the order of the records is the order in
+/// which they joined the queue.
 pub(super) fn overtaken_at_home<'a>(
     sections: &[(&'a Call, &Section)],
 ) -> Option<(&'a Call, &'a Call)> {
@@ -16,12 +17,11 @@ pub(super) fn overtaken_at_home<'a>(
     })
 }
 
-/// A call whose process waited in the server's queue while other processes had more turns.
+/// Returns a call whose process waited in the server's queue while other processes had more turns.
 ///
-/// Counted from when the process has heard that it waits there: before that it has no place yet,
-/// however long ago the call began. Grants to one process after the other are one turn. When the
-/// first call in a process is given up, nobody knows whether it took a grant with it, and with that
-/// the place.
+/// Counted from when the process has learned that it waits there: before that it has no place yet,
+/// however long ago the call began. Successive grants to one process are one turn. When the first
+/// call in a process gives up, it may have taken a grant with it, and with that the place.
 pub(super) fn passed_over(calls: &Calls, bound: usize) -> Option<&Call> {
     let mut moments = Vec::new();
     for place in &calls.queued {
@@ -63,12 +63,12 @@ enum Moment<'a> {
     Answered(&'a Call),
 }
 
-/// Who waits for one key.
+/// The waiters for one key.
 #[derive(Default)]
 struct Queue<'a> {
     /// In the order of their requests.
     waiting: Vec<&'a Call>,
-    /// On the server.
+    /// The places on the server.
     places: Vec<Place>,
     served: Option<u32>,
 }
@@ -76,7 +76,7 @@ struct Queue<'a> {
 struct Place {
     process: u32,
     since: u64,
-    /// Of others, meanwhile.
+    /// The turns of other processes since then.
     turns: usize,
 }
 
@@ -100,7 +100,7 @@ impl<'a> Queue<'a> {
         self.places.retain(|place| place.process != process);
     }
 
-    /// Gives back whoever has let pass more than it has to.
+    /// Returns a call that has let more turns pass than it must.
     fn serve(&mut self, process: u32, bound: usize) -> Option<&'a Call> {
         self.leave(process);
         if self.served.replace(process) == Some(process) {

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Nanoseconds of the clock that all processes of this machine share.
+/// Returns nanoseconds of the clock that all processes of this machine share.
 #[must_use]
 pub fn now() -> u64 {
     let time = clock_gettime(ClockId::Boottime);
     time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs()
 }
 
-/// Something that happened in a process.
+/// An event in a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     /// On the clock of [`now`].
     pub at: u64,
-    /// The process, as the runner counts them; a restarted one has another number.
+    /// The process' number, counted by the runner; a restarted process has another number.
     pub process: u32,
-    /// The call, as its process counts them; 0 for what concerns the process itself.
+    /// The call's number, counted by its process; 0 for events of the process itself.
     pub call: u64,
     /// What happened.
     pub event: Event,
@@ -33,14 +33,14 @@ pub enum Event {
     Ready,
     /// The call begins.
     Requested {
-        /// What is to be locked.
+        /// The key.
         key: u32,
         /// How long it may wait.
         wait: Duration,
     },
     /// The server has told the process that it waits for the key in the server's queue.
     Queued {
-        /// What for.
+        /// The key.
         key: u32,
     },
     /// The body begins.
@@ -50,9 +50,9 @@ pub enum Event {
         /// When the lease ends for its holder unless it is renewed.
         valid_until: u64,
     },
-    /// The body sees its lease valid.
+    /// The body sees that its lease is valid.
     Seen {
-        /// When it ends by now.
+        /// When the lease ends, as known then.
         valid_until: u64,
     },
     /// The body is about to write to the fenced store.
@@ -62,21 +62,21 @@ pub enum Event {
         /// Whether it took the write.
         accepted: bool,
     },
-    /// The body has ended, or was dropped; the lease is not given back yet.
+    /// The body has ended, or was dropped; the lease is not released yet.
     Left,
     /// The call is over, and its lease with it.
     Released,
-    /// The call failed; a word that says why.
+    /// The call failed; a word for the reason.
     Failed(String),
     /// The caller has dropped the call.
     Cancelled,
-    /// The process is about to be stopped where it stands.
+    /// The process is about to be stopped (SIGSTOP).
     Paused,
-    /// It goes on.
+    /// The process goes on.
     Resumed,
     /// The process is about to be killed.
     Killed,
-    /// It ended by itself.
+    /// The process ended by itself.
     Ended,
     /// Something is done to the server or the network.
     Fault(String),
@@ -115,7 +115,7 @@ impl fmt::Display for Event {
     }
 }
 
-/// A line that is no record.
+/// The error for a line that is not a record.
 #[derive(Debug)]
 pub struct NoRecord;
 

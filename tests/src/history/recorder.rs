@@ -1,4 +1,4 @@
-//! Writing histories, and reading them again.
+//! Writes histories, and reads them again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -25,7 +25,7 @@ impl Recorder {
         Ok(Self { process, file })
     }
 
-    /// Records what happens now.
+    /// Records an event that happens now.
     ///
     /// # Panics
     ///
@@ -34,7 +34,7 @@ impl Recorder {
         self.record_at(now(), self.process, call, event);
     }
 
-    /// Records what happens to a process, seen from another one.
+    /// Records an event of another process.
     ///
     /// # Panics
     ///
@@ -50,18 +50,18 @@ impl Recorder {
             call,
             event,
         };
-        // In one call of the system, so that no record is torn by a kill.
+        // In one system call, so that a kill leaves no partial record.
         (&self.file)
             .write_all(format!("{record}\n").as_bytes())
             .expect("the history is written");
     }
 }
 
-/// All histories of a folder, in the order of time.
+/// Reads all histories of a folder, in the order of time.
 ///
 /// # Errors
 ///
-/// When a file cannot be read, or holds what is no record.
+/// When a file cannot be read, or holds a line that is not a record.
 pub fn read_all(dir: &Path) -> io::Result<Vec<Record>> {
     let mut records = Vec::new();
     for entry in fs::read_dir(dir)? {

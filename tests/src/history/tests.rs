@@ -1,4 +1,4 @@
-//! The checks find what they are for, and nothing in a history that is sound.
+//! The checks find every violation, and nothing in a correct history.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +42,7 @@ impl History {
             .then(at, process, call, Event::Released)
     }
 
-    /// Asked for, granted and given back within ten milliseconds.
+    /// Adds a call that asks, is granted and releases within ten milliseconds.
     fn turn(self, at: u64, process: u32, call: u64, token: u64) -> Self {
         self.requested(at, process, call)
             .granted(at + 1, process, call, token)
@@ -70,7 +70,7 @@ impl History {
         let found = self.verdict(&RULES).violations;
         let violation = found.iter().find(|found| found.rule.starts_with(rule));
         let Some(violation) = violation else {
-            panic!("no breach of «{rule}»: {found:?}")
+            panic!("no breach of '{rule}': {found:?}")
         };
         violation.to_string()
     }
@@ -165,7 +165,7 @@ fn tokens_that_shrink_or_repeat_are_found() {
     history.breaks("fencing: tokens do not grow");
     let history = History::default().turn(0, 1, 1, 10).turn(10, 2, 1, 10);
     history.breaks("fencing: a token was given out twice");
-    // Without exclusion only those who asked after the grant are held to it.
+    // Without exclusion the rule applies only to calls that asked after the grant.
     let crossing = History::default()
         .requested(0, 2, 1)
         .turn(1, 1, 1, 10)
@@ -180,7 +180,7 @@ fn tokens_that_shrink_or_repeat_are_found() {
 }
 
 #[test]
-fn whoever_is_never_answered_or_late_is_found() {
+fn calls_answered_late_or_never_are_found() {
     History::default()
         .requested(0, 1, 1)
         .turn(0, 2, 1, 10)

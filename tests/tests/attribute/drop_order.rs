@@ -1,8 +1,8 @@
 //! Destructors run under the lock, in the order in which the plain function runs them.
 //!
-//! Every shape is defined twice from one body, and leaves two logs, which must be equal. Each entry
-//! says whether a valid lease was held; for the plain function there is none to be had, and all its
-//! entries count as held.
+//! Every shape is defined twice from one body, and writes two logs, which must be equal. Each entry
+//! says whether a valid lease was held; the plain function has no lease, and all its entries count
+//! as held.
 #![allow(
     clippy::unused_async,
     clippy::needless_pass_by_value,
@@ -66,8 +66,8 @@ struct Named {
     b: D,
 }
 
-/// How a call ends. The first two are those of a call without the lock, which the plain function
-/// plays at the start of its body.
+/// How a call ends. The first two are the ends of a call without the lock, which the plain function
+/// imitates at the start of its body.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Exit {
     Refused,
@@ -229,12 +229,12 @@ shapes! {
     small [] (n: u8, a: D, m: u64) { log(format!("body {n}")); } called with (1, D("a"), 2);
 }
 
-/// What is behind a reference is its owner's to drop.
+/// A call does not drop a value behind a reference, so the value is leaked here.
 fn leak<T>(value: T) -> &'static mut T {
     Box::leak(Box::new(value))
 }
 
-/// The same for methods, of two types that are alike.
+/// The same for methods, of two similar types.
 macro_rules! methods {
     ($($name:ident ($($receiver:tt)*) { $($body:tt)* } called as |$owner:ident, $exit:ident| $call:expr;)*) => {
         methods!(@module plain_methods [] $($name ($($receiver)*) { $($body)* } |$owner, $exit| $call;)*);
@@ -358,8 +358,8 @@ boxed_methods! {
         called as |owner, exit| Arc::new(owner).boxed_guarded(exit, D("a"), D("b"));
 }
 
-/// `#[async_trait]` drops what its patterns do not bind at once, before the lock. Under the lock
-/// they live as long as in an `async fn`.
+/// `#[async_trait]` drops the values that its patterns do not bind at once, before the lock. With
+/// the lock they live as long as in an `async fn`.
 mod boxed_patterns {
     use super::*;
 
@@ -448,7 +448,7 @@ mod below_another_attribute {
     }
 }
 
-/// A future that was never polled drops its arguments as the plain one does.
+/// A future that was never polled drops its arguments like the plain one.
 #[test]
 fn never_polled() {
     IS_PLAIN.set(true);

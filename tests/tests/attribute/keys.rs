@@ -1,4 +1,4 @@
-//! The attribute, `key!` and `assert_held!` mean the same lock, whatever the values are.
+//! The attribute, `key!` and `assert_held!` name the same lock, whatever the values are.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -17,7 +17,7 @@ async fn pool() -> LockPool {
     LockPool::memory().await.unwrap()
 }
 
-/// Characters that are encoded, that separate, and that only look like either.
+/// Characters that are encoded, that separate, or that only look like either.
 const SPECIAL: [&str; 14] = [
     "a@b.com", "a:b", "a-b", "a_b", "{id}", "%41", " ", "a/b?c#d", "größe", "\n", "~", "'\"\\",
     "A", "{",
@@ -122,7 +122,7 @@ fn same(key: impl Into<Key>) -> Key {
 }
 
 #[tokio::test]
-async fn a_request_takes_whatever_is_a_key() {
+async fn a_request_takes_any_kind_of_key() {
     let key = key!("order:{}", 1);
     let text = String::from("order:1");
     for other in [
@@ -178,7 +178,7 @@ fn without_the_lock_the_assertion_panics() {
     assert_held!("{}", "a:b");
 }
 
-/// Counts how often it is asked, and in which order.
+/// Counts how often it is evaluated, and in which order.
 #[derive(Default)]
 struct Next(AtomicU32);
 
@@ -220,7 +220,7 @@ async fn a_value_is_evaluated_once_and_in_the_order_of_writing() {
     assert_eq!(next.next(), 7);
 }
 
-/// What a value is written as, before it is encoded.
+/// Returns the text of a value before it was encoded.
 fn decoded(key: &str) -> String {
     let mut parts = key.split('%');
     let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
@@ -263,7 +263,7 @@ specs! {
 }
 
 #[tokio::test]
-async fn what_a_key_is_made_of_is_gone_when_it_is_locked() {
+async fn a_keys_borrows_end_before_it_is_locked() {
     fn assert_send<T: Send>(value: T) -> T {
         value
     }

@@ -15,7 +15,7 @@ async fn pool() -> LockPool {
     LockPool::memory().await.expect("a thread can be started")
 }
 
-/// Runs `body` under the key "k" whose lease is over by then.
+/// Runs `body` under the key "k", whose lease is already over.
 async fn under_a_lost_lease<F: Future>(pool: &LockPool, body: impl FnOnce() -> F) -> F::Output {
     let request = pool
         .lock("k")
@@ -149,8 +149,8 @@ async fn siblings_under_one_outer_lock_take_turns() {
     assert_eq!(pool.stats().acquired, 1, "nesting takes no round trip");
 }
 
-/// A sibling that is dropped gives its turn up; one that is not polled does not keep it for longer
-/// than the lease.
+/// A dropped sibling gives its turn up; a sibling that is not polled keeps it no longer than the
+/// lease.
 #[tokio::test]
 async fn a_turn_ends_with_its_call_or_with_the_lease() {
     let pool = pool().await;
@@ -197,7 +197,8 @@ async fn the_synchronous_part_of_a_body_runs_under_its_lease() {
     assert!(lockattr::current().is_none());
 }
 
-/// A body that was woken and is not polled keeps its lock: counted and traced, once for each time.
+/// A body that was woken but is not polled keeps its lock; that is counted and traced, once for
+/// each time.
 #[tokio::test]
 async fn a_body_that_is_not_polled_is_counted() {
     /// Long enough to be renewed on a busy machine.
@@ -220,11 +221,11 @@ async fn a_body_that_is_not_polled_is_counted() {
             yield_now().await;
         }
         let wait_for_long = async {
-            // Time is what this is about.
+            // This test is about time.
             tokio::time::sleep(2 * TTL).await;
         };
         if polls_meanwhile {
-            // What waits longer than the ttl for something else is not stalled.
+            // A body that waits longer than the ttl for something else is not stalled.
             tokio::select! { _ = &mut call => unreachable!(), () = wait_for_long => {} }
             wake.notify_waiters();
         } else {

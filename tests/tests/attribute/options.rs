@@ -1,5 +1,5 @@
-//! Keys that are no template literal, values that are awaited or borrowed, and options that come
-//! through macros.
+//! Keys that are not template literals, values that are awaited or borrowed, and options from
+//! macros.
 
 use std::fmt::Debug;
 use std::rc::Rc;
@@ -118,7 +118,7 @@ macro_rules! twice {
 twice!(a, "order:{id:03}");
 
 #[tokio::test]
-async fn a_template_that_is_no_literal_locks_no_key_for_all() {
+async fn an_unread_template_is_not_one_lock_for_all_values() {
     let pool = pool().await;
     pool.scope(async {
         assert_invalid(constant(7).await, "{id}");

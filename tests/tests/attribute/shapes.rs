@@ -323,7 +323,7 @@ async fn skips_beside_a_handler(Path(user): Path<String>) -> Option<String> {
     Some(user)
 }
 
-/// What another attribute reads stays as it was.
+/// Arguments that another attribute reads stay unchanged.
 #[distributed_lock(key = "below:{id}:{first}")]
 #[must_use = "read by the compiler"]
 async fn below(Path(id): Path<u64>, (first, _): (String, u8), mut n: u8) -> AppResult<String> {
@@ -612,7 +612,7 @@ async fn methods() {
 }
 
 #[tokio::test]
-async fn what_a_busy_lock_gives() {
+async fn a_busy_lock_is_an_error_a_skip_or_the_handlers_value() {
     let pool = pool().await;
     let _skip = pool.lock("skip").acquire().await.unwrap();
     let _moved = pool.lock("moved:n").acquire().await.unwrap();
@@ -678,7 +678,7 @@ fn futures_are_unwind_safe_where_their_bodies_are() {
     assert_unwind_safe(below(vec![1]));
 }
 
-/// What the attribute adds does not depend on their sizes.
+/// The added size does not depend on the size of arguments and value.
 #[test]
 fn the_attribute_adds_no_copy_of_arguments_or_value() {
     const LARGE: usize = 1 << 13;

@@ -1,4 +1,4 @@
-//! Functions with and without mistakes, for `lints.rs`: linted with the attribute and without.
+//! Functions with and without mistakes, for `main.rs`: linted with the attribute and without.
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where cargo has put the library.
+/// The folder where cargo has put the library.
 pub(crate) struct Library {
     deps: PathBuf,
     file: PathBuf,
@@ -23,7 +23,7 @@ impl Library {
         newest.expect("the test is linked with it")
     }
 
-    /// Some were built for another selection of features, whose dependencies are not there.
+    /// Some files were built with other features, whose dependencies are missing.
     fn can_be_used(&self) -> bool {
         let source = Path::new(env!("CARGO_TARGET_TMPDIR")).join("uses_lockattr.rs");
         std::fs::write(&source, "pub use lockattr::Error;").expect("a folder for tests");
@@ -34,7 +34,7 @@ impl Library {
         compiled.is_ok_and(|output| output.status.success())
     }
 
-    /// A macro crate that was built beside it.
+    /// Returns the file of a macro crate that was built next to it.
     pub(crate) fn macros(&self, name: &str) -> PathBuf {
         let found = newest_first(&self.deps, &format!("lib{name}-"), ".so");
         let newest = found.into_iter().next();

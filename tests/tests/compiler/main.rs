@@ -1,5 +1,5 @@
-//! What rustc and clippy say of correct attributes: no lint is added, and none silenced. What rustc says
-//! of wrong ones is in `lockattr/tests/ui.rs`.
+//! What rustc and clippy say about correct attributes: no lint is added, and none silenced. The
+//! messages about wrong attributes are in `lockattr/tests/ui.rs`.
 #![deny(warnings, clippy::pedantic)]
 
 mod library;
@@ -71,7 +71,7 @@ impl Ledger {
     }
 }
 
-/// That this compiles is the test; the values make sure that the bodies are the user's.
+/// The test is that this compiles; the values show that the bodies are the user's.
 #[tokio::test]
 async fn the_attribute_is_quiet() {
     let pool = LockPool::memory().await.unwrap();
@@ -87,10 +87,10 @@ async fn the_attribute_is_quiet() {
     .await;
 }
 
-/// Each lint, and the function that it is about.
+/// Each lint, with its function.
 type Found = BTreeSet<(String, String)>;
 
-/// The corpus with the attribute and without it, under all lints that clippy knows.
+/// Lints the corpus with the attribute and without it, under all lints of clippy.
 ///
 /// `unused_async` is silent with the attribute: the function does wait, for the lock.
 #[test]
@@ -100,7 +100,7 @@ fn clippy_says_the_same_with_and_without_the_attribute() {
     compare("clippy-driver", &lints, &["clippy::unused_async"]);
 }
 
-/// `async_fn_in_trait` is silent: outside of clippy the method is none any longer.
+/// `async_fn_in_trait` is silent: outside of clippy the method is no longer an `async fn`.
 #[test]
 fn the_compiler_says_the_same_with_and_without_the_attribute() {
     let lints = ["-Wunused".to_owned(), "-Wmissing-docs".to_owned()];
@@ -149,7 +149,7 @@ fn lint(compiler: &str, lints: &[String], more: &[&str]) -> Found {
     messages.lines().filter_map(read).collect()
 }
 
-/// Of each line the function that it is in; attributes belong to the next one.
+/// Returns the function of each line; attributes belong to the next function.
 fn functions(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let name = |line: &str| {

@@ -1,4 +1,4 @@
-//! Crates that must compile, because of what is around their attributes.
+//! Crates with unusual code around their attributes, which must compile.
 
 use std::path::Path;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Every example runs and finds what it shows, in memory and on a server.
+//! Every example runs and checks what it shows, in memory and on a server.
 
 use std::env::current_exe;
 use std::path::PathBuf;
@@ -7,8 +7,8 @@ use std::sync::LazyLock;
 
 use lockattr_tests::{RedisServer, find_secret};
 
-/// The folder of the built examples. Built with the whole workspace, they share its features; so a run
-/// of all tests has built them already.
+/// The folder of the built examples. They are built with the whole workspace and share its
+/// features, so a run of all tests has built them already.
 static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
     let status = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--locked", "--workspace", "--examples"])

@@ -1,4 +1,4 @@
-//! Every way out of a locked function, and what is left on the server after it.
+//! Every exit of a locked function, and what is left on the server after it.
 //!
 //! | exit | the lock is gone |
 //! | --- | --- |
@@ -6,7 +6,7 @@
 //! | panic, drop while waiting, acquiring or in the body, end of the runtime | at once, in the background |
 //! | `process::exit`, `kill -9` | within its ttl |
 //!
-//! Where the lock must be gone at once, its ttl is far longer than the test is willing to wait.
+//! Where the lock must be gone at once, its ttl is far longer than the test waits.
 
 use std::future::pending;
 use std::io::{BufRead as _, BufReader};
@@ -103,7 +103,7 @@ async fn dropped_while_waiting() {
         waiting.abort();
         assert!(waiting.await.unwrap_err().is_cancelled());
         guard.release().await;
-        // Its last attempt may still have been on its way: then what it got is given back.
+        // Its last attempt may still have been on its way: then its grant is released.
         service.becomes_free("exit").await;
         assert_eq!(pool.stats().acquired, 0, "nobody was let in");
     }
@@ -121,7 +121,7 @@ async fn dropped_while_acquiring() {
         .unwrap();
     // The server knows the scripts from now on, so an attempt is one round trip.
     pool.scope(leave(Exit::Value)).await.unwrap();
-    // The server grants, and the caller leaves before it hears of it.
+    // The server grants, and the caller is dropped before the answer arrives.
     proxy.set(Direction::Replies, Policy::Stall);
     let mut acquiring = Box::pin(pool.lock("exit").ttl(Service::LONG).acquire());
     std::future::poll_fn(|cx| {
@@ -223,7 +223,7 @@ fn the_process_ends() {
             worker.kill().unwrap();
         }
         worker.wait().unwrap();
-        // Nobody releases or renews any longer. What is still there goes by itself.
+        // No process releases or renews any longer. The remaining names end by themselves.
         for name in server.locks() {
             let left: i64 = redis::cmd("PTTL")
                 .arg(name)
@@ -253,7 +253,7 @@ async fn a_call_that_is_refused_leaves_nothing() {
             .unwrap_err();
         assert!(matches!(busy, Error::Busy { .. }), "{busy}");
         guard.release().await;
-        // The place of the one that was refused is given up in the background.
+        // The refused call gives its place up in the background.
         service.becomes_free("exit").await;
     }
 }

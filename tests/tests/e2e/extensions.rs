@@ -1,4 +1,4 @@
-//! `extend` and `shutdown` that are asked for several times at once, and whose answers are lost.
+//! `extend` and `shutdown`, called several times at once, and with lost answers.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn held(server: &RedisServer, proxy: &Proxy) -> (LockPool, Guard) {
     (pool, guard)
 }
 
-/// What the server says of the only lock.
+/// Returns how long the server keeps the only lock.
 fn left_on(server: &RedisServer) -> Duration {
     let lock = &server.locks()[0];
     let left: u64 = redis::cmd("PTTL")
@@ -67,7 +67,7 @@ async fn a_longer_extension_under_way_is_not_shortened_by_the_next() {
     }
 }
 
-/// The first one's caller is gone before the answer; the second one's answer never comes.
+/// The first caller is gone before the answer; the second caller's answer never comes.
 #[tokio::test]
 async fn an_extension_whose_request_is_lost_is_not_confirmed() {
     let server = RedisServer::start();
@@ -110,7 +110,7 @@ async fn each_of_two_shutdowns_has_its_own_time_and_answer() {
     pool.shutdown(Duration::ZERO).await.unwrap();
 }
 
-/// The holder returns after the pool has tried to release under it.
+/// The holder returns after the pool has tried to release its lease.
 #[tokio::test]
 async fn a_release_after_a_shutdown_does_not_wait_for_the_ttl() {
     let mut server = RedisServer::start();

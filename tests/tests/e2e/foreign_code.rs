@@ -40,8 +40,8 @@ impl Drop for CallsBack {
     }
 }
 
-/// However a call ends: while it waits, with its lease, or when the pool is shut down. Under the
-/// pool's mutex, any of these would stand still for ever.
+/// Each call ends in another way: while it waits, with its lease, or by the pool's shutdown. Under
+/// the pool's mutex, each waker would block for ever.
 #[tokio::test]
 async fn wakers_that_call_back_into_the_pool() {
     for service in Service::all() {
@@ -97,12 +97,12 @@ impl Wake for Panics {
     }
 }
 
-/// The lease is passed on by the thread that releases, in a destructor, during an unwind: a second
-/// panic there would abort the process.
+/// The releasing thread passes the lease on, in a destructor, during an unwind: a second panic
+/// there would abort the process.
 #[tokio::test]
 async fn a_waker_that_panics_while_a_holder_unwinds() {
     for service in Service::all() {
-        // However late this thread runs, the lease is passed on in the process.
+        // The lease is passed on in the process, however late this thread runs.
         let builder = service.builder().batch_time(Service::LONG);
         let pool = builder.build().await.unwrap();
         let guard = pool.lock("k").acquire().await.unwrap();

@@ -1,4 +1,4 @@
-//! Below the attributes of other crates: the lock is taken, and they do what they always do.
+//! Below the attributes of other crates: the lock is taken, and those attributes work as usual.
 
 use actix_web::web;
 use axum::Router;

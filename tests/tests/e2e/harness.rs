@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use lockattr_tests::{Direction, Policy, Proxy, RedisServer, eventually};
 use redis::{Client, Connection, RedisResult};
 
-/// Through the proxy, as the user who may do everything.
+/// Through the proxy, as the user with all rights.
 fn client(proxy: &Proxy) -> Client {
     Client::open(format!("redis://127.0.0.1:{}/", proxy.port())).unwrap()
 }
@@ -63,7 +63,7 @@ fn replies_alone_can_be_delayed() {
 }
 
 #[test]
-fn what_is_stalled_arrives_later_and_what_is_dropped_never() {
+fn stalled_bytes_arrive_later_and_dropped_bytes_never() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let mut connection = connect(&proxy);

@@ -37,7 +37,7 @@ const LAYERS: &[&[&str]] = &[
     &["conformance"],
 ];
 
-/// Which modules each module imports.
+/// The modules that each module imports.
 type Imports = BTreeMap<String, BTreeSet<String>>;
 
 #[test]
@@ -63,7 +63,7 @@ fn imports_go_downwards() {
 fn no_module_imports_itself_by_way_of_another() {
     for package in ["lockattr", "lockattr-macros"] {
         let mut imports = imports_of(package);
-        // Removes what imports nothing that is left, until only cycles are.
+        // Removes modules whose imports are all removed, until only cycles are left.
         loop {
             let left: BTreeSet<String> = imports.keys().cloned().collect();
             imports.retain(|_, imported| !imported.is_disjoint(&left));
@@ -76,7 +76,7 @@ fn no_module_imports_itself_by_way_of_another() {
 }
 
 #[test]
-fn what_an_import_can_look_like_is_seen() {
+fn every_form_of_import_is_seen() {
     let reexports = BTreeMap::from([("LockPool".to_owned(), "pool".to_owned())]);
     let imports = |code: &str| {
         let mut found = Found {
@@ -134,8 +134,8 @@ fn imports_of(package: &str) -> Imports {
         let parts = path.iter().map(|part| part.to_str().unwrap().to_owned());
         let module: Vec<String> = parts.filter(|part| part != "mod").collect();
         let top = module[0].clone();
-        // The fuzz targets' way in goes to all layers, and is in no ordinary build. Files of tests
-        // are the modules of that name, and snapshots are no modules.
+        // The module `fuzzing` imports from all layers, and is not in an ordinary build. A test
+        // file belongs to the module of its name, and snapshots are not modules.
         let is_of_the_build = !["lib", "fuzzing", "snapshots"].contains(&top.as_str())
             && !["fuzzing", "tests", "model", "simulation", "equivalence"]
                 .iter()
@@ -155,7 +155,7 @@ fn imports_of(package: &str) -> Imports {
     imports
 }
 
-/// Which module each name comes from that the root of the crate exports.
+/// Returns the module of each name that the root of the crate exports.
 fn reexports(root: &Path) -> BTreeMap<String, String> {
     let root = syn::parse_file(&fs::read_to_string(root).unwrap()).unwrap();
     let mut names = BTreeMap::new();
@@ -171,9 +171,9 @@ fn reexports(root: &Path) -> BTreeMap<String, String> {
     names
 }
 
-/// The modules that a file imports, whichever way it writes them.
+/// The modules that a file imports, in any form.
 struct Found<'a> {
-    /// Where the file stands, below the root of its crate.
+    /// The file's place below the root of its crate.
     module: Vec<String>,
     reexports: &'a BTreeMap<String, String>,
     modules: BTreeSet<String>,
@@ -200,7 +200,7 @@ impl Found<'_> {
         }
     }
 
-    /// Takes what looks like a path from the root in the tokens of a macro's call.
+    /// Takes anything like a path from the root in the tokens of a macro's call.
     fn tokens(&mut self, tokens: TokenStream) {
         let tokens: Vec<TokenTree> = tokens.into_iter().collect();
         let is_dollar = |place: usize| {
@@ -210,7 +210,7 @@ impl Found<'_> {
         for (place, token) in tokens.iter().enumerate() {
             match token {
                 TokenTree::Group(group) => self.tokens(group.stream()),
-                // Where an exported macro says `$crate`, its caller imports.
+                // If an exported macro says `$crate`, its caller imports.
                 TokenTree::Ident(ident) if ident == "crate" && !is_dollar(place) => {
                     if let Some(TokenTree::Ident(module)) = tokens.get(place + 3) {
                         self.path(&["crate".to_owned(), module.to_string()]);
@@ -267,7 +267,7 @@ fn is_for_tests(attribute: &Attribute) -> bool {
     attribute.path().is_ident("cfg") && attribute.meta.require_list().is_ok_and(is_test)
 }
 
-/// The paths of a `use`, each with the name that it gets.
+/// Returns the paths of a `use`, each with the name that it binds.
 fn flatten(tree: &UseTree, mut path: Vec<String>, paths: &mut Vec<(Vec<String>, String)>) {
     match tree {
         UseTree::Path(tree) => {

@@ -80,7 +80,7 @@ async fn max_hold_ends_it_although_renewal_works() {
     }
 }
 
-/// Tells when a body is dropped, as its locals are.
+/// Records when a body's locals are dropped.
 struct Dropped(Arc<AtomicBool>);
 
 impl Drop for Dropped {
@@ -122,7 +122,7 @@ async fn a_lock_that_is_deleted_is_lost_at_the_next_renewal() {
     );
     assert!(
         dropped.load(Ordering::SeqCst),
-        "the body is gone before the caller hears of it"
+        "the body is gone before the caller gets the error"
     );
 }
 
@@ -262,7 +262,7 @@ async fn tokens_grow_also_when_the_server_forgets() {
 }
 
 #[tokio::test]
-async fn shutdown_releases_what_is_held_and_fails_what_waits() {
+async fn shutdown_releases_held_locks_and_fails_waiting_calls() {
     for service in Service::all() {
         let pool = service.pool().await;
         let guard = pool.lock("a").ttl(Service::LONG).acquire().await.unwrap();
@@ -277,7 +277,7 @@ async fn shutdown_releases_what_is_held_and_fails_what_waits() {
         });
         eventually_async("the body runs", || async { !service.is_free("b").await }).await;
         let waiting = tokio::spawn(pool.lock("a").wait(Wait::Forever).acquire());
-        eventually_async("somebody waits", || async { pool.stats().waited == 1 }).await;
+        eventually_async("a call waits", || async { pool.stats().waited == 1 }).await;
 
         pool.shutdown(Duration::from_secs(10)).await.unwrap();
         let (a, b) = (service.is_free("a").await, service.is_free("b").await);
@@ -316,7 +316,7 @@ async fn shutdown_gives_up_on_a_server_that_is_gone() {
 }
 
 #[tokio::test]
-async fn who_waits_is_served_in_turn() {
+async fn waiters_are_served_in_turn() {
     for service in Service::all() {
         let pool = service.pool().await;
         let guard = pool.lock("k").acquire().await.unwrap();

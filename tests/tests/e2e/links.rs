@@ -1,4 +1,4 @@
-//! The connections of a pool: how long they may be silent, and what becomes of the old ones.
+//! The connections of a pool: how long they may be silent, and what happens to the old ones.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use lockattr::{LockPool, RedisOptions};
 use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually, eventually_async};
 use redis::Connection;
 
-/// How many connections the server has taken so far.
+/// Returns how many connections the server has accepted so far.
 fn dials(looking: &mut Connection) -> u64 {
     let info: String = redis::cmd("INFO").arg("stats").query(looking).unwrap();
     let count = info
@@ -15,7 +15,7 @@ fn dials(looking: &mut Connection) -> u64 {
     count.unwrap().trim().parse().unwrap()
 }
 
-/// The connections of pools that the server has.
+/// Returns the server's connections from pools.
 fn clients(server: &RedisServer) -> Vec<String> {
     let list: String = redis::cmd("CLIENT")
         .arg("LIST")
@@ -27,8 +27,8 @@ fn clients(server: &RedisServer) -> Vec<String> {
         .collect()
 }
 
-/// One task asks for a lease that is too short for the way to the server, again and again; the
-/// others do not notice.
+/// One task asks again and again for a lease that is too short for the way to the server; the other
+/// tasks do not notice.
 async fn one_short_ttl_harms_nobody(round_trip: Duration, short: Duration) {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
@@ -49,7 +49,7 @@ async fn one_short_ttl_harms_nobody(round_trip: Duration, short: Duration) {
         let pool = pool.clone();
         tokio::spawn(async move {
             loop {
-                // Mostly its answer comes too late for such a ttl, which is its failure alone.
+                // Mostly the answer comes too late for such a ttl, which fails this call alone.
                 let once = pool.lock("short").ttl(short).wait(Duration::ZERO);
                 if let Ok(guard) = once.acquire().await {
                     guard.release().await;
@@ -120,7 +120,7 @@ async fn one_short_ttl_harms_nobody_at_20_ms() {
     one_short_ttl_harms_nobody(Duration::from_millis(20), Duration::from_millis(50)).await;
 }
 
-/// A firewall has forgotten the connection. A call that waits has its lock within its wait and one
+/// A firewall has forgotten the connection. A call that waits gets its lock within its wait and one
 /// response timeout, and nothing is left behind.
 #[tokio::test]
 async fn a_connection_that_was_forgotten_is_found_out_by_the_first_call() {
@@ -191,9 +191,9 @@ async fn a_call_waits_for_the_dial_that_is_under_way() {
     once.await.unwrap().release().await;
 }
 
-/// Nobody calls: the ping finds out, and the next call finds a connection that works.
+/// Without a call, the ping finds the dead connection, and the next call finds one that works.
 #[tokio::test]
-async fn an_idle_connection_that_was_forgotten_is_found_out_by_nobody() {
+async fn an_idle_connection_that_was_forgotten_is_found_out_by_the_ping() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let pool = LockPool::builder()
@@ -236,7 +236,7 @@ async fn a_lease_outlives_connections_that_are_forgotten() {
     guard.release().await;
 }
 
-/// The sockets of connections that nobody closed are closed here.
+/// The client closes the sockets of connections that no peer closed.
 #[tokio::test]
 async fn many_half_open_connections_leave_no_socket_behind() {
     let server = RedisServer::start();

@@ -1,7 +1,7 @@
-//! Whatever runs against real servers and needs no process of its own.
+//! Tests that run against real servers and need no process of their own.
 //!
-//! One binary, because each takes seconds to build. Tests that install a pool, measure their process
-//! or load the machine are binaries beside this one.
+//! One binary, because each takes seconds to build. Tests that install a pool, measure their
+//! process or load the machine are binaries of their own.
 
 mod examples;
 mod exits;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use lockattr_tests::{Direction, Policy, Preload, Proxy, RedisServer};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A service that has said that it is so far.
+/// Starts a service, and waits until it reports that it holds the lock or has asked for it.
 fn start(url: &str, key: &str, until: &str, flavor: &str) -> Child {
     let mut service = Command::new(env!("CARGO_BIN_EXE_terminated"))
         .args([url, key, until, flavor])
@@ -27,7 +27,7 @@ fn terminate(mut service: Child) {
     assert!(service.wait().unwrap().success());
 }
 
-/// Its locks have a ttl far longer than any test waits.
+/// The locks have a ttl far longer than any test waits.
 #[test]
 fn a_service_that_returns_from_main_has_released() {
     let server = RedisServer::start();
@@ -47,7 +47,7 @@ fn a_service_that_returns_from_main_has_released() {
     }
 }
 
-/// What the server grants to a call that was dropped is given back when its answer is there.
+/// The server's grant to a dropped call is released when its answer has come.
 #[test]
 fn a_service_that_ends_while_it_acquires_leaves_nothing() {
     let server = RedisServer::start();
@@ -61,7 +61,7 @@ fn a_service_that_ends_while_it_acquires_leaves_nothing() {
     }
 }
 
-/// The answer never comes: the process ends all the same.
+/// The answer never comes, and the process still ends.
 #[test]
 fn a_service_does_not_wait_for_a_server_that_is_silent() {
     let server = RedisServer::start();

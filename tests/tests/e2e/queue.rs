@@ -47,9 +47,9 @@ async fn processes_are_served_in_the_order_of_their_arrival() {
     }
 }
 
-/// A lease that was handed over lasts for the claim only, until it is confirmed.
+/// A handed-over lease lasts only for the claim, until it is confirmed.
 #[tokio::test]
-async fn what_was_handed_over_is_confirmed_and_kept() {
+async fn a_handed_over_lease_is_confirmed_and_kept() {
     let server = RedisServer::start();
     let pool = || LockPool::builder().url(server.url()).build();
     let (first, second) = (pool().await.unwrap(), pool().await.unwrap());
@@ -72,7 +72,7 @@ async fn what_was_handed_over_is_confirmed_and_kept() {
 #[tokio::test]
 async fn a_waiter_that_gave_up_is_passed_over() {
     for service in Service::all() {
-        // A claim that no test outlives: only who gave up passes the lease on.
+        // The claim is longer than any test: only the waiter that gave up passes the lease on.
         let pool = || service.builder().claim_window(Service::LONG * 3).build();
         let (holder, gone) = (pool().await.unwrap(), pool().await.unwrap());
         let next = pool().await.unwrap();
@@ -86,16 +86,16 @@ async fn a_waiter_that_gave_up_is_passed_over() {
         let stays = ask(&next);
         waits(&next, 0).await;
         leaves.abort();
-        // Whether the handoff or the withdrawal comes first.
+        // Either the handoff or the withdrawal comes first.
         guard.release().await;
         stays.await.unwrap().unwrap().release().await;
         service.becomes_free("k").await;
     }
 }
 
-/// Though its process asked for a lease on the terms of the one that gave up.
+/// Although its process asked for a lease on the terms of the waiter that gave up.
 #[tokio::test]
-async fn whoever_comes_after_one_that_gave_up_keeps_the_place_on_any_terms() {
+async fn a_later_waiter_keeps_the_place_of_one_that_gave_up_on_any_terms() {
     let others: [fn(LockRequest) -> LockRequest; 4] = [
         |request| request.renew(false),
         |request| request.ttl(Service::LONG * 2),
@@ -149,7 +149,7 @@ async fn the_wait_ends_for_each_by_itself() {
     }
 }
 
-/// A process that is gone is noticed when it is told; one that hangs costs the claim.
+/// A dead process is noticed at the handoff; a hanging one costs the claim.
 #[tokio::test]
 async fn dead_and_hanging_waiters_do_not_block_the_queue() {
     let server = RedisServer::start();
@@ -204,7 +204,7 @@ async fn a_lost_handoff_is_healed_after_the_reconnect() {
     eventually("it is released", || server.locks().is_empty());
 }
 
-/// Tasks of one process pass the lease on, and each has a greater token than the one before.
+/// Tasks of one process pass the lease on, and each has a greater token than the previous one.
 #[tokio::test]
 async fn tasks_of_one_process_pass_the_lease_on() {
     for service in Service::all() {
@@ -216,7 +216,7 @@ async fn tasks_of_one_process_pass_the_lease_on() {
             tasks.spawn(async move {
                 for _ in 0..50 {
                     let guard = pool.lock("k").acquire().await.unwrap();
-                    // The mutex would make a second holder wait, so it must be free.
+                    // A second holder would have to wait for the mutex, so it must be free.
                     tokens
                         .try_lock()
                         .expect("one at a time")
@@ -237,7 +237,7 @@ async fn tasks_of_one_process_pass_the_lease_on() {
     }
 }
 
-/// However many tasks pass the key on among themselves, another process has its turn.
+/// Another process has its turn, however many tasks pass the key on among themselves.
 #[tokio::test]
 async fn a_busy_process_does_not_keep_others_out() {
     for service in Service::all() {
@@ -261,8 +261,8 @@ async fn a_busy_process_does_not_keep_others_out() {
     }
 }
 
-/// Eight processes with 25 tasks each: what they cost the server while they wait does not depend on
-/// how many tasks there are.
+/// Eight processes with 25 tasks each: the server's cost while they wait does not depend on the
+/// number of tasks.
 #[tokio::test]
 async fn hundreds_of_waiters_ask_seldom_and_are_all_served() {
     const POOLS: usize = 8;
@@ -309,7 +309,7 @@ async fn hundreds_of_waiters_ask_seldom_and_are_all_served() {
     eventually("nothing is left", || server.locks().is_empty());
 }
 
-/// A→B and B→A: nobody sees the circle, but no wait is for ever.
+/// A→B and B→A: the cycle is not detected, but no wait is for ever.
 #[tokio::test]
 async fn two_that_want_each_others_key_end_with_their_wait() {
     for service in Service::all() {

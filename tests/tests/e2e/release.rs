@@ -23,13 +23,13 @@ async fn as_the_pool_says(pool: &LockPool, id: u64) -> Result<u64, Error> {
     Ok(id)
 }
 
-/// A value that is not `Send` needs no detour.
+/// A value that is not `Send` works in the same way.
 #[distributed_lock(key = "job:{id}", pool = pool, release = "background")]
 async fn not_send(pool: &LockPool, id: u64) -> Result<Rc<Cell<u64>>, Error> {
     Ok(Rc::new(Cell::new(id)))
 }
 
-/// A pool behind a proxy that keeps what the server answers, once it is told to.
+/// A pool behind a proxy that can hold back the server's answers.
 struct Deaf {
     proxy: Proxy,
     pool: LockPool,
@@ -56,7 +56,7 @@ impl Deaf {
         self.pool.stats()
     }
 
-    /// Holds the key by hand, and lets no answer through any more.
+    /// Holds the key by hand, and then lets no answer pass.
     async fn run(&self, release: Release) -> PoolStats {
         let request = self.pool.lock("by hand").release(release);
         let body = async |_lease| {
@@ -91,14 +91,14 @@ async fn a_failure_in_the_background_is_counted() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_hears_of_the_first_failure() {
+async fn a_call_that_waits_returns_after_the_first_failure() {
     let deaf = Deaf::new(|builder| builder).await;
     let stats = deaf.run(Release::Await).await;
     assert_eq!((stats.released, stats.release_delayed), (0, 1));
 }
 
 #[tokio::test]
-async fn what_a_call_says_counts_before_what_its_pool_says() {
+async fn a_calls_own_option_overrides_its_pools() {
     for default in [Release::Await, Release::Background] {
         let deaf = Deaf::new(|builder| builder.default_release(default)).await;
         let pool = &deaf.pool;

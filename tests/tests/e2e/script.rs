@@ -1,4 +1,4 @@
-//! The scripts by themselves, called as no pool would: what they promise whatever they are given.
+//! The scripts by themselves, called as no pool would: they keep their promises for any arguments.
 
 use lockattr_tests::RedisServer;
 use redis::{Connection, Value};
@@ -26,7 +26,8 @@ const TOMBSTONE: &str = "lockattr:{001}#tomb:x";
 /// The number of each call.
 const NUMBER: &str = "7";
 
-/// The answers to the attempts of a call; that to one attempt may come in the short form.
+/// Returns the answers to the attempts of a call; the answer to one attempt may have the short
+/// form.
 fn call(connection: &mut Connection, script: &str, keys: &[&str], args: &[&str]) -> Vec<String> {
     let answer: Value = redis::cmd("EVAL")
         .arg(script)
@@ -117,9 +118,9 @@ fn a_renewal_takes_nothing_that_is_free() {
     assert!(server.locks().is_empty());
 }
 
-/// Not a lock without an end, nor the word for a lock that is not there.
+/// Neither a lock without an end nor the answer "no lock" comes out.
 #[test]
-fn a_ttl_that_is_none_leaves_no_lock() {
+fn an_invalid_ttl_leaves_no_lock() {
     let server = RedisServer::start();
     let mut connection = server.connection();
     for script in [ACQUIRE, ATTEMPTS] {
@@ -149,7 +150,7 @@ fn tokens_are_whole_and_grow_by_one_up_to_what_a_double_holds() {
     }
 }
 
-/// As after a failover to a replica that lags, or a restart from an older dump, on whatever connection.
+/// As after a failover to a replica that lags, or a restart from an older dump, on any connection.
 #[test]
 fn tokens_grow_when_the_counter_goes_back() {
     let server = RedisServer::start();
@@ -187,13 +188,13 @@ fn asked_again_the_owner_gets_its_own_token_again() {
         let again = acquire_by(&mut connection, script, "pool-1-0", "60000");
         assert_eq!(token(&first), token(&again));
     }
-    // The same once another waits.
+    // The same when another owner waits.
     assert!(acquire(&mut connection, "pool-2-0").starts_with('h'));
     let again = acquire(&mut connection, "pool-1-0");
     assert_eq!(token(&first), token(&again));
 }
 
-/// One attempt that fails does not touch those in the same call.
+/// An attempt that fails does not affect the others of its call.
 #[test]
 fn attempts_of_one_call_do_not_touch_each_other() {
     let server = RedisServer::start();
@@ -216,7 +217,7 @@ fn attempts_of_one_call_do_not_touch_each_other() {
     token(&replies[4]);
 }
 
-/// Of an older or newer lockattr, or of another program: it is held, and left as it is.
+/// A lock of an older or newer lockattr, or of another program, is held and left unchanged.
 #[test]
 fn a_lock_in_another_format_is_held() {
     const OWNER: &str = "00112233445566778899aabbccddeeff-1-0";
@@ -244,7 +245,7 @@ fn a_lock_in_another_format_is_held() {
     }
 }
 
-/// Its owner asks again; no release and no acquire is held up by it.
+/// Its owner asks again; it delays no release and no acquire.
 #[test]
 fn a_place_in_the_queue_in_another_format_is_passed_over() {
     const OTHERS: [&str; 3] = [

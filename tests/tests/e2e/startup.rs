@@ -1,4 +1,4 @@
-//! What is checked when a pool is built, and what is said about it.
+//! The checks when a pool is built, and their errors.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ fn builder(url: impl AsRef<str>) -> LockPoolBuilder {
     LockPool::builder().url(url)
 }
 
-/// Which setting is wrong, and what is said.
+/// Returns the wrong setting and the reason.
 async fn refused(builder: LockPoolBuilder) -> (&'static str, String) {
     let error = builder.build().await.unwrap_err();
     let text = error.to_string();
@@ -45,7 +45,7 @@ async fn a_node_of_a_cluster_is_refused_later_too() {
         .await
         .unwrap();
     let mut cluster = RedisServer::start_with(&["--cluster-enabled", "yes"]);
-    // Behind a name that is given to another server.
+    // The pool's address now leads to another server.
     proxy.lead_to(cluster.port());
     proxy.cut();
     eventually("it is told", || {
@@ -112,7 +112,7 @@ async fn a_command_that_was_renamed_is_named() {
         let (setting, text) = refused(builder(server.url())).await;
         assert_eq!(setting, "server");
         assert!(text.contains(command), "{command}: {text}");
-        // What came with it is the pool's, and the beginning of its owner ids.
+        // The command's arguments stay hidden: they hold the beginning of the pool's owner ids.
         assert!(!text.contains("wake:"), "{text}");
     }
     let server = RedisServer::start_with(&["--rename-command", "INFO", ""]);
@@ -122,7 +122,7 @@ async fn a_command_that_was_renamed_is_named() {
     assert!(setting == "server" && text.contains("INFO"), "{text}");
 }
 
-/// An operator who looks for intruders in the log of refused commands finds nothing of ours.
+/// An operator who looks for intruders in the log of refused commands finds no entry of ours.
 #[tokio::test]
 async fn the_log_of_refused_commands_stays_empty() {
     let server = RedisServer::start();
@@ -157,7 +157,7 @@ async fn a_claim_window_that_is_too_short_for_the_way_is_refused() {
     at(millis(1000)).build().await.unwrap();
 }
 
-/// Handed from one process to the next with the least window there is, without a gap.
+/// The lease goes from one process to the next with the shortest window, without a gap.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_least_claim_window_works_nearby() {
     let server = RedisServer::start();
@@ -181,7 +181,7 @@ async fn the_least_claim_window_works_nearby() {
     }
 }
 
-/// As people write that there is no limit.
+/// Values by which users mean that there is no limit.
 #[tokio::test]
 async fn the_largest_settings_are_refused_or_work() {
     let server = RedisServer::start();
@@ -236,7 +236,7 @@ async fn the_largest_settings_are_refused_or_work() {
     }
 }
 
-/// The database that is named is the one that is used.
+/// The database in the URL is used.
 #[tokio::test]
 async fn locks_are_in_the_database_of_the_url() {
     let server = RedisServer::start();
@@ -266,7 +266,7 @@ async fn locks_are_in_the_database_of_the_url() {
     }
 }
 
-/// As the operator has it, and percent-encoded: it works, or it is said what to write.
+/// As the operator has it, and percent-encoded: it works, or the error says what to write.
 #[tokio::test]
 async fn passwords_with_any_character() {
     for password in [

@@ -1,5 +1,5 @@
 //! A lease for a call whose future exists but is not polled: a branch of `select!` that lost, an
-//! element of `buffered`, a future kept in a struct. It goes to the next one.
+//! element of `buffered`, a future kept in a struct. It goes to the next call.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ use lockattr::{Error, Guard, LockPool, LockRequest};
 use lockattr_tests::{Service, eventually_async};
 
 const CLAIM_WINDOW: Duration = Duration::from_millis(200);
-/// Longer than a lease takes to go on, on a loaded machine.
+/// Longer than a lease takes to reach the next call, on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 async fn pool(service: &Service) -> LockPool {
@@ -24,7 +24,7 @@ fn request(pool: &LockPool) -> LockRequest {
 
 type Acquiring = Pin<Box<dyn Future<Output = Result<Guard, Error>>>>;
 
-/// Asks, and is not polled again; `None` if the answer came while it was polled.
+/// Asks, and is not polled again; returns `None` if the answer came during the first poll.
 fn asks_without_looking(request: LockRequest) -> Option<Acquiring> {
     let mut acquiring: Acquiring = Box::pin(request.acquire());
     let polled = acquiring
@@ -33,7 +33,7 @@ fn asks_without_looking(request: LockRequest) -> Option<Acquiring> {
     polled.is_pending().then_some(acquiring)
 }
 
-/// How a lease comes to a call.
+/// How a lease reaches a call.
 #[derive(Debug, Clone, Copy)]
 enum Way {
     Answer,
@@ -43,7 +43,7 @@ enum Way {
 
 const WAYS: [Way; 3] = [Way::Answer, Way::Handoff, Way::LocalQueue];
 
-/// A call that is granted the key in that way, and does not look. Its lease has come.
+/// Returns a call that is granted the key in this way, and is not polled. Its lease has come.
 async fn granted(way: Way, sleeper: &LockPool, other: &LockPool, wait: Duration) -> Acquiring {
     let holder = match way {
         Way::Answer => None,
@@ -100,7 +100,7 @@ async fn a_lease_that_is_not_taken_up_goes_to_the_next_and_the_call_asks_anew() 
 }
 
 #[tokio::test]
-async fn a_call_that_looks_when_its_wait_is_over_hears_why_it_has_no_lease() {
+async fn a_call_polled_after_its_wait_returns_why_it_has_no_lease() {
     for service in Service::all() {
         for way in WAYS {
             let (sleeper, other) = (pool(&service).await, pool(&service).await);
@@ -119,7 +119,7 @@ async fn a_call_that_looks_when_its_wait_is_over_hears_why_it_has_no_lease() {
 }
 
 #[tokio::test]
-async fn a_call_that_never_looks_leaves_nothing() {
+async fn a_call_that_is_never_polled_leaves_nothing() {
     for service in Service::all() {
         for way in WAYS {
             let (sleeper, other) = (pool(&service).await, pool(&service).await);
@@ -133,7 +133,7 @@ async fn a_call_that_never_looks_leaves_nothing() {
     }
 }
 
-/// Taken up late, but within the window: it stays, for as long as its guard does.
+/// Polled late, but within the window: the call keeps the lease as long as its guard lives.
 #[tokio::test]
 async fn a_lease_that_is_taken_up_stays() {
     for service in Service::all() {

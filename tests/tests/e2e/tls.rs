@@ -1,4 +1,4 @@
-//! `rediss://`: who is trusted, and what is said about the others.
+//! `rediss://`: which certificates are trusted, and the errors for the others.
 
 use std::io::Write as _;
 use std::net::TcpListener;
@@ -13,7 +13,7 @@ use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A CA of the test's own.
+/// A CA that belongs to one test.
 struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -23,7 +23,7 @@ impl Authority {
     fn new() -> Self {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
-        // Told apart by its name: another one of the same name would only have a wrong signature.
+        // Distinguished by its name: another CA of the same name would only have a wrong signature.
         let name = format!("authority {:?}", key.public_key_raw());
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -32,7 +32,7 @@ impl Authority {
         Self { pem, issuer }
     }
 
-    /// A certificate for this host, and its key.
+    /// Issues a certificate for this host, with its key.
     fn issue(&self, host: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new([host.to_owned()]).unwrap();
@@ -41,7 +41,7 @@ impl Authority {
     }
 }
 
-/// A server that speaks nothing but TLS, as 127.0.0.1, and its files.
+/// A server that speaks only TLS, as 127.0.0.1, and its files.
 struct TlsServer {
     server: RedisServer,
     dir: PathBuf,
@@ -72,7 +72,7 @@ impl TlsServer {
         Self { server, dir }
     }
 
-    /// The settings of a pool there.
+    /// Returns the settings of a pool for it.
     fn builder(&self) -> LockPoolBuilder {
         self.builder_at(self.server.port())
     }
@@ -91,7 +91,7 @@ impl Drop for TlsServer {
     }
 }
 
-/// What is said to those who do not get in.
+/// Expects that the pool is refused, with these parts in the error.
 async fn refused(builder: LockPoolBuilder, kind: BackendErrorKind, parts: &[&str]) {
     let start = Instant::now();
     let error = builder.build().await.unwrap_err();
@@ -110,7 +110,7 @@ async fn refused(builder: LockPoolBuilder, kind: BackendErrorKind, parts: &[&str
 
 /// Acquires, renews, hands over and releases.
 async fn expect_locks(builder: &LockPoolBuilder, server: &RedisServer) {
-    // Handed over, since asking again would come too late.
+    // Needs a handoff: asking again would come too late.
     let builder = builder.clone().claim_window(Service::LONG);
     let (pool, other) = (
         builder.clone().build().await.unwrap(),
@@ -138,7 +138,7 @@ async fn the_right_authority_is_enough() {
     expect_locks(&builder, &tls.server).await;
 }
 
-/// Which provider of cryptography a process uses is for its `main` to say, before or after.
+/// Only `main` chooses the process' provider of cryptography, before or after the pool.
 #[tokio::test]
 async fn a_pool_chooses_no_provider_for_the_process() {
     let authority = Authority::new();
@@ -174,7 +174,7 @@ async fn another_authority_is_not_trusted() {
         .builder()
         .redis(RedisOptions::new().tls_root_certificates(Authority::new().pem));
     refused(other, BackendErrorKind::Untrusted, &parts).await;
-    // Nor do the platform's certificates know this one.
+    // The platform's certificates do not include this one either.
     refused(tls.builder(), BackendErrorKind::Untrusted, &parts).await;
 }
 
@@ -204,7 +204,7 @@ async fn plain_text_does_not_reach_a_tls_port_nor_tls_a_plain_one() {
         .builder()
         .redis(RedisOptions::new().tls_root_certificates(authority.pem));
     let builder = builder.url(url);
-    // Redis waits for the end of what it takes for a line.
+    // Redis takes the bytes for a line, and waits for its end.
     let impatient = builder.clone().connect_timeout(Duration::from_millis(300));
     refused(impatient, BackendErrorKind::Timeout, &["port without TLS"]).await;
 

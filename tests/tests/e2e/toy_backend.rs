@@ -2,6 +2,7 @@
 
 mod store;
 
+use std::future::ready;
 use std::time::Duration;
 
 use lockattr::conformance::{Conformance, Violations};
@@ -11,7 +12,7 @@ use store::{Connection, Store};
 #[tokio::test]
 async fn it_conforms() -> Result<(), Violations> {
     let store = Store::default();
-    let checks = Conformance::new(move |_| Connection::to(store.clone()));
+    let checks = Conformance::new(move |_| ready(Ok(Connection::to(store.clone()))));
     checks.ttl(Duration::from_millis(400)).check().await
 }
 
@@ -24,7 +25,8 @@ async fn pay(pool: &LockPool, id: u32) -> Result<u64, Error> {
 #[tokio::test]
 async fn the_attribute_uses_it() {
     let store = Store::default();
-    let builder = LockPool::builder().backend("the toy", move |_| Connection::to(store.clone()));
+    let builder =
+        LockPool::builder().backend("the toy", move |_| ready(Ok(Connection::to(store.clone()))));
     let pools = [
         builder.clone().build().await.unwrap(),
         builder.build().await.unwrap(),

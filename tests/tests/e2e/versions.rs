@@ -1,4 +1,4 @@
-//! Processes of another version in the same fleet, as their locks and places in the queue look.
+//! Processes of another version in the same fleet, imitated by their locks and places in the queue.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use lockattr::{Error, LockPool};
 use lockattr_tests::{RedisServer, Service, eventually_async};
 use redis::Value;
 
-/// What stands before "owner:…" in an older and in a newer format.
+/// The text before "owner:…" in an older and in a newer format.
 const VERSIONS: [&str; 2] = ["", "2:"];
 const OWNER: &str = "00112233445566778899aabbccddeeff-1-0";
 
@@ -14,7 +14,7 @@ async fn pool(server: &RedisServer) -> LockPool {
     LockPool::builder().url(server.url()).build().await.unwrap()
 }
 
-/// The names of the lock `k` and of its queue.
+/// Returns the names of the lock `k` and of its queue.
 async fn names(server: &RedisServer, pool: &LockPool) -> (String, String) {
     let guard = pool.lock("k").acquire().await.unwrap();
     let lock = server.locks().remove(0);
@@ -46,7 +46,7 @@ async fn a_lock_of_another_version_is_held_until_its_owner_deletes_it() {
         eventually_async("it waits", || async { pool.stats().waited > waited }).await;
         let left = server.raw(&["GET", &lock]).unwrap();
         assert_eq!(left, Value::BulkString(value.into()), "it was changed");
-        // As a release does that knows nothing of such a waiter.
+        // Like the release of a process that does not know such a waiter.
         server.raw(&["DEL", &lock]).unwrap();
         let guard = waiting.await.unwrap().unwrap();
         assert!(guard.lease().is_valid());

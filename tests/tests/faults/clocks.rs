@@ -54,15 +54,15 @@ async fn set_back_by_an_hour_nothing_but_a_crash_takes_longer() {
     let renewed = holder.stats().renewed;
     eventually("it is renewed", || holder.stats().renewed > renewed + 1);
     first.release().await;
-    // Given back, it is free at once, and the tokens go on from the counter.
+    // After a release it is free at once, and the tokens go on from the counter.
     let second = other.lock("k").ttl(ttl).acquire().await.unwrap();
     assert!(second.lease().fencing_token() > token);
     second.release().await;
     take_and_release(&holder, &server).await;
 }
 
-/// Steps of half a ttl, to and fro, while processes hand the key to each other: a handoff is dated
-/// by the server's clock, and must not be believed in for longer for that.
+/// The clock steps by half a ttl, to and fro, while processes hand the key to each other: a handoff
+/// is dated by the server's clock, and the steps must not make the lease valid for longer.
 #[tokio::test]
 async fn small_steps_while_the_key_is_handed_over() {
     let clock = ServerClock::new();
@@ -99,9 +99,10 @@ async fn small_steps_while_the_key_is_handed_over() {
     }
 }
 
-/// Whose clock gains, keeps leases for less than their ttl: renewal from a third of it on is in time.
+/// A fast clock keeps leases for less than their ttl: a renewal from a third of the ttl on is in
+/// time.
 #[tokio::test]
-async fn a_clock_that_runs_half_as_fast_again_is_outrun_by_renewal() {
+async fn renewal_is_in_time_for_a_clock_that_runs_50_percent_fast() {
     let clock = ServerClock::new();
     let server = RedisServer::start_with_clock(&clock);
     let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
@@ -117,7 +118,7 @@ async fn a_clock_that_runs_half_as_fast_again_is_outrun_by_renewal() {
     let ttl = Duration::from_secs(6);
     let guard = holder.lock("k").ttl(ttl).acquire().await.unwrap();
     let token = guard.lease().fencing_token();
-    // Longer than a lease that is not renewed lasts there.
+    // Longer than an unrenewed lease lasts there.
     while holder.stats().renewed < 3 {
         let second = other.lock("k").ttl(ttl).try_acquire().await.unwrap();
         assert!(second.is_none(), "two are let in");

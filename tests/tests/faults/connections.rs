@@ -1,4 +1,4 @@
-//! Connections that are not there, end, or lose what was on its way.
+//! Connections that are missing, end, or lose bytes on their way.
 
 use std::time::Duration;
 
@@ -51,7 +51,7 @@ async fn a_server_that_goes_later_fails_acquires_within_their_wait() {
     assert!(pool.lock("new").try_acquire().await.is_err());
     assert!(
         guard.lease().is_valid(),
-        "what is held is held until its validity ends"
+        "a held lease is held until its validity ends"
     );
     server.restart();
     pool.lock("new")
@@ -103,7 +103,7 @@ async fn a_reply_that_is_lost_is_asked_for_again() {
     assert_eq!(
         server.locks().len(),
         1,
-        "its own lock is not somebody else's"
+        "its own lock is not another call's"
     );
 
     guard.release().await;
@@ -146,8 +146,8 @@ async fn a_request_that_arrives_after_its_caller_gave_up_takes_nothing() {
     );
 }
 
-/// Wherever the connection ends, before, in the middle of, or after each question and answer: the
-/// call succeeds in the end, and nothing is left.
+/// The connection ends before, in the middle of, or after each request and answer: the call
+/// succeeds in the end, and nothing is left.
 #[tokio::test]
 async fn a_connection_that_ends_at_any_byte() {
     let server = RedisServer::start();
@@ -165,7 +165,7 @@ async fn a_connection_that_ends_at_any_byte() {
         let token = guard.lease().fencing_token();
         assert!(token > last_token, "{at}: {token} after {last_token}");
         last_token = token;
-        // Whether it is extended is not known to whoever loses the answer.
+        // A caller that loses the answer does not know whether the lease is extended.
         let _ = guard.lease().extend(Service::LONG).await;
         assert!(guard.lease().is_valid(), "{at}");
         guard.release().await;
@@ -195,11 +195,11 @@ async fn thousands_of_reconnects_leave_no_connection_behind() {
             .unwrap();
         list.lines().count()
     };
-    // That of the pool, and the one that asks.
+    // The pool's connection, and the one of this test.
     eventually("the old connections are gone", || clients() <= 2);
 }
 
-/// Nobody is told that the connection is dead: the lease ends by its validity, not later.
+/// Neither side is told that the connection is dead: the lease ends with its validity, not later.
 #[tokio::test]
 async fn a_connection_that_is_half_open() {
     let server = RedisServer::start();
@@ -215,7 +215,7 @@ async fn a_connection_that_is_half_open() {
     take_and_release(&pool, &server).await;
 }
 
-/// The server says so and hangs up, or only hangs up, as it comes.
+/// The server closes the connection with an error or without one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_takes_no_more_connections() {
     let server = RedisServer::start();
@@ -236,14 +236,14 @@ async fn a_server_that_takes_no_more_connections() {
             .unwrap();
     };
     set("1");
-    // A new pool is told at once …
+    // A new pool fails at once …
     let refused = LockPool::builder()
         .url(server.url())
         .build()
         .await
         .unwrap_err();
     assert!(is_passing(&refused), "{refused}");
-    // … and the one that is there goes on with the connection it has, …
+    // … the present pool goes on with its connection, …
     pool.lock("k").acquire().await.unwrap().release().await;
     // … and when it loses that, tries again for as long as the caller waits.
     proxy.cut();
@@ -257,14 +257,14 @@ async fn a_server_that_takes_no_more_connections() {
     guard.release().await;
 }
 
-/// A client that does not read what is sent to it is closed by the server when that is too much. It
-/// waits in the queue all the same, and nothing that it was not told is lost.
+/// The server closes a client that does not read, when too much is unread. The client still waits
+/// in the queue, and a notification that it missed does no harm.
 #[tokio::test]
 async fn a_slow_consumer_of_notifications() {
     let limit = ["--client-output-buffer-limit", "pubsub 1mb 0 0"];
     let server = RedisServer::start_with(&limit);
     let proxy = Proxy::start(server.port());
-    // So patient that it is the server who ends the connection.
+    // The timeout is so long that the server ends the connection.
     let builder = LockPool::builder().response_timeout(Service::LONG);
     let slow = builder.url(server.url_at(proxy.port()));
     let slow = slow.build().await.unwrap();

@@ -1,5 +1,5 @@
-//! A server that loses data, or holds what is not ours. Where it forgets who has the key, two are
-//! let in, and it is the fencing token that protects: each such test shows both.
+//! A server that loses data, or holds foreign values. Where it forgets the holder, two calls are
+//! let in, and the fencing token protects: each such test shows both.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use redis::Value;
 
 use super::{kind, pool};
 
-/// Both believe in their lease; the store takes the writes of the one that came later.
+/// Both believe in their lease; the store accepts the later holder's writes.
 fn only_the_token_protects(earlier: &Lease, later: &Lease) {
     assert!(
         earlier.is_valid() && later.is_valid(),
@@ -92,7 +92,7 @@ async fn a_server_that_goes_back_to_an_older_dump() {
     let mut last = second.lease().fencing_token();
     first.release().await;
     second.release().await;
-    // Each has asked the server that went back before, or asks for the first time.
+    // Each pool has already asked the server since it went back, or asks it for the first time.
     let late = pool(server.url()).await;
     for pool in [&other, &late, &other, &holder, &late] {
         let guard = hold(pool).await;
@@ -128,7 +128,7 @@ async fn a_server_that_is_killed_and_has_written_nothing_down() {
     server.restart();
     let second = hold(&other).await;
     only_the_token_protects(first.lease(), second.lease());
-    // Releasing what is lost harms nobody.
+    // The release of a lost lock does no harm.
     first.release().await;
     assert_eq!(server.locks().len(), 1);
     second.release().await;
@@ -136,7 +136,7 @@ async fn a_server_that_is_killed_and_has_written_nothing_down() {
 }
 
 #[tokio::test]
-async fn data_that_somebody_deletes() {
+async fn data_that_another_client_deletes() {
     let server = RedisServer::start();
     let (holder, other) = (pool(server.url()).await, pool(server.url()).await);
     let delete_lock = |server: &RedisServer| {
@@ -173,7 +173,7 @@ async fn locks_that_are_evicted() {
         server.raw(&["CONFIG", "SET", "maxmemory", "3mb"]).unwrap();
         let filler = "x".repeat(10_000);
         for n in 0..5_000 {
-            // With all that may be evicted gone, memory is full.
+            // When all evictable data is gone, memory is full.
             let full = server
                 .raw(&["SET", &format!("filler:{n}"), &filler])
                 .is_err();
@@ -190,8 +190,8 @@ async fn locks_that_are_evicted() {
     }
 }
 
-/// The queue is a list and the fence a number; with something else in their place the call is told
-/// so, and a lock that is there is released all the same.
+/// The queue is a list and the fence a number; if another value is in their place, the call fails
+/// with an error, and a present lock is released all the same.
 #[tokio::test]
 async fn foreign_values_at_the_other_names() {
     let server = RedisServer::start();
@@ -214,7 +214,7 @@ async fn foreign_values_at_the_other_names() {
     assert_eq!(kind(&refused), Some(BackendErrorKind::Refused), "{refused}");
     assert!(server.locks().is_empty(), "no lock without a token");
 
-    // Looks like a number to some, but is none of ours.
+    // Looks like a number to some parsers, but is not one of ours.
     for theirs in [
         "somebody's",
         "",
@@ -241,8 +241,8 @@ async fn foreign_values_at_the_other_names() {
     hold(&other).await.release().await;
 }
 
-/// A waiter gives its place up, and the lock that it was handed meanwhile, although something else
-/// stands where the queue was.
+/// A waiter gives its place up, and the lock that it was handed meanwhile, although a foreign value
+/// is in the place of the queue.
 #[tokio::test]
 async fn a_foreign_value_at_the_queue_keeps_no_lock() {
     let server = RedisServer::start();

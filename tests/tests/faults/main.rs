@@ -1,5 +1,5 @@
-//! The fault matrix: what callers get, and what is left, when something around them fails. Which
-//! fault is tested where is listed in `docs/reliability.md`.
+//! The fault matrix: what callers get, and what is left, when something around them fails.
+//! `docs/reliability.md` lists the test of each fault.
 
 mod clocks;
 mod connections;
@@ -30,12 +30,12 @@ async fn held(pool: &LockPool, ttl: Duration) -> Guard {
     pool.lock("held").ttl(ttl).acquire().await.unwrap()
 }
 
-/// Why another key cannot be had within its wait.
+/// Returns why another key cannot be acquired within its wait.
 async fn refused(pool: &LockPool, wait: Duration) -> Error {
     pool.lock("k").wait(wait).acquire().await.unwrap_err()
 }
 
-/// Gives the key back, and makes sure that the server knows.
+/// Takes and releases the key, and waits until the server has released it.
 async fn take_and_release(pool: &LockPool, server: &RedisServer) {
     let request = pool.lock("k").wait(lockattr_tests::Service::LONG);
     request.acquire().await.unwrap().release().await;

@@ -1,4 +1,4 @@
-//! What passes, but late, in pieces, or as nonsense.
+//! Bytes that pass, but late, in pieces, or as nonsense.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use lockattr_tests::{Direction, Policy, Proxy, RedisServer, Service, eventually}
 
 use super::{held, kind, pool, take_and_release};
 
-/// Counted from the answer, the lease would be believed in for longer than it lasts.
+/// Counted from the answer, the validity would be longer than the lease.
 #[tokio::test]
 async fn answers_that_are_late_do_not_lengthen_a_lease() {
     let server = RedisServer::start();
@@ -29,7 +29,7 @@ async fn answers_that_are_late_do_not_lengthen_a_lease() {
     take_and_release(&pool, &server).await;
 }
 
-/// With an answer that takes most of the ttl there is no lease left to have.
+/// If an answer takes most of the ttl, no usable lease is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_grant_that_comes_too_late_is_given_back() {
     let server = RedisServer::start();

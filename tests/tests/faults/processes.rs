@@ -1,4 +1,4 @@
-//! Processes that run out of something, and pools that have much to give back.
+//! Processes that run out of a resource, and pools with much to release.
 
 use std::future::pending;
 use std::io::{BufRead, BufReader, Lines, Write as _};
@@ -15,14 +15,14 @@ use lockattr_tests::{
 
 use super::{kind, pool, take_and_release};
 
-/// No file is left to connect with: calls fail within their wait, and all is well afterwards.
+/// No file is left for a connection: calls fail within their wait, and succeed afterwards.
 #[test]
 fn a_process_without_files() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
     let mut worker = Worker::start(&server, &proxy, "starve");
     worker.expect("starving");
-    // Its connection ends, and another server-side end cannot be had.
+    // Its connection ends, and it cannot open another socket.
     proxy.cut();
     worker.go_on();
     let failed = worker.says();
@@ -69,8 +69,8 @@ impl Worker {
     }
 }
 
-/// `kill -9` before it hears that it has the lock, while it waits, while it holds the lock, and
-/// before it hears that the lock is released: the next one has the key after a ttl at the most.
+/// `kill -9` before it learns that it has the lock, while it waits, while it holds the lock, and
+/// before it learns that the lock is released: the next process has the key after at most one ttl.
 #[tokio::test]
 async fn a_process_that_is_killed_in_any_phase() {
     let server = RedisServer::start();
@@ -115,7 +115,7 @@ async fn a_process_that_is_killed_in_any_phase() {
     }
 }
 
-/// A task whose waker panics, which it does on the thread that wakes.
+/// A task whose waker panics, on the thread that wakes it.
 struct Panics;
 
 impl Wake for Panics {
@@ -124,7 +124,7 @@ impl Wake for Panics {
     }
 }
 
-/// Its leases are lost, their bodies dropped and their waiters told; the pool goes on.
+/// Its leases are lost, their bodies are dropped and their waiters get an error; the pool goes on.
 #[tokio::test]
 async fn an_io_thread_that_panics() {
     let server = RedisServer::start();

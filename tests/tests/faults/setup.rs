@@ -102,7 +102,7 @@ async fn the_unix_socket_and_several_connections_work_too() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_a_url_is_said() {
+async fn errors_say_what_is_wrong_with_a_url() {
     for (url, part) in [
         ("localhost:6379", "scheme"),
         ("postgres://h/", "`postgres` is unknown"),
@@ -122,7 +122,7 @@ async fn what_is_wrong_with_a_url_is_said() {
 }
 
 /// The password is changed while a lock is held: the holder keeps it for as long as its connection
-/// lasts, then to the end of its validity; whoever asks is told at once.
+/// lasts, then to the end of its validity; a call that asks fails at once.
 #[tokio::test]
 async fn a_password_that_is_changed() {
     let server = RedisServer::start();
@@ -147,7 +147,7 @@ async fn a_password_that_is_changed() {
     assert!(!refused.to_string().contains("old"), "{refused}");
     drop(guard);
     user("old");
-    // What was refused may be right again; the next call finds out.
+    // The refusal may be over again; the next call finds out.
     let mut taken = pool.lock("k").acquire().await;
     while let Err(error) = &taken {
         assert_eq!(kind(error), Some(BackendErrorKind::Refused), "{error}");

@@ -1,4 +1,4 @@
-//! A server that is there, and does not do what it is asked for.
+//! A server that is there, but does not do what it is asked.
 
 use std::pin::pin;
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ async fn a_server_that_is_paused_for_longer_than_the_ttl() {
     eventually("nothing is left", || server.locks().is_empty());
 }
 
-/// Shorter than the response timeout: nobody notices.
+/// Shorter than the response timeout: no call notices.
 #[tokio::test]
 async fn a_server_that_is_paused_for_a_moment() {
     let server = RedisServer::start();
@@ -170,7 +170,7 @@ async fn a_server_that_sleeps_for_longer_than_the_ttl() {
     take_and_release(&pool, &server).await;
 }
 
-/// A script of somebody else does not end: the call waits for it, or says what is wrong.
+/// Another client's script does not end: the call waits for it, or says what is wrong.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_busy_with_a_script() {
     let server = RedisServer::start_with(&["--busy-reply-threshold", "1"]);
@@ -235,8 +235,8 @@ async fn a_server_that_is_still_loading() {
     take_and_release(&pool, &server).await;
 }
 
-/// Answers to renewals alone are lost: the holder goes on to its validity's end and not beyond,
-/// and the server has the lock for longer than that.
+/// Only the answers to renewals are lost: the holder goes on to the end of its validity and not
+/// beyond, and the server has the lock for longer than that.
 #[tokio::test]
 async fn renewals_whose_answers_are_lost() {
     let server = RedisServer::start();

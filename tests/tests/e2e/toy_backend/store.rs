@@ -31,7 +31,7 @@ impl Held {
 
 /// The service. Clones share their locks.
 #[derive(Clone, Default)]
-pub struct Store(Arc<Mutex<Locks>>);
+pub(super) struct Store(Arc<Mutex<Locks>>);
 
 impl Store {
     fn execute(&self, attempt: &Attempt) -> Outcome {
@@ -72,7 +72,7 @@ impl Store {
                 None => Reply::Gone,
             },
             Op::Release { tombstone, .. } => {
-                if held.filter(is_owner).is_some() {
+                if held.as_ref().is_some_and(is_owner) {
                     locks.holders.remove(key);
                 }
                 let refused = tombstone.map(|life| (owner.clone(), now + life));
@@ -89,7 +89,7 @@ impl Store {
 
 /// A process' way to it.
 #[derive(Default)]
-pub struct Connection {
+pub(super) struct Connection {
     store: Store,
     taken: Vec<Attempt>,
     ended: VecDeque<(AttemptId, Outcome)>,
@@ -97,11 +97,11 @@ pub struct Connection {
 }
 
 impl Connection {
-    pub async fn to(store: Store) -> Result<Self, BackendError> {
-        Ok(Self {
+    pub(super) fn to(store: Store) -> Self {
+        Self {
             store,
             ..Self::default()
-        })
+        }
     }
 }
 
@@ -128,12 +128,10 @@ impl Backend for Connection {
     }
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
-        match self.ended.pop_front() {
-            Some((id, outcome)) => Poll::Ready(Event::Done(id, outcome)),
-            None => {
-                self.waker = Some(cx.waker().clone());
-                Poll::Pending
-            }
+        if let Some((id, outcome)) = self.ended.pop_front() {
+            return Poll::Ready(Event::Done(id, outcome));
         }
+        self.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
