@@ -53,7 +53,7 @@ fn word(input: &mut Unstructured<'_>) -> Result<Value> {
     let mut text = String::new();
     for _ in 0..input.int_in_range(1..=11)? {
         match input.int_in_range(0..=9)? {
-            0 => text.push_str(["g", "h", "e", "t", "n", "d"][input.choose_index(6)?]),
+            0 => text.push_str(["g", "h", "e", "t", "n", "d", "k0", "k1"][input.choose_index(8)?]),
             1..=4 => text.push(':'),
             5 => text.push_str(&input.arbitrary::<u64>()?.to_string()),
             6 => text.push_str(&input.arbitrary::<u8>()?.to_string()),

@@ -89,7 +89,6 @@ pub(super) async fn each_attempt_ends_once(fleet: &Fleet) -> Checked {
     let mut held = Vec::new();
     for _ in 0..200 {
         let (key, owner) = (fleet.key()?, process.owner());
-        // One at a time where there is no more room.
         let id = process
             .submit(&key, &owner, fleet.acquire(IfHeld::Refuse))
             .await?;

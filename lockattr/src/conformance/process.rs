@@ -87,6 +87,7 @@ impl Fleet {
             },
             lease: 0,
             number: 0,
+            ended: VecDeque::new(),
             told: VecDeque::new(),
         })
     }
@@ -125,7 +126,9 @@ pub(super) struct Process {
     claim: Claim,
     lease: u64,
     number: u64,
-    /// The leases that were handed over, and not looked at yet.
+    /// The attempts that ended, and were not looked at yet.
+    ended: VecDeque<(AttemptId, Outcome)>,
+    /// The leases that were handed over, and were not looked at yet.
     told: VecDeque<HandedOver>,
 }
 
@@ -157,11 +160,11 @@ impl Process {
     ) -> Result<AttemptId, String> {
         let lane = self.backend.capabilities().lanes.of(key.as_str());
         while self.backend.room(lane) == 0 {
-            let event = self.event().await?;
-            if let Some((id, outcome)) = self.note(event) {
-                return Err(format!(
-                    "an attempt ended before it was waited for: {id:?} {outcome:?}"
-                ));
+            self.flush();
+            if self.backend.room(lane) == 0 {
+                let event = self.event().await?;
+                let ended = self.note(event);
+                self.ended.extend(ended);
             }
         }
         self.number += 1;
@@ -209,10 +212,12 @@ impl Process {
     /// Waits for the end of an attempt.
     pub(super) async fn ended(&mut self) -> Result<(AttemptId, Outcome), String> {
         loop {
-            let event = self.event().await?;
-            if let Some(ended) = self.note(event) {
+            if let Some(ended) = self.ended.pop_front() {
                 return Ok(ended);
             }
+            let event = self.event().await?;
+            let ended = self.note(event);
+            self.ended.extend(ended);
         }
     }
 

@@ -87,7 +87,7 @@ fn release(connection: &mut Connection, owner: &str) {
 
 fn renew(connection: &mut Connection, owner: &str) -> String {
     let owner = format!("1:{owner}:");
-    let args = ["n", "1", "60000", "0", owner.as_str()];
+    let args = ["n", "1", "60000", owner.as_str()];
     call(connection, ATTEMPTS, &[LOCK, FENCE, QUEUE], &args).remove(0)
 }
 
