@@ -57,12 +57,13 @@ pub trait Backend: 'static {
     /// What the service can do. Asked once, after the connection.
     fn capabilities(&self) -> Capabilities;
 
-    /// How many attempts of this lane it takes on now; the others wait in the pool, where releases
-    /// overtake acquires and a call can still give up. A [`Done`](Event::Done) makes the pool ask
-    /// again, or an [`Event::Room`]. Defaults to any number.
-    fn room(&self, lane: usize) -> usize {
+    /// How many of the `waiting` attempts of this lane the service should be sent now. The others wait in
+    /// the pool, where releases overtake acquires and a call can still give up; so a backend makes fewer
+    /// and larger requests while the service is busy. A [`Done`](Event::Done) makes the pool ask again,
+    /// or an [`Event::Room`]. Defaults to all.
+    fn room(&self, lane: usize, waiting: usize) -> usize {
         let _ = lane;
-        usize::MAX
+        waiting
     }
 
     /// Takes an attempt on. Its end comes from [`poll_event`](Self::poll_event).
@@ -86,8 +87,8 @@ impl Backend for Box<dyn Backend> {
         (**self).capabilities()
     }
 
-    fn room(&self, lane: usize) -> usize {
-        (**self).room(lane)
+    fn room(&self, lane: usize, waiting: usize) -> usize {
+        (**self).room(lane, waiting)
     }
 
     fn submit(&mut self, attempt: Attempt) {

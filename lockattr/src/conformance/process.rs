@@ -159,9 +159,9 @@ impl Process {
         op: Op,
     ) -> Result<AttemptId, String> {
         let lane = self.backend.capabilities().lanes.of(key.as_str());
-        while self.backend.room(lane) == 0 {
+        while self.backend.room(lane, 1) == 0 {
             self.flush();
-            if self.backend.room(lane) == 0 {
+            if self.backend.room(lane, 1) == 0 {
                 let event = self.event().await?;
                 let ended = self.note(event);
                 self.ended.extend(ended);

@@ -90,7 +90,8 @@ impl<B: Backend> Driver<B> {
             }
             coordinator.on_time(now);
             coordinator.swap_effects(&mut self.effects);
-            coordinator.send(now, |lane| self.backend.room(lane), &mut self.attempts);
+            let room = |lane, waiting| self.backend.room(lane, waiting);
+            coordinator.send(now, room, &mut self.attempts);
             self.wakeup = coordinator.wakeup();
             (coordinator.take_overdue(), coordinator.unfinished())
         };

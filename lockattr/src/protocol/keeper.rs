@@ -186,7 +186,7 @@ impl Keeper {
     }
 
     /// Begins a round of sending, with so much room in each lane of the backend.
-    pub(crate) fn begin_sending(&mut self, room: impl Fn(usize) -> usize) {
+    pub(crate) fn begin_sending(&mut self, room: impl Fn(usize, usize) -> usize) {
         self.lanes.begin(room);
     }
 

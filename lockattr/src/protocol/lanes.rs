@@ -85,7 +85,7 @@ impl Lanes {
     }
 
     /// Begins a round of sending, with so much room in each lane.
-    pub(super) fn begin(&mut self, room: impl Fn(usize) -> usize) {
+    pub(super) fn begin(&mut self, room: impl Fn(usize, usize) -> usize) {
         for n in self.full.drain(..) {
             let lane = &mut self.all[n];
             lane.is_full = false;
@@ -94,7 +94,8 @@ impl Lanes {
             self.open.push_back(n);
         }
         for n in &self.open {
-            self.all[*n].room = room(*n);
+            let lane = &mut self.all[*n];
+            lane.room = room(*n, lane.urgent() + lane.acquires.len());
         }
     }
 
@@ -158,7 +159,7 @@ mod tests {
         lanes.push(0, Urgency::Acquire, id(1));
         lanes.push(0, Urgency::Renewal, id(2));
         lanes.push(0, Urgency::Release, id(3));
-        lanes.begin(|_| usize::MAX);
+        lanes.begin(|_, waiting| waiting);
         assert_eq!(lanes.pop(false), Some((0, id(3))));
         assert_eq!(lanes.pop(false), Some((0, id(2))));
         assert!(!lanes.has_next(false) && lanes.has_next(true));
@@ -175,7 +176,7 @@ mod tests {
             lanes.push(lane, Urgency::Acquire, id(n));
         }
         lanes.push(0, Urgency::Release, id(10));
-        lanes.begin(|lane| usize::from(lane == 1));
+        lanes.begin(|lane, _| usize::from(lane == 1));
         assert_eq!(lanes.pop(true), Some((1, id(1))));
         assert_eq!(lanes.pop(true), None);
         assert!(!lanes.has_next(true), "both are full");
@@ -183,7 +184,7 @@ mod tests {
         lanes.push(2, Urgency::Acquire, id(12));
         assert!(!lanes.has_next(true), "they still are");
         assert_eq!(lanes.pop(true), None);
-        lanes.begin(|_| usize::MAX);
+        lanes.begin(|_, waiting| waiting);
         let popped: Vec<_> = std::iter::from_fn(|| lanes.pop(true)).collect();
         let expected = [(0, 10), (0, 11), (0, 0), (2, 2), (2, 12)];
         assert_eq!(popped, expected.map(|(lane, n)| (lane, id(n))));
@@ -196,7 +197,7 @@ mod tests {
         for n in 0..4 {
             lanes.push(0, Urgency::Acquire, id(n));
         }
-        lanes.begin(|_| 2);
+        lanes.begin(|_, _| 2);
         assert_eq!(lanes.pop(true), Some((0, id(0))));
         // It was not wanted any longer, and takes no room.
         for n in [1, 2] {
@@ -204,7 +205,7 @@ mod tests {
             lanes.sent(0);
         }
         assert_eq!(lanes.pop(true), None);
-        lanes.begin(|_| 1);
+        lanes.begin(|_, _| 1);
         assert_eq!(lanes.pop(true), Some((0, id(3))));
     }
 
@@ -213,7 +214,7 @@ mod tests {
         let mut lanes = Lanes::new(2);
         lanes.push(0, Urgency::Acquire, id(1));
         lanes.push(1, Urgency::Release, id(2));
-        lanes.begin(|_| usize::MAX);
+        lanes.begin(|_, waiting| waiting);
         assert_eq!(lanes.pop(false), Some((1, id(2))));
         assert_eq!(lanes.pop(false), None);
         assert_eq!(lanes.pop(true), Some((0, id(1))));

@@ -103,7 +103,7 @@ pub fn life(answers: &[Value]) {
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut effects = VecDeque::new();
     for answer in answers {
-        coordinator.send(now, |_| usize::MAX, &mut attempts);
+        coordinator.send(now, |_, waiting| waiting, &mut attempts);
         if let Some(handoff) = read_handoff(answer, &owners) {
             let since = super::answers::since((now, 1_000_000), handoff.at).min(now);
             let event = Event::HandedOver {

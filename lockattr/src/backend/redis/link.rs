@@ -150,13 +150,16 @@ impl Link {
             .filter(|connection| connection.generation == generation)
     }
 
-    /// How many more attempts are to be sent now.
-    pub(super) fn room(&self) -> usize {
-        match &self.connection {
-            Some(connection) if connection.round_trip < NEAR => {
-                BUSY.saturating_sub(connection.unanswered) * LARGEST_BATCH
-            }
-            _ => usize::MAX,
+    /// How many of the attempts that wait are to be sent now.
+    pub(super) fn room(&self, waiting: usize) -> usize {
+        let is_busy = self.connection.as_ref().is_some_and(|connection| {
+            connection.unanswered >= BUSY && connection.round_trip < NEAR
+        });
+        if is_busy {
+            // No more would be gathered for one call.
+            waiting - waiting % LARGEST_BATCH
+        } else {
+            waiting
         }
     }
 
@@ -297,19 +300,21 @@ mod tests {
         assert_eq!(far.alarm(PATIENCE), Some((since + PATIENCE, Alarm::GiveUp)));
     }
 
-    /// On the way there are two calls, or as many as there is time for.
     #[tokio::test]
-    async fn there_is_room_while_the_server_is_not_busy() {
+    async fn attempts_gather_while_the_server_is_busy() {
+        const MANY: usize = 3 * LARGEST_BATCH + 1;
         let mut near = link(Duration::from_micros(100)).await;
         let mut far = link(millis(20)).await;
         for unanswered in 0..4 {
-            let room = BUSY.saturating_sub(unanswered) * LARGEST_BATCH;
-            assert_eq!((near.room(), far.room()), (room, usize::MAX));
+            let is_busy = unanswered >= BUSY;
+            assert_eq!(near.room(5), if is_busy { 0 } else { 5 });
+            assert_eq!(near.room(MANY), if is_busy { MANY - 1 } else { MANY });
+            assert_eq!(far.room(5), 5, "it is the way that takes time");
             near.present().sent();
             far.present().sent();
         }
         near.connection = None;
-        assert_eq!(near.room(), usize::MAX, "they fail, or wait for the dial");
+        assert_eq!(near.room(5), 5, "they fail, or wait for the dial");
     }
 
     #[tokio::test]

@@ -320,8 +320,8 @@ impl Backend for RedisBackend {
             .with_lanes(links, move |key| link_of(key, links))
     }
 
-    fn room(&self, link: usize) -> usize {
-        self.links[link].room()
+    fn room(&self, link: usize, waiting: usize) -> usize {
+        self.links[link].room(waiting)
     }
 
     fn submit(&mut self, attempt: Attempt) {

@@ -247,7 +247,7 @@ impl<C: Caller, R> Coordinator<C, R> {
     pub(crate) fn send(
         &mut self,
         now: Time,
-        room: impl Fn(usize) -> usize,
+        room: impl Fn(usize, usize) -> usize,
         attempts: &mut Vec<Attempt>,
     ) {
         self.keeper.begin_sending(room);
@@ -348,7 +348,7 @@ mod inspection {
         }
 
         pub(in crate::protocol) fn next_attempt(&mut self, now: Time) -> Option<Attempt> {
-            self.keeper.begin_sending(|_| usize::MAX);
+            self.keeper.begin_sending(|_, waiting| waiting);
             self.keeper.next_attempt(now)
         }
 

@@ -52,7 +52,7 @@ impl Fixture {
     }
 
     fn sends(&mut self) -> Option<Attempt> {
-        self.keeper.begin_sending(|_| usize::MAX);
+        self.keeper.begin_sending(|_, waiting| waiting);
         self.keeper.next_attempt(self.now)
     }
 

@@ -111,8 +111,8 @@ impl Backend for Connection {
     }
 
     /// As a service that answers one after the other.
-    fn room(&self, _: usize) -> usize {
-        8 - self.taken.len().min(8)
+    fn room(&self, _: usize, waiting: usize) -> usize {
+        waiting.min(8 - self.taken.len().min(8))
     }
 
     fn submit(&mut self, attempt: Attempt) {
