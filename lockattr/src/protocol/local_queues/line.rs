@@ -1,8 +1,8 @@
 //! The queue of one key, and what its process has of the key just now.
 
-use std::ops::Range;
 use std::time::Duration;
 
+use super::tokens::Tokens;
 use super::waiting::Waiting;
 use super::{Batch, Order, Waiter};
 use crate::backend::{BackendError, BackendErrorKind, Granted, LeaseId};
@@ -38,7 +38,7 @@ pub(super) enum Stage {
         /// The present holder's fencing token.
         holder: u64,
         /// For the holders to whom the lease may still be passed on.
-        tokens: Range<u64>,
+        tokens: Tokens,
         batch_end: Time,
         /// Whether other processes wait.
         contended: bool,
@@ -87,7 +87,7 @@ impl<C> Line<C> {
 
     /// The lease is there. Returns the token of its first holder.
     pub(super) fn hold(&mut self, now: Time, granted: Granted, batch: Batch) -> u64 {
-        let mut tokens = granted.tokens;
+        let mut tokens = Tokens::of(granted.tokens);
         let token = tokens.next().unwrap_or_default();
         self.stage = Stage::Held {
             holder: token,
@@ -124,8 +124,8 @@ impl<C> Line<C> {
             if !granted.contended {
                 *batch_end = now + batch.time;
             }
-            if !granted.contended || tokens.is_empty() {
-                *tokens = granted.tokens;
+            if !granted.contended || tokens.left() == 0 {
+                tokens.add(granted.tokens);
             }
         }
     }
@@ -143,10 +143,13 @@ impl<C> Line<C> {
         else {
             return None;
         };
-        let left = tokens.end.saturating_sub(tokens.start);
-        let is_late = left <= u64::from(batch.size / 2) || now + batch.time / 2 >= *batch_end;
+        let left = u32::try_from(tokens.left()).unwrap_or(u32::MAX);
+        let is_late = left <= batch.size / 2 || now + batch.time / 2 >= *batch_end;
+        // With no token left the lease mostly goes back before more come, and those that were reserved
+        // for nothing would leave the next lease with one token.
         if *refilling
             || !is_late
+            || left == 0
             || batch.size < 2
             || self.waiting.is_empty()
             || !passes_on(&self.terms)
@@ -156,7 +159,8 @@ impl<C> Line<C> {
         *refilling = true;
         Some(Order::Refill {
             id: self.lease,
-            tokens: batch.size,
+            // No more than a batch has: a counter that overtakes the clock grants one token at a time.
+            tokens: batch.size.saturating_sub(left).max(1),
         })
     }
 

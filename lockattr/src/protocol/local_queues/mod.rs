@@ -11,6 +11,7 @@ mod line;
 mod offers;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod waiter;
 mod waiting;
 mod waits;
