@@ -1,4 +1,4 @@
-//! Whole pools on the backend.
+//! Checks of whole pools on the backend.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -13,7 +13,7 @@ use crate::{LockPool, Wait};
 const TASKS: u32 = 6;
 const CALLS: u32 = 8;
 
-/// What is guarded: it notices two holders at once, and a token that does not grow.
+/// The guarded resource: it notices two holders at once, and a token that does not grow.
 #[derive(Default)]
 struct Guarded {
     inside: AtomicU32,
@@ -95,7 +95,7 @@ pub(super) async fn cancelled_calls_leave_nothing(fleet: &Fleet) -> Checked {
             call.abort();
         }
     }
-    // Had one been left, its lease would last another ttl, and be renewed for ever.
+    // A lease that was left would be renewed for ever, or last another ttl.
     for pool in &pools {
         let request = pool
             .lock(key.as_str())
