@@ -122,7 +122,8 @@ impl Flawed {
                 attempt.owner = holder.unwrap_or(attempt.owner);
             }
             (NoTombstones, Op::Release { tombstone, .. }) => *tombstone = None,
-            (ForgetsOverdueAttempts, Op::Release { .. }) | (PoolsLeaveLocks, Op::Release { .. }) => {
+            (ForgetsOverdueAttempts, Op::Release { .. })
+            | (PoolsLeaveLocks, Op::Release { .. }) => {
                 return self.make_up(&attempt, Reply::Released);
             }
             (PlaceIsLost, Op::Acquire { .. }) => self.do_also(&attempt, leave),
