@@ -19,8 +19,8 @@
 //!   refuses an acquire that is executed after its owner has given up.
 //! * *Honest outcomes.* What may have been executed is
 //!   [`Failure::outcome_unknown`](Failure::outcome_unknown). Nothing is sent a second time.
-//! * *Order.* A release is executed before an acquire for the same key that was submitted after it. Of
-//!   one owner there is one attempt at a time, unless the one before is [overdue](Backend::overdue).
+//! * *Order.* A release is executed before an acquire for the same key that was submitted after it. An
+//!   owner has one attempt at a time, unless its previous attempt is [overdue](Backend::overdue).
 //!
 //! A lease that is bound to a session of the process, as in etcd or `ZooKeeper`, is renewed like
 //! any other: one keep-alive of the session answers all renewals of a [flush](Backend::flush).

@@ -5,7 +5,7 @@
 //! <prefix>:{<bucket>}#fence            the last fencing token of the bucket
 //! <prefix>:{<bucket>}#queue:<key>      the waiters for the lock
 //! <prefix>:{<bucket>}#tomb:<owner id>  a tombstone
-//! <prefix>:wake:<pool>                 the channel that notifies the waiters of a pool
+//! <prefix>:wake:<pool><link>           the channel of a connection, which notifies its waiters
 //! ```
 //!
 //! The bucket in braces comes first, so all names of a script lie in one cluster slot, and braces
