@@ -1,4 +1,4 @@
-//! Whole pools on the backend.
+//! Checks of whole pools on the backend.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -15,7 +15,7 @@ const CALLS: u32 = 8;
 /// The ttl of leases that must not be left behind.
 const LASTING: Duration = Duration::from_secs(60);
 
-/// What is guarded: it notices two holders at once, and a token that does not grow.
+/// The guarded resource: it notices two holders at once, and a token that does not grow.
 #[derive(Default)]
 struct Guarded {
     inside: AtomicU32,
@@ -97,7 +97,7 @@ pub(super) async fn cancelled_calls_leave_nothing(fleet: &Fleet) -> Checked {
             call.abort();
         }
     }
-    // One that was left would keep the key for longer than this.
+    // A lease that was left would keep the key for longer than this.
     for pool in &pools {
         let request = pool.lock(key.as_str()).wait(LASTING / 6);
         let guard = request.acquire().await;

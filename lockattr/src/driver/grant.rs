@@ -150,7 +150,7 @@ impl Grant {
 
     /// Hands the lease over to the next waiter of this process, or releases it and waits until the
     /// server has confirmed that or its first answer is overdue.
-    ///     ///
+    ///
     /// All of it is under way before the first await, so dropping the future does not stop it.
     pub(crate) async fn release(mut self) {
         if let Some((commands, tenure)) = self.finish() {

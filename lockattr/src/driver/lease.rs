@@ -60,7 +60,7 @@ impl Lease {
     }
 
     /// Returns a number that is greater than that of every lease granted for this key before.
-    ///     ///
+    ///
     /// Hand it to the resource that the lock guards, and let the resource refuse smaller numbers
     /// than it has seen: this protects the data when a paused process wakes up after its lease has
     /// ended.

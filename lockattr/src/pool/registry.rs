@@ -1,7 +1,7 @@
 //! The pools that a process has installed.
 //!
-//! Every call of a locked function looks a pool up here. There is no mutex: a forked process could
-//! inherit it locked.
+//! Every call of a locked function looks a pool up here. There is no mutex, also because a forked
+//! process could inherit it locked.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -371,7 +371,7 @@ fn the_next_waiter_asks_when_the_first_has_failed() {
         retry_after: None,
     };
     let failures = f.queues.failed(&key, id, busy);
-    assert!(failures.callers.is_empty(), "«b» waits on: {failures:?}");
+    assert!(failures.callers.is_empty(), "b waits on: {failures:?}");
     assert!(matches!(failures.orders[..], [Order::Ask { .. }]));
 }
 

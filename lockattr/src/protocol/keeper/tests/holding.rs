@@ -31,7 +31,7 @@ fn a_renewal_counts_from_its_sending() {
 }
 
 #[test]
-fn an_extension_is_answered_either_way_however_many_ask() {
+fn each_extension_is_answered_whether_confirmed_or_failed() {
     let mut f = Fixture::new(1);
     f.holds(1);
     f.asks(2, Wait::Forever);
