@@ -45,18 +45,20 @@ impl ServiceUrl {
                 name: Some(rest).filter(|name| !name.is_empty()),
             }),
             #[cfg(feature = "redis")]
-            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => {
+            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" | "redis+cluster"
+            | "valkey+cluster" => Ok(Named::Redis { url: &self.0 }),
+            #[cfg(feature = "tls")]
+            "rediss" | "valkeys" | "rediss+cluster" | "valkeys+cluster" => {
                 Ok(Named::Redis { url: &self.0 })
             }
-            #[cfg(feature = "tls")]
-            "rediss" | "valkeys" => Ok(Named::Redis { url: &self.0 }),
             #[cfg(not(feature = "tls"))]
-            "rediss" | "valkeys" => Err(Error::config(
+            "rediss" | "valkeys" | "rediss+cluster" | "valkeys+cluster" => Err(Error::config(
                 "url",
                 format!("{scheme}:// needs the feature `tls` of lockattr"),
             )),
             #[cfg(not(feature = "redis"))]
-            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => Err(Error::config(
+            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" | "redis+cluster"
+            | "valkey+cluster" => Err(Error::config(
                 "url",
                 format!("{scheme}:// needs the feature `redis` of lockattr"),
             )),

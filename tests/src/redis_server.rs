@@ -201,6 +201,13 @@ impl RedisServer {
         kill_process(self.pid(), Signal::CONT).expect("the server is there");
     }
 
+    /// Returns whether it answers.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.try_connection()
+            .is_ok_and(|mut connection| redis::cmd("PING").exec(&mut connection).is_ok())
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         // A child that is gone needs no kill.

@@ -9,15 +9,20 @@ use redis::{
     ServerErrorKind, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
 use super::hello::{self, Refusal};
 use super::link::Connection;
 use super::names::Names;
 use super::scripts::{Call, Caller};
-use super::stream::Way;
-use super::{RedisSettings, Report, failure, url};
+use super::stream::{Address, Way};
+#[cfg(feature = "tls")]
+use super::tls::TlsSettings;
+use super::url::Target;
+use super::{RedisSettings, Report, failure};
 use crate::Error;
+use crate::backend::BackendError;
 use crate::timing;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -34,31 +39,57 @@ pub(super) fn pause(failures: u32) -> Duration {
     }
 }
 
+#[derive(Clone)]
 pub(super) struct Dialer {
     way: Way,
     login: RedisConnectionInfo,
-    names: Names,
+    prefix: String,
     connect_timeout: Duration,
+    /// Whether the server is to be a node of a cluster.
+    is_node: bool,
+    #[cfg(feature = "tls")]
+    tls: TlsSettings,
 }
 
 impl Dialer {
     /// # Errors
     ///
     /// [`Error::Config`] for a URL or certificates that do not parse.
-    pub(super) fn new(settings: &RedisSettings) -> Result<Self, Error> {
-        let target = url::parse(&settings.url)?;
+    pub(super) fn new(settings: &RedisSettings, target: Target) -> Result<Self, Error> {
         #[cfg(feature = "tls")]
-        let tls = settings.options.tls.connector(&target.address)?;
+        let tls = settings.options.tls.clone();
         Ok(Self {
             way: Way {
-                address: target.address,
                 #[cfg(feature = "tls")]
-                tls,
+                tls: tls.connector(&target.address)?,
+                address: target.address,
             },
             login: target.login,
-            names: Names::new(settings.options.prefix.clone()),
+            prefix: settings.options.prefix.clone(),
             connect_timeout: settings.connect_timeout,
+            is_node: false,
+            #[cfg(feature = "tls")]
+            tls,
         })
+    }
+
+    pub(super) fn address(&self) -> &Address {
+        &self.way.address
+    }
+
+    /// The same for a node of a cluster.
+    pub(super) fn at(&self, node: Address) -> Self {
+        Self {
+            way: Way {
+                // What is wrong with the certificates was found with the first node; a name that no
+                // certificate can be for is told by the handshake that has no connector.
+                #[cfg(feature = "tls")]
+                tls: self.tls.connector(&node).ok().flatten(),
+                address: node,
+            },
+            is_node: true,
+            ..self.clone()
+        }
     }
 
     /// Connects to a server that takes writes. `inbox` hears of the end of the connection.
@@ -101,39 +132,99 @@ impl Dialer {
                 };
                 inbox.send(report).map_err(|_| SendError)
             });
-        let stream = self.way.open().await?;
-        let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
-            .await
-            .map_err(|error| hello::explain(&error, &self.login))?;
-        let driver = tokio::spawn(driver);
+        let (shared, driver) = self.open(config).await?;
+        let names = Names::new(self.prefix.clone());
         let mut connection = Connection::new(shared, generation, &driver);
         // Once more, because the client library keeps the answer to the first one to itself.
         let greeting = redis::cmd("HELLO").arg(3).to_owned();
         let (greeting, took) = timed(connection.shared.send_packed_command(&greeting)).await;
-        hello::check(&greeting?)?;
+        hello::check(&greeting?, self.is_node)?;
         connection.round_trip = took;
         let (subscribed, took) = timed(
             connection
                 .shared
-                .subscribe(format!("{}{channel}", self.names.channels())),
+                .subscribe(format!("{}{channel}", names.channels())),
         )
         .await;
         subscribed.map_err(|error| explain(&error))?;
         connection.round_trip = took.min(connection.round_trip);
         let caller = Caller {
-            names: &self.names,
+            names: &names,
             channel,
+            is_node: self.is_node,
         };
         // No attempts. By its text, so that the server learns the script, and then by its hash: what
         // is missing for either is told now.
         for _ in 0..2 {
             let nothing = Call::new(&caller, &mut [], 0, &mut connection.known);
-            let (answer, took) = timed(nothing.invoke(&mut connection.shared)).await;
+            let (answer, took) = timed(nothing.invoke(&mut connection.shared, false)).await;
             answer.map_err(|error| explain(&error))?;
             connection.round_trip = took.min(connection.round_trip);
         }
         connection.hears();
         Ok(connection)
+    }
+}
+
+impl Dialer {
+    /// Connects for a question to the server itself.
+    pub(super) async fn visit(&self) -> Result<Visit, BackendError> {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.connect_timeout));
+        let opening = tokio::time::timeout(self.connect_timeout, self.open(config));
+        let opened = opening.await;
+        let (shared, driver) =
+            opened.unwrap_or_else(|_| Err(failure::no_connection(self.connect_timeout).into()))?;
+        let driver = driver.abort_handle();
+        Ok(Visit { shared, driver })
+    }
+
+    /// Logs in.
+    async fn open(
+        &self,
+        config: AsyncConnectionConfig,
+    ) -> Result<(MultiplexedConnection, JoinHandle<()>), Refusal> {
+        let stream = self.way.open().await?;
+        let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
+            .await
+            .map_err(|error| hello::explain(&error, &self.login))?;
+        Ok((shared, tokio::spawn(driver)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn nowhere() -> Self {
+        let settings = RedisSettings::of("redis://localhost/", 1);
+        let target = super::url::parse(&settings.url).unwrap();
+        Self::new(&settings, target).unwrap()
+    }
+}
+
+/// A connection for a question; it is closed with this value.
+pub(super) struct Visit {
+    shared: MultiplexedConnection,
+    driver: AbortHandle,
+}
+
+impl Visit {
+    pub(super) async fn ask(
+        &mut self,
+        questions: &redis::Pipeline,
+        answers: usize,
+    ) -> Result<Vec<Value>, BackendError> {
+        let answered = self
+            .shared
+            .send_packed_commands(questions, 0, answers)
+            .await;
+        let values = answered.and_then(|values| {
+            let sound = values.into_iter().map(Value::extract_error);
+            sound.collect::<Result<Vec<_>, _>>()
+        });
+        values.map_err(|error| failure::classify(&error).error)
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) enum Refusal {
         reason: String,
     },
     Failed(BackendError),
+    /// It is a node of a cluster, and the URL did not say so.
+    IsNode,
 }
 
 impl Refusal {
@@ -33,6 +35,7 @@ impl Refusal {
                 place: place.into(),
                 source,
             },
+            Self::IsNode => Error::config("url", IS_NODE),
         }
     }
 }
@@ -54,9 +57,13 @@ impl From<Refusal> for BackendError {
         match refusal {
             Refusal::Unfit { reason, .. } => Self::new(BackendErrorKind::Refused, reason),
             Refusal::Failed(error) => error,
+            Refusal::IsNode => Self::new(BackendErrorKind::Refused, IS_NODE),
         }
     }
 }
+
+const IS_NODE: &str =
+    "the server there is a node of a Redis Cluster; write redis+cluster://host:port/";
 
 /// What is needed, in the words of all errors.
 const NEEDS: &str = "locks need RESP3, that is Redis 6.2 or later (or Valkey), and no proxy in \
@@ -104,15 +111,16 @@ fn without_secrets(text: &str, login: &RedisConnectionInfo) -> String {
 ///
 /// For a replica, which answers from what it last heard, so that its word proves nothing,
 /// and for servers of other kinds.
-pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
+pub(super) fn check(answer: &Value, is_node: bool) -> Result<(), Refusal> {
     match field(answer, "mode") {
-        Some("cluster") => {
+        Some("cluster") if is_node => {}
+        Some("cluster") => return Err(Refusal::IsNode),
+        Some("standalone") if is_node => {
+            let reason = "the server there is not a node of a Redis Cluster; write redis:// instead of \
+                          redis+cluster://";
             return Err(Refusal::Unfit {
                 setting: "url",
-                reason:
-                    "the server there is a node of a Redis Cluster, which is not supported yet; \
-                         name a server with cluster-enabled no"
-                        .to_owned(),
+                reason: reason.to_owned(),
             });
         }
         Some("sentinel") => {
@@ -178,22 +186,27 @@ mod tests {
     }
 
     #[test]
-    fn only_a_master_that_stands_alone_will_do() {
+    fn only_a_master_of_the_right_kind_will_do() {
         let standalone = |role| answer(&[("mode", "standalone"), ("role", role)]);
-        check(&standalone("master")).unwrap();
-        let Err(Refusal::Failed(error)) = check(&standalone("replica")) else {
+        check(&standalone("master"), false).unwrap();
+        let Err(Refusal::Failed(error)) = check(&standalone("replica"), false) else {
             panic!("a replica is refused");
         };
         assert!(error.to_string().contains("replica"));
-        for mode in ["cluster", "sentinel"] {
-            let refused = check(&answer(&[("mode", mode), ("role", "master")]));
-            let Err(Refusal::Unfit { setting, reason }) = refused else {
-                panic!("{mode} is refused");
-            };
-            assert_eq!(setting, "url");
-            assert!(reason.contains("not supported yet"), "{reason}");
-        }
+        let of = |mode| answer(&[("mode", mode), ("role", "master")]);
+        let refused = check(&of("sentinel"), false);
+        assert!(matches!(
+            refused,
+            Err(Refusal::Unfit { setting: "url", .. })
+        ));
+        assert!(matches!(check(&of("cluster"), false), Err(Refusal::IsNode)));
+        check(&of("cluster"), true).unwrap();
+        let refused = check(&standalone("master"), true);
+        assert!(matches!(
+            refused,
+            Err(Refusal::Unfit { setting: "url", .. })
+        ));
         // A server that does not say is taken for a master.
-        check(&Value::Okay).unwrap();
+        check(&Value::Okay, false).unwrap();
     }
 }

@@ -1,11 +1,13 @@
 //! One connection, or the effort to get one, and how long it may be silent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
+use super::dial::Dialer;
 use super::scripts::Known;
 use crate::backend::{Attempt, BackendError};
 use crate::clock::Time;
@@ -95,6 +97,7 @@ impl Drop for Connection {
 }
 
 pub(super) struct Link {
+    pub(super) dialer: Arc<Dialer>,
     pub(super) connection: Option<Connection>,
     /// The generation of the connection that is being dialled: it may come before this one is
     /// given up.
@@ -113,6 +116,8 @@ pub(super) struct Link {
     pub(super) last_error: BackendError,
     /// When the connection was lost.
     pub(super) lost_at: Instant,
+    /// Whether its node has no locks any longer, so that it is not dialled.
+    pub(super) is_retired: bool,
 }
 
 /// What is to be done about a link that is silent.
@@ -129,10 +134,30 @@ pub(super) enum Alarm {
 }
 
 impl Link {
-    pub(super) fn new(connection: Connection, channel: String, last_error: BackendError) -> Self {
+    pub(super) fn new(
+        dialer: Arc<Dialer>,
+        connection: Connection,
+        channel: String,
+        last_error: BackendError,
+    ) -> Self {
+        let generations = connection.generation;
         Self {
-            generations: connection.generation,
+            generations,
             connection: Some(connection),
+            ..Self::undialled(dialer, channel, last_error)
+        }
+    }
+
+    /// A link whose first connection is still to be dialled.
+    pub(super) fn undialled(
+        dialer: Arc<Dialer>,
+        channel: String,
+        last_error: BackendError,
+    ) -> Self {
+        Self {
+            dialer,
+            generations: 0,
+            connection: None,
             dialling: None,
             channel,
             outgoing: Vec::new(),
@@ -140,7 +165,15 @@ impl Link {
             failures: 0,
             last_error,
             lost_at: Instant::now(),
+            is_retired: false,
         }
+    }
+
+    /// Gives the connection up for good.
+    pub(super) fn retire(&mut self) {
+        self.connection = None;
+        self.dialling = None;
+        self.is_retired = true;
     }
 
     /// The connection of this generation, if it is the present one.
@@ -250,7 +283,13 @@ mod tests {
         let (shared, driver) = connecting.await.unwrap();
         let mut connection = Connection::new(shared, 0, &tokio::spawn(driver));
         connection.round_trip = round_trip;
-        Link::new(connection, "channel".to_owned(), failure::disconnected())
+        let dialer = Arc::new(Dialer::nowhere());
+        Link::new(
+            dialer,
+            connection,
+            "channel".to_owned(),
+            failure::disconnected(),
+        )
     }
 
     impl Link {

@@ -39,6 +39,7 @@ pub(crate) struct ClientIdentity {
 
 /// TLS to one server, with settings of its own: the process's choice of a rustls provider is left
 /// alone.
+#[derive(Clone)]
 pub(super) struct Connector {
     config: Arc<ClientConfig>,
     server: ServerName<'static>,

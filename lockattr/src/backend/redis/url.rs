@@ -12,7 +12,7 @@ use crate::Error;
 const ENDS: [char; 3] = ['/', '?', '#'];
 
 /// Where the server is, and as whom to log in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) address: Address,
     pub(super) login: RedisConnectionInfo,

@@ -1,0 +1,3 @@
+//! Deployments of several servers: real processes, real failovers.
+
+mod cluster;
