@@ -192,11 +192,27 @@ impl RedisCluster {
     /// When a node refuses it.
     pub fn end_migration(&self, slot: u16, to: usize) {
         let owner = id(&self.nodes[to]);
-        let slot = slot.to_string();
-        for node in self.nodes.iter().filter(|node| is_master(node)) {
-            node.raw(&["CLUSTER", "SETSLOT", &slot, "NODE", &owner])
-                .expect("it agrees");
-        }
+        let (number, slot) = (i64::from(slot), slot.to_string());
+        let has_it = |node: &RedisServer| {
+            let asked: Value = query(node, &["CLUSTER", "SLOTS"]);
+            owner_of(&asked, number) == Some(self.nodes[to].port())
+        };
+        // The new owner first: it takes a new epoch, by which the others believe it. What a node says that
+        // has not heard of it yet can undo it, so it is said until all agree.
+        let others = self.nodes.iter().enumerate().filter(|(n, _)| *n != to);
+        let others: Vec<_> = others
+            .map(|(_, node)| node)
+            .filter(|node| is_master(node))
+            .collect();
+        eventually("all agree on the slot's owner", || {
+            for node in std::iter::once(&&self.nodes[to]).chain(&others) {
+                if !has_it(node) {
+                    node.raw(&["CLUSTER", "SETSLOT", &slot, "NODE", &owner])
+                        .expect("it agrees");
+                }
+            }
+            self.nodes.iter().all(has_it)
+        });
     }
 
     /// Lets a replica take its master's place, in step with it.
@@ -243,6 +259,28 @@ fn start_node() -> RedisServer {
 fn bus_port(node: &RedisServer) -> u16 {
     let port: Vec<String> = query(node, &["CONFIG", "GET", "cluster-port"]);
     port[1].parse().expect("a number")
+}
+
+/// Returns the port of the node that has the slot, by an answer to CLUSTER SLOTS.
+fn owner_of(slots: &Value, slot: i64) -> Option<u16> {
+    let Value::Array(ranges) = slots else {
+        return None;
+    };
+    ranges.iter().find_map(|range| match range {
+        Value::Array(parts) => match &parts[..] {
+            [
+                Value::Int(first),
+                Value::Int(last),
+                Value::Array(master),
+                ..,
+            ] if (*first..=*last).contains(&slot) => match master.get(1) {
+                Some(Value::Int(port)) => u16::try_from(*port).ok(),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 fn id(node: &RedisServer) -> String {

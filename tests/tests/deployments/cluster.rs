@@ -146,7 +146,8 @@ async fn what_is_wrong_is_said_at_start_up() {
         builder.build().await.unwrap_err()
     };
     let single = RedisServer::start();
-    let error = refused(RedisCluster::url_of(&[single.port()])).await;
+    let url = single.admin_url().replace("redis://", "redis+cluster://");
+    let error = refused(url).await;
     assert!(
         error.to_string().contains("cluster support disabled"),
         "{error}"
