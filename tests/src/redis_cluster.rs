@@ -204,13 +204,16 @@ impl RedisCluster {
             .map(|(_, node)| node)
             .filter(|node| is_master(node))
             .collect();
+        let tell = |node: &RedisServer| {
+            let told = node.raw(&["CLUSTER", "SETSLOT", &slot, "NODE", &owner]);
+            told.expect("it agrees");
+        };
+        // One that has heard of it by itself still has to forget that the slot was moving.
+        tell(&self.nodes[to]);
+        others.iter().for_each(|node| tell(node));
         eventually("all agree on the slot's owner", || {
-            for node in std::iter::once(&&self.nodes[to]).chain(&others) {
-                if !has_it(node) {
-                    node.raw(&["CLUSTER", "SETSLOT", &slot, "NODE", &owner])
-                        .expect("it agrees");
-                }
-            }
+            let all = std::iter::once(&self.nodes[to]).chain(others.iter().copied());
+            all.filter(|node| !has_it(node)).for_each(tell);
             self.nodes.iter().all(has_it)
         });
     }
