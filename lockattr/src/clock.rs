@@ -1,13 +1,13 @@
-//! The clock that leases are counted on.
+//! The clock of leases.
 
 use std::ops::Add;
 use std::time::Duration;
 
 /// A point in time of a monotonic clock that goes on while the machine is suspended.
 ///
-/// `Instant` stops in suspend on Linux while the server's clock goes on, so a holder that wakes
-/// up would believe in a lease that another process has long taken over. Nanoseconds since the start
-/// of the machine, or of the process.
+/// `Instant` stops in suspend on Linux while the server's clock goes on, so a holder that wakes up
+/// would believe in a lease that another process took over long ago. Nanoseconds since the start of
+/// the machine, or of the process.
 ///
 /// # Examples
 ///
@@ -22,17 +22,17 @@ use std::time::Duration;
 pub struct Time(u64);
 
 impl Time {
-    /// A time that is reached by no clock.
+    /// A time that no clock reaches.
     pub(crate) const NEVER: Self = Self(u64::MAX);
 
-    /// The present time.
+    /// Returns the present time.
     #[cfg(target_os = "linux")]
     pub fn now() -> Self {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Self(time.tv_sec.unsigned_abs() * 1_000_000_000 + time.tv_nsec.unsigned_abs())
     }
 
-    /// The present time.
+    /// Returns the present time.
     #[cfg(not(target_os = "linux"))]
     pub fn now() -> Self {
         use std::sync::LazyLock;
@@ -49,7 +49,7 @@ impl Time {
         self.0
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// Returns how long after `earlier` this is; zero if it is not after it.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
@@ -58,7 +58,7 @@ impl Time {
 impl Add<Duration> for Time {
     type Output = Self;
 
-    /// The end of the clock where the sum is past it.
+    /// The end of the clock if the sum is past it.
     fn add(self, span: Duration) -> Self {
         Self(
             self.0

@@ -210,7 +210,9 @@ impl RedisCluster {
         };
         // One that has heard of it by itself still has to forget that the slot was moving.
         tell(&self.nodes[to]);
-        others.iter().for_each(|node| tell(node));
+        for node in &others {
+            tell(node);
+        }
         eventually("all agree on the slot's owner", || {
             let all = std::iter::once(&self.nodes[to]).chain(others.iter().copied());
             all.filter(|node| !has_it(node)).for_each(tell);

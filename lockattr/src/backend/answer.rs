@@ -1,4 +1,4 @@
-//! What a lock service answers, and tells on its own.
+//! The answers and events of a lock service.
 
 use std::ops::Range;
 use std::time::Duration;
@@ -8,54 +8,56 @@ use super::owner::OwnerId;
 use crate::clock::Time;
 use crate::error::BackendError;
 
-/// What the lock service answered.
+/// An answer of the lock service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 #[non_exhaustive]
 pub enum Reply {
     /// To an acquire: the owner has the key.
     Granted(Granted),
-    /// To an acquire: another owner has the key. If the attempt said [`IfHeld::Queue`](super::IfHeld),
-    /// the service keeps a place in the queue, and will send [`Event::HandedOver`].
+    /// To an acquire: another owner has the key. If the attempt said
+    /// [`IfHeld::Queue`](super::IfHeld), the service keeps a place in the queue, and will send
+    /// [`Event::HandedOver`].
     Held {
-        /// When the present lease ends, if it is not renewed. [`Duration::MAX`] if that is not known.
+        /// How long the present lease lasts, if it is not renewed. [`Duration::MAX`] if that is not
+        /// known.
         ends_in: Duration,
     },
     /// To an acquire: a tombstone stands for this owner.
     Tombstoned,
-    /// To a renewal: the lease goes on.
+    /// To a renewal: the lease was renewed.
     Renewed {
         /// Whether others wait for the key.
         contended: bool,
     },
     /// To a reservation: more tokens.
     Reserved(Granted),
-    /// To a renewal or a reservation: the owner does not have the key (any more).
+    /// To a renewal or a reservation: the owner does not have the key, or no longer.
     Gone,
-    /// To a release: the owner has the key no more, whether or not it had it before.
+    /// To a release: the owner does not have the key now, whether or not it had it before.
     Released,
 }
 
-/// What comes with a key.
+/// What an owner gets with a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 #[non_exhaustive]
 pub struct Granted {
-    /// The fencing tokens: greater than all before for this key, and given to no other owner. At least
-    /// one, and mostly as many as were asked for.
+    /// The fencing tokens: greater than all earlier tokens of this key, and granted to no other
+    /// owner. At least one, and mostly as many as were asked for.
     pub tokens: Range<u64>,
     /// Whether others wait for the key, as far as the service knows.
     pub contended: bool,
 }
 
 impl Granted {
-    /// Tokens from `tokens.start` on, which is not 0.
+    /// Creates a grant of tokens from `tokens.start` on, which is not 0.
     pub fn new(tokens: Range<u64>, contended: bool) -> Self {
         Self { tokens, contended }
     }
 }
 
-/// Why an attempt has no reply.
+/// The reason for which an attempt has no reply.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(Hash))]
 pub struct Failure {
@@ -77,7 +79,7 @@ impl Failure {
     }
 
     /// The service may have executed the attempt, or may do so later: a connection ended, an answer
-    /// made no sense. Where there is doubt, this is the right one.
+    /// made no sense. If in doubt, use this.
     pub fn outcome_unknown(error: BackendError) -> Self {
         Self {
             maybe_executed: true,
@@ -86,14 +88,14 @@ impl Failure {
         }
     }
 
-    /// It is of no use to try again, such as after a refused password.
+    /// Declares that trying again is useless, such as after a refused password.
     #[must_use]
     pub fn lasting(mut self) -> Self {
         self.passing = false;
         self
     }
 
-    /// What went wrong.
+    /// Returns what went wrong.
     pub fn error(&self) -> &BackendError {
         &self.error
     }
@@ -109,19 +111,19 @@ pub type Outcome = Result<Reply, Failure>;
 pub enum Event {
     /// An attempt is over, perhaps after it was overdue. At most one such event for an attempt.
     Done(AttemptId, Outcome),
-    /// The queue made this waiter the owner.
+    /// A handoff: the service made this waiter the owner.
     HandedOver {
-        /// Who has the key now.
+        /// The owner that has the key now.
         owner: OwnerId,
         /// The tokens that its [`Claim`](super::Claim) asked for.
         granted: Granted,
-        /// Not later than the grant, on our clock: the validity counts from here.
+        /// A time on our clock that is not later than the grant: the validity counts from here.
         since: Time,
         /// How long the lease lasts unless it is renewed.
         ttl: Duration,
     },
-    /// It is worth asking again for every key: notifications may have been lost.
+    /// The pool should ask again for every key: notifications may have been lost.
     Reconnected,
-    /// There is [room](super::Backend::room) again, and no other event says so.
+    /// There is [room](super::Backend::room) again, and no other event announces it.
     Room,
 }

@@ -1,4 +1,4 @@
-//! What a pool asks of a lock service.
+//! The attempts that a pool sends to a lock service.
 
 use std::fmt;
 use std::time::Duration;
@@ -30,7 +30,7 @@ impl Attempt {
         self.key.as_str()
     }
 
-    /// Who asks.
+    /// The owner that asks.
     pub fn owner(&self) -> &OwnerId {
         &self.owner
     }
@@ -40,7 +40,7 @@ impl Attempt {
         self.claim
     }
 
-    /// The function that asks, in words for people who look at the server.
+    /// The function that asks, as text for people who inspect the server.
     pub fn label(&self) -> impl fmt::Display + use<> {
         self.label
     }
@@ -63,16 +63,16 @@ pub struct AttemptId {
 #[cfg_attr(test, derive(Hash))]
 #[non_exhaustive]
 pub struct Claim {
-    /// How long a lease lasts that is handed to a waiter, until the waiter renews it: what a waiter
-    /// that is gone costs the others.
+    /// The ttl of a lease that is handed to a waiter, until the waiter renews it: a waiter that is
+    /// gone delays the others for this long.
     pub ttl: Duration,
     /// How many fencing tokens to reserve with a grant: one for each holder inside the process. 1
     /// unless the backend has [token ranges](super::Capabilities::with_token_ranges).
     pub tokens: u32,
 }
 
-/// What an attempt asks for. Each is idempotent for one owner: executed twice, it does the same as
-/// executed once, and answers the like.
+/// The operation of an attempt. Each is idempotent for one owner: executed twice, it has the same
+/// effect as executed once, and an answer of the same meaning.
 ///
 /// A backend answers an operation that it does not know with a [`Failure`](super::Failure) that is
 /// not executed and does not pass.
@@ -80,33 +80,33 @@ pub struct Claim {
 #[cfg_attr(test, derive(Hash))]
 #[non_exhaustive]
 pub enum Op {
-    /// Take the key if it is free and no owner waits for it, or say so again if this owner has it
+    /// Take the key if it is free and no owner waits for it, or confirm it if this owner has it
     /// already. An owner with a tombstone gets [`Reply::Tombstoned`](super::Reply::Tombstoned).
     Acquire {
         /// How long the lease lasts unless it is renewed.
         ttl: Duration,
-        /// What to do if the key is held, or waited for.
+        /// What to do if the key is held, or other owners wait for it.
         if_held: IfHeld,
     },
     /// Let the lease end `ttl` from now, if this owner still has it. Never ends it sooner, and
     /// never takes a key that is free.
     Renew {
-        /// From the execution on.
+        /// Counted from the execution on.
         ttl: Duration,
     },
-    /// Reserve fencing tokens, if this owner still has the key. Its end stays as it is.
+    /// Reserve fencing tokens, if this owner still has the key. The lease's end stays as it is.
     ///
-    /// Asked only of a backend that has [token ranges](super::Capabilities::with_token_ranges).
+    /// Sent only to a backend that has [token ranges](super::Capabilities::with_token_ranges).
     Reserve {
-        /// How many.
+        /// How many tokens to reserve.
         tokens: u32,
     },
     /// Give the key up if this owner has it: hand it to the first waiter, if there is one.
     Release {
         /// Give up the place in the queue too.
         leave_queue: bool,
-        /// Leave a tombstone that refuses this owner's acquires for so long, because one may still be
-        /// on its way. Also when the owner did not have the key.
+        /// Leave a tombstone that refuses this owner's acquires for this time, because one may
+        /// still be on its way. Also when the owner did not have the key.
         tombstone: Option<Duration>,
     },
 }
@@ -115,7 +115,7 @@ pub enum Op {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 pub enum IfHeld {
-    /// Take a place at the end of the queue, or keep the one that this owner has. Asked only of a
+    /// Take a place at the end of the queue, or keep the place that this owner has. Sent only to a
     /// backend that [has a queue](super::Capabilities::with_queue).
     Queue,
     /// Leave nothing behind.

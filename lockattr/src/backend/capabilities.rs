@@ -5,11 +5,11 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a pool asks for a key that is held, where there is no queue.
+/// The pauses between attempts for a key that is held, without a queue.
 const POLL_PAUSES: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_millis(250);
 
-/// What a backend can do. The pool makes up for the rest.
+/// What a backend can do. The pool does the rest itself.
 ///
 /// # Examples
 ///
@@ -51,10 +51,11 @@ impl Default for Capabilities {
 }
 
 impl Capabilities {
-    /// The service keeps a queue for each key, first come first served, hands the key to the first
-    /// waiter when it is released, and tells it so by [`Event::HandedOver`](super::Event::HandedOver).
+    /// The service keeps a queue for each key, first come, first served, hands the key to the first
+    /// waiter when it is released, and notifies it by
+    /// [`Event::HandedOver`](super::Event::HandedOver).
     ///
-    /// Without it the pool asks with [`IfHeld::Refuse`](super::IfHeld::Refuse), again and again, and
+    /// Without a queue the pool asks with [`IfHeld::Refuse`](super::IfHeld::Refuse) repeatedly, and
     /// no order is promised between processes.
     #[must_use]
     pub fn with_queue(mut self) -> Self {
@@ -62,8 +63,9 @@ impl Capabilities {
         self
     }
 
-    /// With a queue: the least claim window that the way to the service allows, see
-    /// [`LockPoolBuilder::claim_window`](crate::LockPoolBuilder::claim_window). The pool's is not less.
+    /// With a queue: the shortest claim window that the round trip to the service allows, see
+    /// [`LockPoolBuilder::claim_window`](crate::LockPoolBuilder::claim_window). The pool's is not
+    /// shorter.
     #[must_use]
     pub fn with_least_claim_window(mut self, window: Duration) -> Self {
         self.least_claim_window = window;
@@ -71,8 +73,8 @@ impl Capabilities {
     }
 
     /// Without a queue: the pauses between two attempts for a key that is held, jittered and
-    /// doubling from the first to the last. Defaults to 10 to 250 ms. A pool that waits for more than a
-    /// hundred keys asks less often.
+    /// doubling from the first to the last. Defaults to 10 to 250 ms. A pool that waits for more
+    /// than a hundred keys asks less often.
     #[must_use]
     pub fn with_poll_pauses(mut self, pauses: RangeInclusive<Duration>) -> Self {
         let (first, last) = pauses.into_inner();
@@ -80,9 +82,9 @@ impl Capabilities {
         self
     }
 
-    /// A grant can come with as many tokens as are asked for, and [`Op::Reserve`](super::Op::Reserve)
-    /// reserves more. Then a lease is passed on inside a process, under a new token each time, without
-    /// a request.
+    /// A grant can come with as many tokens as are asked for, and
+    /// [`Op::Reserve`](super::Op::Reserve) reserves more. Then a lease is passed on inside a
+    /// process, under a new token each time, without a request.
     #[must_use]
     pub fn with_token_ranges(mut self) -> Self {
         self.token_ranges = true;
@@ -91,7 +93,8 @@ impl Capabilities {
 
     /// Attempts may share a request only if their keys have the same lane (a connection, a slot, a
     /// node, a session): `of` returns the lane of a key, less than `count`. The pool asks for the
-    /// [room](super::Backend::room) of each lane, and keeps what does not fit. Defaults to one lane.
+    /// [room](super::Backend::room) of each lane, and keeps the attempts that do not fit. Defaults
+    /// to one lane.
     #[must_use]
     pub fn with_lanes(
         mut self,

@@ -1,8 +1,8 @@
-//! Hashes of what is in no order, for the model of the protocol.
+//! Hashes of unordered collections, for the model of the protocol.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-/// The same for maps of the same content, whatever their order.
+/// Hashes maps of the same content alike, whatever their order.
 pub(crate) fn hash_unordered<T: Hash>(items: impl IntoIterator<Item = T>, state: &mut impl Hasher) {
     let hashes = items.into_iter().map(|item| {
         let mut hasher = DefaultHasher::new();

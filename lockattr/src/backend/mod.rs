@@ -1,9 +1,9 @@
-//! What a lock service does for a pool: it executes single attempts, and tells of handoffs.
+//! The interface of lock services: a backend executes single attempts, and reports handoffs.
 //!
-//! A backend decides nothing about leases: no retries, no validity, no renewal. Those are the pool's,
-//! and are the same for every lock service. So a backend for another service, in a crate of its own,
-//! is a [`Backend`] that translates an [`Attempt`] into the service's requests and the service's
-//! answers into [`Event`]s, and tells by its [`Capabilities`] what the service can do.
+//! A backend decides nothing about leases: retries, validity and renewal are the pool's, and are
+//! the same for every lock service. So a backend for another service, in its own crate, is a
+//! [`Backend`] that translates an [`Attempt`] into the service's requests and the service's answers
+//! into [`Event`]s, and declares by its [`Capabilities`] what the service can do.
 //! [`LockPoolBuilder::backend`](crate::LockPoolBuilder::backend) takes it, and `conformance::check`
 //! (feature `conformance`) tests it.
 //!
@@ -19,11 +19,11 @@
 //!   refuses an acquire that is executed after its owner has given up.
 //! * *Honest outcomes.* What may have been executed is
 //!   [`Failure::outcome_unknown`](Failure::outcome_unknown). Nothing is sent a second time.
-//! * *Order.* A release is executed before an acquire for the same key that was submitted after it. Of
-//!   one owner there is one attempt at a time, unless the one before is [overdue](Backend::overdue).
+//! * *Order.* A release is executed before an acquire for the same key that was submitted after it. An
+//!   owner has one attempt at a time, unless its previous attempt is [overdue](Backend::overdue).
 //!
-//! A lease that hangs on a session of the process, as in etcd or `ZooKeeper`, is renewed like any other:
-//! one keep-alive of the session answers all renewals of a [flush](Backend::flush).
+//! A lease that is bound to a session of the process, as in etcd or `ZooKeeper`, is renewed like
+//! any other: one keep-alive of the session answers all renewals of a [flush](Backend::flush).
 
 mod answer;
 mod attempt;
@@ -49,34 +49,35 @@ pub use owner::{OwnerId, OwnerIds};
 pub use crate::clock::Time;
 pub use crate::error::{BackendError, BackendErrorKind};
 
-/// A lock service, as a pool sees it.
+/// A lock service, as a pool uses it.
 ///
-/// It lives on the pool's I/O thread, in a tokio runtime of its own (`current_thread`, with I/O and
-/// timers), so its methods must not block. It is dropped when the pool ends, after the last release.
+/// It lives on the pool's I/O thread, in its tokio runtime (`current_thread`, with I/O and timers),
+/// so its methods must not block. It is dropped when the pool ends, after the last release.
 pub trait Backend: 'static {
-    /// What the service can do. Asked once, after the connection.
+    /// Returns what the service can do. Called once, after the connection.
     fn capabilities(&self) -> Capabilities;
 
-    /// How many of the `waiting` attempts of this lane the service should be sent now. The others wait in
-    /// the pool, where releases overtake acquires and a call can still give up; so a backend makes fewer
-    /// and larger requests while the service is busy. A [`Done`](Event::Done) makes the pool ask again,
-    /// or an [`Event::Room`]. Defaults to all.
+    /// Returns how many of the `waiting` attempts of this lane the service should get now. The
+    /// others wait in the pool, where releases overtake acquires and a call can still give up; so a
+    /// backend makes fewer and larger requests while the service is busy. A [`Done`](Event::Done)
+    /// makes the pool ask again, or an [`Event::Room`]. Defaults to all.
     fn room(&self, lane: usize, waiting: usize) -> usize {
         let _ = lane;
         waiting
     }
 
-    /// Takes an attempt on. Its end comes from [`poll_event`](Self::poll_event).
+    /// Takes an attempt. Its outcome comes from [`poll_event`](Self::poll_event).
     fn submit(&mut self, attempt: Attempt);
 
-    /// No more attempts for now: those taken on are sent.
+    /// Sends the attempts taken so far: no more follow for now.
     fn flush(&mut self) {}
 
-    /// The next event, if there is one. Otherwise the waker is kept, and called when there is one.
+    /// Returns the next event, if there is one. Otherwise keeps the waker, and calls it when there
+    /// is one.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event>;
 
-    /// The pool waits no longer for this attempt. What is not sent yet need not be; an end that still
-    /// comes is welcome, since it tells how long the way is.
+    /// The pool no longer waits for this attempt. If it is not sent yet, it need not be; an outcome
+    /// that still comes is useful, since it measures the round trip.
     fn overdue(&mut self, attempt: AttemptId) {
         let _ = attempt;
     }

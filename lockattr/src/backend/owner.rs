@@ -3,27 +3,27 @@
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 
-/// One lease of a pool, from the first request for it until nothing of it is on the server. Counted,
-/// and never used again.
+/// The number of one lease of a pool, from the first request for it until nothing of it is on the
+/// server. Counted, and never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct LeaseId(pub(crate) u64);
 
 /// The owner of a lock: 128 random bits of the pool, and counters that are never used again.
 ///
 /// Its text form ([`Display`](fmt::Display)) is a secret: a process that knows it can release the
-/// lock. So it belongs into the lock service, and into no log: `Debug` shows the counters only.
+/// lock. So it belongs in the lock service, and in no log: `Debug` shows the counters only.
 ///
 /// Two owner ids of one pool differ, whatever their keys are.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct OwnerId {
     pool: Arc<str>,
     pub(crate) lease: LeaseId,
-    /// Counts the identities that one lease used up.
+    /// Counts the identities that one lease has used.
     generation: u32,
 }
 
 impl OwnerId {
-    /// The same lease under an identity that the server has not seen.
+    /// Returns the same lease's next identity, which the server has not seen.
     pub(crate) fn renamed(&self) -> Self {
         Self {
             generation: self.generation + 1,
@@ -33,7 +33,7 @@ impl OwnerId {
 }
 
 impl fmt::Display for OwnerId {
-    /// Lower-case hexadecimal digits and `-`.
+    /// Writes lower-case hexadecimal digits and `-`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let LeaseId(lease) = self.lease;
         write!(f, "{}-{lease:x}-{:x}", self.pool, self.generation)
@@ -47,7 +47,7 @@ impl fmt::Debug for OwnerId {
     }
 }
 
-/// The owner ids of one pool. A backend gets it when it connects.
+/// The source of a pool's owner ids. A backend gets it when it connects.
 #[derive(Clone)]
 pub struct OwnerIds(Arc<str>);
 
@@ -60,7 +60,7 @@ impl fmt::Debug for OwnerIds {
 impl OwnerIds {
     /// # Errors
     ///
-    /// When the operating system has no random bits.
+    /// If the operating system has no random bits.
     pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bits = [0; 16];
         getrandom::fill(&mut bits)?;
@@ -77,14 +77,14 @@ impl OwnerIds {
         Self(hex.into())
     }
 
-    /// What all ids of this pool begin with: 32 hexadecimal digits. No other pool has the same, so
-    /// it can name what belongs to this pool on the server, such as the channel that its waiters
-    /// listen to.
+    /// Returns the beginning of all ids of this pool: 32 hexadecimal digits. No other pool has the
+    /// same, so it can name what belongs to this pool on the server, such as the channel of its
+    /// waiters.
     pub fn prefix(&self) -> &str {
         &self.0
     }
 
-    /// Reads an id of this pool, as its `Display` wrote it; `None` for anything else.
+    /// Reads an id of this pool, as its `Display` wrote it; `None` for any other text.
     pub fn parse(&self, text: &str) -> Option<OwnerId> {
         let counters = text.strip_prefix(&*self.0)?.strip_prefix('-')?;
         let (lease, generation) = counters.split_once('-')?;
@@ -104,7 +104,7 @@ impl OwnerIds {
     }
 }
 
-/// Lower-case digits and nothing else: `from_str_radix` would take a sign too.
+/// Reads lower-case digits only: `from_str_radix` would take a sign too.
 fn hex(text: &str) -> Option<u64> {
     let is_plain = text
         .bytes()
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_two_are_alike_and_none_begins_another() {
+    fn owner_ids_differ_and_none_is_a_prefix_of_another() {
         let (a, b) = (OwnerIds::from_bits([1; 16]), OwnerIds::from_bits([2; 16]));
         let (one, other) = (LeaseId(1), LeaseId(0x11));
         let ids = [

@@ -1,4 +1,4 @@
-//! Exclusion, the end of leases, fencing.
+//! Checks of exclusion, the end of leases, and fencing.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ pub(super) async fn one_of_many_at_once_has_it(fleet: &Fleet) -> Checked {
     Ok(())
 }
 
-/// The service's clock began after the attempt was sent, so a grant to another within the ttl is too
-/// early, however slow the machine is.
+/// The service's clock began after the attempt was sent, so a grant to another owner within the ttl
+/// is too early, however slow the machine is.
 pub(super) async fn a_lease_ends_by_itself_and_not_before(fleet: &Fleet) -> Checked {
     let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
     let (key, one, other) = (fleet.key()?, a.owner(), b.owner());
@@ -66,7 +66,7 @@ pub(super) async fn a_lease_ends_by_itself_and_not_before(fleet: &Fleet) -> Chec
     let sent_at = Time::now();
     let first = expected!(a.ask(&key, &one, acquire).await?, Reply::Granted(granted) => granted,
         "the key is free");
-    // As if its process were killed.
+    // As if its process was killed.
     drop(a);
     let second = loop {
         match b.ask(&key, &other, acquire).await? {
@@ -99,7 +99,7 @@ pub(super) async fn a_renewal_prolongs_and_never_shortens(fleet: &Fleet) -> Chec
     let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
     let (key, one, other) = (fleet.key()?, a.owner(), b.owner());
     let acquire = fleet.acquire(IfHeld::Refuse);
-    // The first attempt may come too late on a machine that stands still.
+    // The first attempt may come too late if the machine stands still.
     let renewed_at = loop {
         let sent_at = Time::now();
         expected!(a.ask(&key, &one, acquire).await?, Reply::Granted(_) => {}, "the key is free");
@@ -131,7 +131,7 @@ pub(super) async fn a_renewal_prolongs_and_never_shortens(fleet: &Fleet) -> Chec
         }
         tokio::time::sleep(fleet.ttl / 20).await;
     }
-    // A late renewal must neither revive the lease nor take what is another's.
+    // A late renewal must neither revive the lease nor take another owner's lease.
     expected!(a.ask(&key, &one, fleet.renew()).await?, Reply::Gone => {}, "another has the key");
     b.ask(&key, &other, RELEASE).await?;
     expected!(a.ask(&key, &one, fleet.renew()).await?, Reply::Gone => {}, "the key is free");

@@ -1,8 +1,9 @@
-//! Tests for a [`Backend`](crate::backend::Backend), wherever it was written (feature `conformance`).
+//! Tests for a [`Backend`] of any crate (feature `conformance`).
 //!
-//! [`Conformance::check`] lets several processes of a fleet, each with a backend of its own, ask the lock
-//! service for keys that are not used otherwise. It tests what every backend must keep, and what this
-//! one says of its [`Capabilities`](crate::backend::Capabilities). It takes some ten ttls.
+//! [`Conformance::check`] lets several processes of a fleet, each with its own backend, send
+//! attempts to the lock service, for keys that are not used otherwise. It tests what every backend
+//! must keep, and what this backend declares in its [`Capabilities`](crate::backend::Capabilities).
+//! It takes some ten ttls.
 //!
 //! **Unstable:** as [`lockattr::backend`](crate::backend).
 //!
@@ -30,10 +31,10 @@ use std::time::Duration;
 use crate::backend::{Backend, BackendError, OwnerIds};
 use process::Fleet;
 
-/// What one check found.
+/// The result of one check.
 type Checked = Result<(), String>;
 
-/// Returns from the check with what it found.
+/// Returns from the check with a violation.
 macro_rules! violated {
     ($($text:tt)*) => {
         return Err(format!($($text)*))
@@ -41,7 +42,7 @@ macro_rules! violated {
 }
 use violated;
 
-/// Goes on if the value matches, and otherwise returns from the check with what it found.
+/// Goes on if the value matches, and otherwise returns from the check with a violation.
 macro_rules! expected {
     ($value:expr, $pattern:pat => $result:expr, $($text:tt)*) => {
         match $value {
@@ -52,15 +53,15 @@ macro_rules! expected {
 }
 use expected;
 
-/// The checks, and what they need to know.
+/// The checks, and their settings.
 pub struct Conformance<C> {
     connect: C,
     ttl: Duration,
 }
 
 impl<C> Conformance<C> {
-    /// `connect` as for [`LockPoolBuilder::backend`](crate::LockPoolBuilder::backend). It is called once
-    /// for each process.
+    /// `connect` as for [`LockPoolBuilder::backend`](crate::LockPoolBuilder::backend). It is called
+    /// once for each process.
     pub fn new(connect: C) -> Self {
         Self {
             connect,
@@ -68,8 +69,8 @@ impl<C> Conformance<C> {
         }
     }
 
-    /// The ttl of the leases, which are left to end by themselves in some checks. It should be longer
-    /// than a dozen round trips. Defaults to 1 s.
+    /// Sets the ttl of the leases, which end by themselves in some checks. It should be longer than
+    /// a dozen round trips. Defaults to 1 s.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
@@ -80,7 +81,7 @@ impl<C> Conformance<C> {
     ///
     /// # Errors
     ///
-    /// [`Violations`] names each check that found something, and what it found.
+    /// [`Violations`] names each check that failed, and what it found.
     pub async fn check<B, F>(self) -> Result<(), Violations>
     where
         C: Fn(OwnerIds) -> F + Clone + Send + Sync + 'static,
@@ -131,11 +132,11 @@ impl<C> Conformance<C> {
     }
 }
 
-/// What the checks found.
+/// The violations that the checks found.
 pub struct Violations(Vec<(&'static str, String)>);
 
 impl Violations {
-    /// The checks that found something.
+    /// Returns the names of the checks that failed.
     pub fn checks(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(check, _)| *check)
     }
@@ -152,7 +153,7 @@ impl fmt::Display for Violations {
 }
 
 impl fmt::Debug for Violations {
-    /// As a test that fails shows it.
+    /// Prints what a failing test shows.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }

@@ -1,4 +1,4 @@
-//! What is executed again, late, or without anybody who waits for it.
+//! Checks of attempts that are executed again, late, or after the pool stopped waiting.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -111,8 +111,8 @@ pub(super) async fn each_attempt_ends_once(fleet: &Fleet) -> Checked {
     Ok(())
 }
 
-/// The pool stops waiting right after the attempt was sent. Then the key must come free by the release
-/// that the pool sends, whenever the attempt is executed.
+/// The pool stops waiting right after the attempt was sent. Then the pool's release must free the
+/// key, whenever the attempt is executed.
 pub(super) async fn an_overdue_attempt_does_no_harm(fleet: &Fleet) -> Checked {
     let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
     for _ in 0..8 {

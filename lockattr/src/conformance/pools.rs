@@ -1,4 +1,4 @@
-//! Whole pools on the backend.
+//! Checks of whole pools on the backend.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -12,8 +12,10 @@ use crate::{LockPool, Wait};
 
 const TASKS: u32 = 6;
 const CALLS: u32 = 8;
+/// The ttl of leases that must not be left behind.
+const LASTING: Duration = Duration::from_secs(60);
 
-/// What is guarded: it notices two holders at once, and a token that does not grow.
+/// The guarded resource: it notices two holders at once, and a token that does not grow.
 #[derive(Default)]
 struct Guarded {
     inside: AtomicU32,
@@ -84,7 +86,7 @@ pub(super) async fn cancelled_calls_leave_nothing(fleet: &Fleet) -> Checked {
         let mut calls = Vec::new();
         for pool in &pools {
             for _ in 0..3 {
-                let request = pool.lock(key.as_str()).wait(Wait::Forever);
+                let request = pool.lock(key.as_str()).ttl(LASTING).wait(Wait::Forever);
                 calls.push(tokio::spawn(request.acquire()));
             }
         }
@@ -95,11 +97,9 @@ pub(super) async fn cancelled_calls_leave_nothing(fleet: &Fleet) -> Checked {
             call.abort();
         }
     }
-    // Had one been left, its lease would last another ttl, and be renewed for ever.
+    // A lease that was left would keep the key for longer than this.
     for pool in &pools {
-        let request = pool
-            .lock(key.as_str())
-            .wait(fleet.ttl * 3 + Duration::from_secs(5));
+        let request = pool.lock(key.as_str()).wait(LASTING / 6);
         let guard = request.acquire().await;
         let guard = guard.map_err(|error| format!("a cancelled call left something: {error}"))?;
         guard.release().await;

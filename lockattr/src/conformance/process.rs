@@ -1,4 +1,4 @@
-//! A fleet of processes, as the lock service sees it.
+//! A fleet of processes that use one lock service.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -16,11 +16,11 @@ use crate::key::Key;
 use crate::label::Label;
 use crate::{Error, LockPool, LockPoolBuilder};
 
-/// Longer than any sound service takes for one answer.
+/// Longer than any sound service needs for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What a busy machine may take, beside the ttl.
+/// The delay that a busy machine may add to the ttl.
 pub(super) const MOMENT: Duration = Duration::from_secs(2);
-/// How many tokens a grant asks for, where they come in ranges.
+/// How many tokens a grant asks for, if they come in ranges.
 const TOKENS: u32 = 5;
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
@@ -28,7 +28,7 @@ type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendEr
 pub(super) struct Fleet {
     connect: Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>,
     pub(super) ttl: Duration,
-    /// So that no two runs use the same keys.
+    /// Makes the keys of each run different.
     run: u64,
     keys: Cell<u64>,
 }
@@ -92,7 +92,7 @@ impl Fleet {
         })
     }
 
-    /// A pool on the service.
+    /// Builds a pool on the service.
     pub(super) async fn pool(&self) -> Result<LockPool, Error> {
         let connect = Arc::clone(&self.connect);
         LockPoolBuilder::default()
@@ -119,16 +119,16 @@ pub(super) const RELEASE: Op = Op::Release {
     tombstone: None,
 };
 
-/// One process, with its own way to the service.
+/// One process, with its own backend.
 pub(super) struct Process {
     backend: Box<dyn Backend>,
     owners: OwnerIds,
     claim: Claim,
     lease: u64,
     number: u64,
-    /// The attempts that ended, and were not looked at yet.
+    /// The attempts that ended and were not read yet.
     ended: VecDeque<(AttemptId, Outcome)>,
-    /// The leases that were handed over, and were not looked at yet.
+    /// The handoffs that came and were not read yet.
     told: VecDeque<HandedOver>,
 }
 
@@ -141,7 +141,7 @@ pub(super) struct HandedOver {
 }
 
 impl Process {
-    /// An owner that the service has not seen.
+    /// Returns an owner that the service has not seen.
     pub(super) fn owner(&mut self) -> OwnerId {
         self.lease += 1;
         self.owners.first(LeaseId(self.lease))
@@ -191,7 +191,7 @@ impl Process {
         self.backend.overdue(id);
     }
 
-    /// Asks, and waits for the answer.
+    /// Submits an attempt, and waits for the answer.
     pub(super) async fn ask(
         &mut self,
         key: &Key,
@@ -221,7 +221,7 @@ impl Process {
         }
     }
 
-    /// Waits until a lease is handed over.
+    /// Waits for a handoff.
     pub(super) async fn handed_over(&mut self) -> Result<HandedOver, String> {
         loop {
             if let Some(told) = self.told.pop_front() {
@@ -234,7 +234,7 @@ impl Process {
         }
     }
 
-    /// Whether a lease was handed over by now. To be asked after an answer that came later.
+    /// Whether a handoff has come by now. Call it after an answer that came later.
     pub(super) fn has_been_told(&self) -> Checked {
         match self.told.front() {
             None => Ok(()),

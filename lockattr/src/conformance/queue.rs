@@ -1,4 +1,4 @@
-//! First come, first served, and handed over: where the backend says so.
+//! Checks of the queue and its handoffs, if the backend has a queue.
 
 use super::process::{Fleet, HandedOver, MOMENT, Process, RELEASE};
 use super::{Checked, expected, violated};
@@ -39,7 +39,7 @@ pub(super) async fn waiters_come_in_turn(fleet: &Fleet) -> Checked {
         waiting.push((false, wait(fleet, &mut b, &key).await?));
         waiting.push((true, wait(fleet, &mut a, &key).await?));
     }
-    // The owner before is always the other process's.
+    // The previous owner is always the other process's.
     for (is_own, owner) in waiting {
         let (before, next) = if is_own {
             (&mut b, &mut a)
@@ -87,7 +87,7 @@ pub(super) async fn a_lease_that_was_handed_over_is_one(fleet: &Fleet) -> Checke
     if told.since > now {
         violated!("it was handed over {:?} from now", told.since.since(now));
     }
-    // Older than the release by a drift of the clocks at most, or the lease would be cut short.
+    // Earlier than the release by at most a drift of the clocks, or the lease would be cut short.
     let early = before.since(told.since);
     if early > fleet.ttl / 4 {
         violated!("it is dated {early:?} before the release");
@@ -119,7 +119,7 @@ pub(super) async fn asking_again_keeps_the_place(fleet: &Fleet) -> Checked {
     b.ask(&key, &first, RELEASE).await?;
     is_told(&mut a, &second).await?;
     a.ask(&key, &second, RELEASE).await?;
-    // It has one place, not two.
+    // It has one place in the queue, not two.
     b.ask(&key, &first, fleet.renew()).await?;
     b.has_been_told()
 }
@@ -137,7 +137,7 @@ pub(super) async fn refused_and_cancelled_waiters_have_no_place(fleet: &Fleet) -
     a.ask(&key, &one, RELEASE).await?;
     is_told(&mut a, &last).await?;
     a.ask(&key, &last, RELEASE).await?;
-    // What came before this answer has been noted.
+    // Every handoff that came before this answer has been noted.
     let newcomer = b.owner();
     let granted = b
         .ask(&key, &newcomer, fleet.acquire(IfHeld::Refuse))

@@ -1,4 +1,4 @@
-//! The built-in backends conform, and each flaw of one is found by the check that is for it.
+//! The built-in backends conform, and the check for each flaw finds it.
 
 mod flawed;
 
@@ -40,7 +40,7 @@ async fn redis_conforms() -> Result<(), Violations> {
     Ok(())
 }
 
-/// Which check finds it.
+/// Maps each flaw to the check that finds it.
 macro_rules! finds {
     ($($flaw:ident => $module:ident::$check:ident),* $(,)?) => {$(
         #[tokio::test]
@@ -76,16 +76,16 @@ mod finds {
         NoTombstones => outcomes::a_tombstone_refuses_a_late_acquire,
         LastComesFirst => outcomes::a_release_comes_before_the_next_acquire,
         EndsTwice => outcomes::each_attempt_ends_once,
-        ForgetsWhatIsOverdue => outcomes::an_overdue_attempt_does_no_harm,
+        ForgetsOverdueAttempts => outcomes::an_overdue_attempt_does_no_harm,
         TellsAnother => queue::waiters_come_in_turn,
         HidesWaiters => queue::a_lease_that_was_handed_over_is_one,
         DatesTooLate => queue::a_lease_that_was_handed_over_is_one,
         ClaimsTooLong => queue::a_lease_that_was_handed_over_is_one,
         PlaceIsLost => queue::asking_again_keeps_the_place,
         RefusedWait => queue::refused_and_cancelled_waiters_have_no_place,
-        NobodyLeaves => queue::refused_and_cancelled_waiters_have_no_place,
+        WaitersNeverLeave => queue::refused_and_cancelled_waiters_have_no_place,
         NewcomersOvertake => queue::nobody_overtakes_a_waiter_when_a_lease_ends,
-        TheGoneStay => queue::a_waiter_that_is_gone_costs_its_claim,
+        GoneWaitersStay => queue::a_waiter_that_is_gone_costs_its_claim,
         PoolsMeetTwo => pools::calls_exclude_each_other,
         PoolsLeaveLocks => pools::cancelled_calls_leave_nothing,
     }

@@ -9,7 +9,7 @@ use super::{CallTrace, Grant};
 use crate::Error;
 use crate::clock::Time;
 
-/// What the caller waits for. A lease in it stays the pool's until the caller takes it up.
+/// The state of a call. An offered lease stays the pool's until the caller takes it up.
 ///
 /// Wakers run foreign code, so they run and are dropped outside of the mutex.
 #[derive(Debug)]
@@ -26,13 +26,13 @@ enum State {
         since: Time,
     },
     Refused(Error),
-    /// The lease went to the next caller, because this one did not look.
+    /// The lease went to the next call, because this one was not polled.
     Missed,
     /// The caller has its answer, or is gone.
     Over,
 }
 
-/// What a caller gets.
+/// The answer that a caller gets.
 #[derive(Debug)]
 pub(super) enum Answer {
     Granted(Grant),
@@ -40,14 +40,14 @@ pub(super) enum Answer {
     Missed,
 }
 
-/// What becomes of a lease that may not have been taken up.
+/// What happens to a lease that may not have been taken up.
 #[derive(Debug)]
 pub(super) enum Check {
-    /// The caller has it, or is gone.
+    /// The caller has taken it up, or is gone.
     Over,
     /// It was offered then, which is not long enough ago.
     Since(Time),
-    /// It is the pool's again.
+    /// The pool has it again.
     TakenBack(Grant),
 }
 
@@ -63,7 +63,7 @@ impl Call {
         &self.trace
     }
 
-    /// Offers a lease. Returns the waker to be called, or the lease when the caller is gone.
+    /// Offers a lease. Returns the waker to be called, or the lease if the caller is gone.
     pub(super) fn grant(&self, grant: Grant, since: Time) -> Result<Option<Waker>, Grant> {
         match &mut *self.state() {
             state @ State::Waiting(_) => {
@@ -115,13 +115,13 @@ impl Call {
         }
     }
 
-    /// The caller is gone. A lease on its way to it is dropped, and so goes to the next one.
+    /// The caller is gone. A lease offered to it is dropped, and so goes to the next waiter.
     pub(super) fn leave(&self) {
         let state = mem::replace(&mut *self.state(), State::Over);
         drop(state);
     }
 
-    /// Takes a lease back that was offered a claim window ago or earlier.
+    /// Takes back a lease that was offered a claim window ago or earlier.
     pub(super) fn take_back(&self, now: Time, claim_window: Duration) -> Check {
         let mut state = self.state();
         match &*state {

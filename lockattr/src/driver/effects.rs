@@ -1,4 +1,4 @@
-//! What the I/O thread does for the coordinator: it answers calls, and tells of their leases.
+//! Performs the coordinator's effects: answers calls, and reports what happens to their leases.
 
 use std::sync::Arc;
 
@@ -78,7 +78,7 @@ impl<B> Driver<B> {
         }
     }
 
-    /// Takes a lease back whose caller did not look for a claim window: it goes to the next.
+    /// Takes back a lease whose caller did not poll for a claim window; the next waiter gets it.
     fn check_offer(&mut self, now: Time, lease: LeaseId, key: &Key) {
         let tenure = self.tenures.get(&lease);
         let Some(holder) = tenure.and_then(|tenure| tenure.holder()) else {
@@ -93,7 +93,7 @@ impl<B> Driver<B> {
             }
             Check::TakenBack(grant) => {
                 observe::missed(self.commands.counters(), holder.trace(), key);
-                // As if its holder had finished.
+                // Acts as if its holder had finished.
                 drop(grant);
             }
         }

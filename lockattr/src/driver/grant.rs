@@ -18,9 +18,9 @@ use tokio::sync::oneshot;
 /// A lease on its way to the caller.
 ///
 /// From the first attempt on, the I/O thread is responsible for what the server may have granted.
-/// Dropping this future leaves the local queue, and a lease that was offered goes to
-/// the next one. So does a lease that is not taken up within the claim window, because nothing polls
-/// this future; polled again later, it asks anew.
+/// Dropping this future leaves the local queue, and an offered lease goes to the next waiter. So
+/// does a lease that is not taken up within the claim window, because nothing polls this future;
+/// polled again later, the future asks anew.
 #[derive(Debug)]
 pub(crate) struct Acquiring {
     call: Arc<Call>,
@@ -50,7 +50,7 @@ impl Acquiring {
         let Some((waiter, is_first)) = self.commands.join(terms, &self.call) else {
             return;
         };
-        // Kept before the event: a subscriber that panics leaves no waiter behind.
+        // Set before the event, so that a subscriber that panics leaves no waiter behind.
         self.waiter = Some(waiter);
         if !is_first {
             let counters = self.commands.counters();
@@ -58,7 +58,7 @@ impl Acquiring {
         }
     }
 
-    /// The lease went to the next one. Asks anew with what is left of the wait.
+    /// The lease went to the next waiter. Asks anew with the rest of the wait.
     fn ask_anew(&mut self) -> Result<(), Error> {
         let waited = Time::now().since(self.asked_at);
         let wait = match self.terms.wait {
@@ -98,8 +98,8 @@ impl Future for Acquiring {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             let Poll::Ready(answer) = self.call.poll(cx) else {
-                // In a forked process nobody answers. Not at the first poll, right after the request:
-                // to ask for the process costs as much as to pass a lease on.
+                // In a forked process no answer comes. Not checked at the first poll, right after
+                // the request: the check costs as much as a handover.
                 if mem::replace(&mut self.is_polled, true) {
                     self.commands.shared().check_process()?;
                 }
@@ -130,7 +130,7 @@ impl Drop for Acquiring {
 /// The responsibility for a lease; dropping it releases in the background.
 pub(crate) struct Grant {
     lease: Lease,
-    /// Keeps the thread alive that releases.
+    /// Keeps the I/O thread alive, which sends the release.
     commands: Commands,
     is_over: bool,
 }
@@ -148,7 +148,7 @@ impl Grant {
         &self.lease
     }
 
-    /// Passes the lease on to the next one in this process, or releases it and waits until the
+    /// Hands the lease over to the next waiter of this process, or releases it and waits until the
     /// server has confirmed that or its first answer is overdue.
     ///
     /// All of it is under way before the first await, so dropping the future does not stop it.
@@ -156,14 +156,14 @@ impl Grant {
         if let Some((commands, tenure)) = self.finish() {
             let (done, confirmed) = oneshot::channel();
             commands.hand_over(tenure, Some(Reply::Call(done)));
-            // An error means that the thread is gone, and with it everything there was to release.
+            // An error means that the thread is gone, so nothing is left to release.
             drop(confirmed.await);
         }
     }
 
-    /// What there is to be given up to others, the first time.
+    /// Returns what is needed to give the lease back; `None` from the second call on.
     fn finish(&mut self) -> Option<(&Commands, &Arc<Tenure>)> {
-        // A forked process has a copy of the grant; the lease is its parent's.
+        // A forked process has a copy of the grant; the lease belongs to its parent.
         if mem::replace(&mut self.is_over, true) || self.commands.is_forked() {
             return None;
         }
@@ -171,7 +171,8 @@ impl Grant {
         Some((&self.commands, self.lease.tenure()))
     }
 
-    /// For a grant that could not be delivered: another caller gets the lease.
+    /// Forgets a grant that could not be delivered, without a release: another caller gets the
+    /// lease.
     pub(super) fn forget(mut self) {
         self.is_over = true;
     }

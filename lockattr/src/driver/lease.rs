@@ -1,4 +1,4 @@
-//! What a holder sees of its lease.
+//! The holder's view of its lease.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -16,7 +16,7 @@ use crate::{Error, LossReason};
 
 /// Exclusive ownership of a key until a point in time.
 ///
-/// Clones speak of the same lease. None of them keeps it: the lease ends when the function under
+/// Clones refer to the same lease. None of them keeps it: the lease ends when the function under
 /// the attribute does, or when its [`Guard`](crate::Guard) is released or dropped.
 ///
 /// # Examples
@@ -59,15 +59,16 @@ impl Lease {
         self.0.tenure.key().as_str()
     }
 
-    /// A number that is greater than that of every lease granted for this key before.
+    /// Returns a number that is greater than that of every lease granted for this key before.
     ///
-    /// Hand it to whatever the lock guards, and let that refuse smaller numbers than it has seen:
-    /// it is what protects the data when a paused process wakes up after its lease has ended.
+    /// Hand it to the resource that the lock guards, and let the resource refuse smaller numbers
+    /// than it has seen: this protects the data when a paused process wakes up after its lease has
+    /// ended.
     pub fn fencing_token(&self) -> u64 {
         self.0.token
     }
 
-    /// How long the lease is valid if it is not renewed; zero once it is over.
+    /// Returns how long the lease is valid if it is not renewed; zero once it is over.
     pub fn remaining(&self) -> Duration {
         match self.ended() {
             Some(_) => Duration::ZERO,
@@ -75,17 +76,17 @@ impl Lease {
         }
     }
 
-    /// Whether the lease is still good, by this machine's clock. Cheap enough for right before
-    /// each side effect.
+    /// Returns whether the lease is valid, by this machine's clock. Cheap enough to call right
+    /// before each side effect.
     pub fn is_valid(&self) -> bool {
         self.ended().is_none() && Time::now() < self.0.tenure.valid_until()
     }
 
-    /// Waits until the lease is over, and says why.
+    /// Waits until the lease is over, and returns the reason.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: nothing is lost by dropping the future.
+    /// Cancel safe: dropping the future loses nothing.
     pub async fn lost(&self) -> LossReason {
         loop {
             let ended = self.0.tenure.on_end().notified();
@@ -101,12 +102,13 @@ impl Lease {
     /// # Errors
     ///
     /// [`Error::Lost`] when the lease is over; [`Error::Backend`] when the lock service did not
-    /// confirm, in which case the lease is what it was; [`Error::Config`] for a ttl outside 50 ms
-    /// to 24 h, or longer than `max_hold` lets the lease last; [`Error::Closed`] when the pool is gone.
+    /// confirm, in which case the lease is unchanged; [`Error::Config`] for a ttl outside 50 ms to
+    /// 24 h, or longer than `max_hold` lets the lease last; [`Error::Closed`] when the pool is
+    /// gone.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves it open whether the lease was extended.
+    /// When the future is dropped, the lease may have been extended or not.
     pub async fn extend(&self, ttl: Duration) -> Result<(), Error> {
         check_ttl(ttl)?;
         if let Some(reason) = self.ended() {
@@ -130,17 +132,17 @@ impl Lease {
         }
     }
 
-    /// Why the lease is over, if it is.
+    /// Returns the reason for which the lease is over, if it is.
     pub(crate) fn over(&self) -> Option<LossReason> {
         match self.ended() {
             Some(reason) => Some(reason),
             None if self.is_valid() => None,
-            // The I/O thread has not noticed yet.
+            // The I/O thread has not noticed the end yet.
             None => Some(LossReason::Expired),
         }
     }
 
-    /// Its holder is finished with it.
+    /// Its holder has finished.
     pub(crate) fn release(&self) {
         self.0.is_released.store(true, Ordering::Release);
         self.0.tenure.on_end().notify_waiters();
@@ -155,7 +157,7 @@ impl Lease {
         self.0.tenure.pool()
     }
 
-    /// The span of the call, for the body to run in.
+    /// The span of the call, in which the body runs.
     pub(crate) fn span(&self) -> Span {
         self.0.call.trace().span().clone()
     }
@@ -168,8 +170,8 @@ impl Lease {
     }
 }
 
-// What a panic could leave half done is nothing that a lease shows: a body that holds one stays
-// what it is without the attribute.
+// A panic leaves nothing half done that a lease shows, so a body that holds a lease is as unwind
+// safe as without the attribute.
 impl UnwindSafe for Lease {}
 impl RefUnwindSafe for Lease {}
 

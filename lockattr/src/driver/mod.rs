@@ -45,7 +45,7 @@ use tenure::Tenure;
 type Coordinator = protocol::Coordinator<WaitingCall, Reply>;
 type Effect = protocol::Effect<WaitingCall, Reply>;
 
-/// Where an answer to a request goes. Dropping it says that the pool is gone.
+/// Receives the answer to a request. Dropping it means that the pool is gone.
 #[derive(Debug)]
 enum Reply {
     Call(oneshot::Sender<Result<(), Error>>),
@@ -58,13 +58,13 @@ enum Reply {
 impl Reply {
     fn send(self, answer: Result<(), Error>) {
         if let Self::Call(call) = self {
-            // An error means that the caller waits no longer.
+            // An error means that the caller no longer waits.
             drop(call.send(answer));
         }
     }
 }
 
-/// A call that waits for its lease. When it is dropped unanswered, the pool is gone.
+/// A call that waits for its lease. Dropping it without an answer means that the pool is gone.
 #[derive(Debug)]
 struct WaitingCall(Arc<Call>);
 
@@ -95,8 +95,8 @@ fn wake(waker: Option<Waker>) {
     }
 }
 
-/// The way to a pool. The I/O thread ends when the last clone is gone and nothing of the pool is left
-/// on the server.
+/// A handle of a pool. The I/O thread ends when the last clone is gone and nothing of the pool is
+/// left on the server.
 #[derive(Clone)]
 pub(crate) struct Commands(Arc<Handle>);
 
@@ -120,20 +120,20 @@ struct Shared {
     response_timeout: Duration,
     /// Disconnected when the I/O thread is gone.
     io_thread: Mutex<mpsc::Receiver<()>>,
-    /// The process that has the I/O thread.
+    /// The process in which the I/O thread runs.
     process: u32,
-    /// Whether a shutdown was asked for.
+    /// Whether a shutdown was requested.
     is_closed: AtomicBool,
 }
 
-/// A way to [`Commands`] that does not keep the thread alive: the thread's own, and that of leases.
+/// A handle that does not keep the I/O thread alive, for the thread itself and for leases.
 #[derive(Clone)]
 pub(crate) struct WeakCommands {
     handle: Weak<Handle>,
     shared: Arc<Shared>,
 }
 
-/// Nothing of the pool: its queues are not for the logs of one caller.
+/// Prints nothing of the pool: its queues do not belong in the logs of one caller.
 macro_rules! opaque {
     ($($name:ident),+) => {$(
         impl fmt::Debug for $name {
@@ -155,7 +155,7 @@ impl WeakCommands {
         &self.shared.counters
     }
 
-    /// Whether both lead to the same pool.
+    /// Returns whether both are handles of the same pool.
     pub(crate) fn is_of(&self, pool: &Commands) -> bool {
         Arc::ptr_eq(&self.shared, pool.shared())
     }
@@ -171,7 +171,7 @@ impl Shared {
         coordinator.unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets a caller's thread do its part, and wakes the I/O thread if it has to do the rest.
+    /// Runs `act` on the caller's thread, and wakes the I/O thread if something is left for it.
     fn with<T>(&self, act: impl FnOnce(&mut Coordinator, Time) -> T) -> T {
         let (result, is_due) = {
             let mut coordinator = self.coordinator();
@@ -184,7 +184,7 @@ impl Shared {
         result
     }
 
-    /// To be called before any mutex is locked: in a forked process it may be locked for ever.
+    /// Call it before locking any mutex: in a forked process the mutex may be locked for ever.
     fn check_process(&self) -> Result<(), Error> {
         if process::id() == self.process {
             return Ok(());
@@ -196,7 +196,8 @@ impl Shared {
 }
 
 impl Commands {
-    /// The first way to a pool. `io_thread` is disconnected when this thread, which is its own, ends.
+    /// The first handle of a pool. `io_thread` is disconnected when this thread, the I/O thread,
+    /// ends.
     fn new(
         coordinator: Coordinator,
         response_timeout: Duration,
@@ -255,14 +256,15 @@ impl Commands {
         let (waiter, is_releasing) = self
             .shared()
             .with(|coordinator, now| coordinator.leave(now, key, waiter));
-        // Runs the caller's waker and the end of its span, which the mutex must not wait for.
+        // Dropping it runs the caller's waker and the end of its span, so not under the mutex.
         drop(waiter);
         if is_releasing {
             thread_end::await_releases(self);
         }
     }
 
-    /// Hands the lease to the next waiter of this process, or gives it back to the lock service.
+    /// Hands the lease over to the next waiter of this process, or gives it back to the lock
+    /// service.
     fn hand_over(&self, tenure: &Arc<Tenure>, mut request: Option<Reply>) {
         loop {
             let released = self.shared().with(|coordinator, now| {
@@ -273,8 +275,8 @@ impl Commands {
                 Released::Passed { waiter, token } => {
                     if let Ok(waker) = self.deliver(tenure, &waiter, token) {
                         self.counters().passed_on.add_one();
-                        // This may run in a destructor, where a panic of the next one's waker would
-                        // abort the process.
+                        // This may run in a destructor, where a panic of the next waiter's waker
+                        // would abort the process.
                         return shielded(|| wake(waker));
                     }
                 }
@@ -303,8 +305,8 @@ impl Commands {
     ///
     /// # Errors
     ///
-    /// [`Error::Closed`] when the pool is gone, and what the lock service answered; `None` when this
-    /// holder has the lease no more.
+    /// [`Error::Closed`] when the pool is gone, and the lock service's own errors; `None` when this
+    /// holder no longer has the lease.
     pub(crate) async fn extend(
         &self,
         tenure: &Tenure,
@@ -331,7 +333,7 @@ impl Commands {
         }
     }
 
-    /// Whether it was built by another process, from which this one was forked.
+    /// Whether the pool was built by another process, from which this one was forked.
     fn is_forked(&self) -> bool {
         self.shared().check_process().is_err()
     }
@@ -353,7 +355,7 @@ impl Commands {
         &self.shared().counters
     }
 
-    /// Makes a request that is answered later; `None` if `request` refuses it.
+    /// Sends a request that is answered later. Returns `None` if `request` refuses it.
     fn ask(
         &self,
         request: impl FnOnce(&mut Coordinator, Time, Reply) -> Result<(), Reply>,
@@ -366,5 +368,5 @@ impl Commands {
     }
 }
 
-/// The waiter is gone, and its lease goes to another.
+/// The waiter is gone, and its lease goes to another waiter.
 struct Gone;

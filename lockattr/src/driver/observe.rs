@@ -12,7 +12,7 @@ use crate::Error;
 use crate::key::Key;
 use crate::protocol::Notice;
 
-/// One more waits, for a lease that ends then if it is not renewed.
+/// A call waits, for a lease that ends then if it is not renewed.
 pub(super) fn waiting(counters: &Counters, call: &CallTrace, key: &Key, ends_in: Option<Duration>) {
     counters.waited.add_one();
     call.emit(
@@ -46,7 +46,7 @@ pub(super) fn missed(counters: &Counters, call: &CallTrace, key: &Key) {
     call.emit(Level::WARN, |span| warn!(parent: span, %key, "the lease went to the next one: the call's future was not polled for a claim window"));
 }
 
-/// What happens between the lock service and a lease; the rest is told where it happens.
+/// Traces and counts a notice; other events are traced where they happen.
 pub(super) fn observe(counters: &Counters, call: &CallTrace, key: &Key, notice: &Notice) {
     match notice {
         Notice::Waiting { ends_in } => waiting(counters, call, key, Some(*ends_in)),

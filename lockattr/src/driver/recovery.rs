@@ -1,9 +1,9 @@
-//! What becomes of a pool whose I/O thread panics.
+//! What happens to a pool whose I/O thread panics.
 //!
-//! Foreign code runs on that thread: wakers of futures, and subscribers of traces. After a panic
-//! nobody knows what of the present round was done. So holders hear that their leases are lost,
-//! waiters that there will be none, and the thread goes on with nothing. What is left on the
-//! server ends by its ttl, as after a crash.
+//! Foreign code runs on that thread: wakers of futures, and subscribers of traces. After a panic it
+//! is unknown which parts of the present round were done. So holders lose their leases, waiters are
+//! refused, and the thread goes on without any. What is left on the server ends by its ttl, as
+//! after a crash.
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -57,12 +57,12 @@ impl<B: Backend> Driver<B> {
             };
             shielded(|| waiter.caller.refuse(counters, &key, error));
         }
-        // Requests for a release or an extension hear of the end of their channels.
+        // Requests for a release or an extension get an error, because their channels close.
         shielded(|| drop(forgotten));
     }
 }
 
-/// Runs foreign code whose panic must not go further; the process' panic hook reports it.
+/// Runs foreign code and stops its panics here; the process' panic hook reports them.
 pub(super) fn shielded(f: impl FnOnce()) {
     drop(catch_unwind(AssertUnwindSafe(f)));
 }

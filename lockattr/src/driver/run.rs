@@ -16,24 +16,24 @@ use super::{Effect, WeakCommands};
 use crate::backend::{Attempt, Backend, Event, LeaseId};
 use crate::clock::Time;
 
-/// How many events are taken in before attempts are sent.
+/// The most events taken in before attempts are sent.
 const BATCH: usize = 128;
 /// The longest sleep: tokio's clock stops in suspend, the leases' clock does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// With nothing to keep there is no hurry to notice a suspend.
+/// Without leases the loop need not notice a suspend soon.
 const LONGEST_IDLE: Duration = Duration::from_secs(24 * 60 * 60);
-/// A deadline that is noticed so much too late means that the process stood still.
+/// A deadline that is noticed this much too late means that the process stood still.
 const STANDSTILL: Duration = Duration::from_millis(2);
-/// Enough turns of the runtime for an answer in the socket to come to this loop, by way of the reactor
+/// Enough turns of the runtime for an answer in the socket to reach this loop, through the reactor
 /// and the connection's task.
 const TURNS_OF_AN_ANSWER: usize = 4;
 
 pub(super) struct Driver<B> {
     backend: B,
     pub(super) commands: WeakCommands,
-    /// What holders see of the leases that were granted, until nothing of them is on the server.
+    /// The tenures of granted leases, until nothing of them is on the server.
     pub(super) tenures: HashMap<LeaseId, Arc<Tenure>>,
-    /// What is still to be performed of the present round.
+    /// The effects of the present round that are still to be performed.
     pub(super) effects: VecDeque<Effect>,
     pub(super) attempts: Vec<Attempt>,
     /// The earliest deadline at the end of the latest round.
@@ -72,14 +72,14 @@ impl<B: Backend> Driver<B> {
         while self.commands.has_callers() || unfinished > 0 {
             poll_fn(|cx| self.poll_inputs(cx, sleep.as_mut(), &mut inputs)).await;
             // A deadline that is due costs no budget by itself: with one in every round, the
-            // connections would never have theirs.
+            // connections would never get to run.
             tokio::task::coop::consume_budget().await;
             self.catch_up(&mut inputs).await;
             unfinished = self.round(&mut inputs.events);
         }
     }
 
-    /// Lets the coordinator decide, and does what it wants done. Returns how many leases are
+    /// Runs one round of the coordinator, and performs its effects. Returns how many leases are
     /// unfinished.
     fn round(&mut self, events: &mut Vec<Event>) -> usize {
         let now = Time::now();
@@ -108,7 +108,8 @@ impl<B: Backend> Driver<B> {
         unfinished
     }
 
-    /// Takes in what has come while the process stood still, before anything counts as overdue.
+    /// Takes in the events that came while the process stood still, before anything counts as
+    /// overdue.
     async fn catch_up(&mut self, inputs: &mut Inputs<'_, '_>) {
         if Time::now().since(self.wakeup) < STANDSTILL {
             return;
@@ -146,12 +147,12 @@ impl<B: Backend> Driver<B> {
         if pause.is_zero() {
             return Poll::Ready(());
         }
-        // Registers the waker anew; a sleep that is over is never asked twice.
+        // Registers the waker again; a sleep that is over is never polled twice.
         sleep.as_mut().reset(Instant::now() + pause);
         sleep.poll(cx)
     }
 
-    /// Returns whether there was any.
+    /// Returns whether anything came.
     fn poll_messages(&mut self, cx: &mut Context<'_>, inputs: &mut Inputs<'_, '_>) -> bool {
         let mut has_any = false;
         if inputs.woken.as_mut().poll(cx).is_ready() {
@@ -170,7 +171,7 @@ impl<B: Backend> Driver<B> {
 }
 
 impl<B> Drop for Driver<B> {
-    /// Nobody is answered by a thread that is gone.
+    /// A thread that is gone answers no request.
     fn drop(&mut self) {
         let forgotten = self.commands.shared.coordinator().end();
         // Each waiter is refused as it is dropped, outside of the mutex.

@@ -16,7 +16,7 @@ use crate::protocol::Limits;
 ///
 /// # Errors
 ///
-/// What `connect` reports, and [`Error::System`] when the thread cannot be started.
+/// The error of `connect`, and [`Error::System`] when the thread cannot be started.
 pub(crate) async fn start<B, F>(
     limits: Limits,
     owners: OwnerIds,
@@ -45,7 +45,7 @@ where
 
     let body = move || {
         let _is_over = is_over;
-        // What happens on behalf of no call is traced where the pool was built.
+        // Events that belong to no call are traced where the pool was built.
         let _default = dispatch.as_ref().map(dispatcher::set_default);
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -60,7 +60,7 @@ where
                 let coordinator = Coordinator::new(limits, backend.capabilities(), owners, jitter);
                 let commands = Commands::new(coordinator, limits.response_timeout, io_thread);
                 let weak = commands.downgrade();
-                // If nobody waits any longer, the commands are dropped and `run` ends at once.
+                // If the builder no longer waits, the commands are dropped and `run` ends at once.
                 drop(ready.send(Ok(commands)));
                 Driver::new(backend, weak).run_on(&runtime);
             }

@@ -1,10 +1,10 @@
-//! What a pool counts: everything that cannot be returned to a caller is at least counted.
+//! What a pool counts: at least everything that cannot be returned to a caller.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)*) => {
-        /// How often things happened in a pool since it was built.
+        /// Counts of a pool since it was built.
         ///
         /// # Examples
         ///
@@ -42,15 +42,15 @@ counters! {
     waited,
     /// Leases granted.
     acquired,
-    /// Of those, passed on from one task of the process to the next without asking the lock
+    /// Of those, passed on from one task of the process to the next without a request to the lock
     /// service.
     passed_on,
-    /// Leases that went to the next one because nothing polled their call's future within the claim
-    /// window.
+    /// Leases that went to the next call because nothing polled their call's future within the
+    /// claim window.
     missed,
-    /// Callers told that somebody else holds the key.
+    /// Callers refused because another call holds the key.
     busy,
-    /// Callers told that the lock service failed.
+    /// Callers refused because the lock service failed.
     failed,
     /// Successful renewals.
     renewed,
@@ -69,17 +69,17 @@ counters! {
     /// Bodies that ran to their end although their lease was over.
     finished_after_loss,
     /// Bodies that were woken while they held their lease, and not polled for longer than its ttl:
-    /// their lock was kept for nothing.
+    /// they kept their lock without using it.
     stalled,
-    /// Errors that a function had no way to return (`on_busy = "skip"` without a `Result`), in the
+    /// Errors that a function could not return (`on_busy = "skip"` without a `Result`), in the
     /// whole process.
     unreported,
 }
 
-/// Such an error may come from there being no pool, so it is counted for all of them.
+/// Such an error may come from a missing pool, so one counter serves all pools.
 static UNREPORTED: Counter = Counter(AtomicU64::new(0));
 
-/// Counts an error that nobody hears of but the trace.
+/// Counts an error that only the trace reports.
 pub(crate) fn count_unreported() {
     UNREPORTED.add_one();
 }

@@ -1,4 +1,4 @@
-//! What the lock service granted to a process.
+//! One lease as its holders in this process see it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -11,7 +11,7 @@ use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
 
-/// What the lock service granted to this process: the leases of one task after the other.
+/// What the holders of one lease see of it: its end, and why it ended.
 #[derive(Debug)]
 pub(crate) struct Tenure {
     id: LeaseId,
@@ -51,27 +51,27 @@ impl Tenure {
             .store(valid_until.as_nanos(), Ordering::Release);
     }
 
-    /// It is lost. The first reason stays.
+    /// Ends the tenure. The first reason stays.
     pub(crate) fn end(&self, reason: LossReason) {
         if self.ended.set(reason).is_ok() {
             self.on_end.notify_waiters();
         }
     }
 
-    /// Where the events of the present holder, or of the last one, belong.
+    /// Returns where the events of the present holder, or of the last one, belong.
     pub(crate) fn holder_trace(&self) -> CallTrace {
         let holder = self.holder();
         holder.map_or_else(CallTrace::none, |holder| holder.trace().clone())
     }
 
-    /// The lease goes to this call.
+    /// Makes this call the holder.
     pub(crate) fn hold(&self, call: &Arc<Call>) {
         let before = self.lock_holder().replace(Arc::clone(call));
-        // Its span may end here, which is foreign code: outside of the mutex.
+        // Its span may end here, which is foreign code, so not under the mutex.
         drop(before);
     }
 
-    /// Why it is over, if it is.
+    /// Returns the reason for which it is over, if it is.
     pub(crate) fn ended(&self) -> Option<LossReason> {
         self.ended.get().copied()
     }

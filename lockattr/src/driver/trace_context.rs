@@ -1,4 +1,4 @@
-//! Where the traces of a call belong, whichever thread they come from.
+//! Where the traces of a call belong, on whatever thread they are emitted.
 
 use std::fmt;
 
@@ -8,17 +8,17 @@ use tracing::{Dispatch, Level, Span, dispatcher};
 
 /// The span of a call, and the dispatcher under which it was made.
 ///
-/// Both are needed: an event goes to the dispatcher of the thread that it comes from, where the id
-/// of a span of another dispatcher means nothing, or a stranger.
+/// Both are needed: an event goes to the dispatcher of the thread that emits it, and there the id
+/// of another dispatcher's span means nothing, or names an unrelated span.
 #[derive(Clone)]
 pub(crate) struct CallTrace {
     span: Span,
-    /// `None` where there was none yet.
+    /// `None` if there was none yet.
     dispatch: Option<Dispatch>,
 }
 
 impl CallTrace {
-    /// Of a call that this thread makes.
+    /// For a call that this thread makes.
     pub(super) fn new(span: Span) -> Self {
         Self {
             span,
@@ -26,7 +26,7 @@ impl CallTrace {
         }
     }
 
-    /// Of what happens on behalf of no call.
+    /// For events that belong to no call.
     pub(crate) fn none() -> Self {
         Self {
             span: Span::none(),
@@ -38,19 +38,20 @@ impl CallTrace {
         &self.span
     }
 
-    /// Lets an event of this level go to the call's dispatcher, with the call's span as its parent.
+    /// Emits an event of this level to the call's dispatcher, with the call's span as its parent.
     pub(super) fn emit(&self, level: Level, event: impl FnOnce(&Span)) {
         match &self.dispatch {
             Some(dispatch) if level <= LevelFilter::current() => {
                 dispatcher::with_default(dispatch, || event(&self.span));
             }
-            // Nobody listens, and changing the dispatcher would cost more than all the rest.
+            // No subscriber listens, and changing the dispatcher would cost more than everything
+            // else.
             _ => event(&self.span),
         }
     }
 }
 
-/// The dispatcher of this thread, if there is one already.
+/// Returns the dispatcher of this thread, if there is one already.
 pub(super) fn present_dispatcher() -> Option<Dispatch> {
     dispatcher::get_default(|dispatch| {
         let is_there = !dispatch.is::<NoSubscriber>();

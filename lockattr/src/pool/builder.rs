@@ -57,7 +57,7 @@ pub struct LockPoolBuilder {
     redis: RedisOptions,
 }
 
-/// Where the locks are kept.
+/// The lock service that the pool uses.
 #[derive(Clone)]
 enum Service {
     Url(ServiceUrl),
@@ -95,20 +95,22 @@ impl Default for LockPoolBuilder {
 }
 
 impl LockPoolBuilder {
-    /// Where the lock service is. There is no default.
+    /// The URL of the lock service. There is no default.
     ///
     /// | URL | service |
     /// | --- | --- |
     /// | `redis://[user:password@]host[:port][/db]` | a Redis or Valkey server |
     /// | `rediss://…` | the same by TLS (feature `tls`) |
     /// | `redis+unix:///path[?db=…&user=…&pass=…]` | the same by a unix socket; also `unix://` |
+    /// | `redis+cluster://[user:password@]host[:port],host…` | a Redis Cluster, by any of its nodes; `rediss+cluster://` by TLS |
     /// | `memory://`, `memory://name` | this process only; pools share locks by the name |
     ///
-    /// `valkey://`, `valkeys://` and `valkey+unix://` mean the same as the schemes with `redis`. The
-    /// database is 0 unless the path or `?db=` says otherwise; `?protocol=resp3` is what is spoken
-    /// anyway. Other parameters are refused. In a user name or password, percent-encode `/` as
-    /// `%2F`, `?` as `%3F`, `#` as `%23`, `@` as `%40` and `%` as `%25`. Cluster and Sentinel are not
-    /// supported yet: name one server.
+    /// `valkey` in place of `redis` means the same, as in `valkeys://` or `valkey+cluster://`. A
+    /// cluster is also found behind the URL of one of its nodes.
+    /// The database is 0 unless the path or `?db=` sets another; `?protocol=resp3` is accepted,
+    /// since the pool always speaks it. Other parameters are refused. In a user name or password,
+    /// percent-encode `/` as `%2F`, `?` as `%3F`, `#` as `%23`, `@` as `%40` and `%` as `%25`.
+    /// Sentinel is not supported yet: name the master.
     pub fn url(mut self, url: impl AsRef<str>) -> Self {
         self.service = Some(Service::Url(ServiceUrl::new(url.as_ref())));
         self
@@ -133,7 +135,7 @@ impl LockPoolBuilder {
         self
     }
 
-    /// Whether calls that do not say wait for their release. Defaults to [`Release::Await`].
+    /// Whether calls that set no `release` wait for their release. Defaults to [`Release::Await`].
     pub fn default_release(mut self, release: Release) -> Self {
         self.default_release = release;
         self
@@ -145,9 +147,9 @@ impl LockPoolBuilder {
         self
     }
 
-    /// How long one answer of the server is waited for, at most a quarter of the ttl (of a ttl below 1 s:
-    /// a half, or 250 ms). A connection on which nothing comes for so long is replaced. Defaults to
-    /// 500 ms.
+    /// How long the pool waits for one answer of the server, at most a quarter of the ttl (of a ttl
+    /// below 1 s: a half, or 250 ms). A connection on which nothing comes for so long is replaced.
+    /// Defaults to 500 ms.
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
         self.response_timeout = timeout;
         self
@@ -160,26 +162,27 @@ impl LockPoolBuilder {
         self
     }
 
-    /// How long a waiter that died or hangs may hold up those behind it when its turn comes, and how
-    /// long a lease is kept for a call whose future is not polled. Defaults to 1 s, and to more where
-    /// the server is more than 180 ms away. At least 50 ms, and 5.3 round trips and 10.5 ms (above 250 ms, ten round trips),
-    /// since a lease that is handed over has to arrive and to be confirmed within two fifths of it: [`build`](Self::build) measures the
-    /// round trip, and fails with [`Error::Config`] when the window is too short for it.
+    /// How long a waiter that died or hangs may delay the waiters behind it when its turn comes,
+    /// and how long a lease is kept for a call whose future is not polled. Defaults to 1 s, and to
+    /// more if the server is more than 180 ms away. At least 50 ms, and 5.3 round trips and 10.5 ms
+    /// (above 250 ms, ten round trips), since a lease that is handed to a waiter has to arrive and
+    /// to be confirmed within two fifths of it: [`build`](Self::build) measures the round trip, and
+    /// fails with [`Error::Config`] when the window is too short for it.
     pub fn claim_window(mut self, window: Duration) -> Self {
         self.claim_window = Some(window);
         self
     }
 
-    /// How many tasks of this process may have a key one after the other, passing the lease on
-    /// without asking the server. Defaults to 256; 1 switches the passing on off. Other processes
-    /// have their turn in between.
+    /// How many tasks of this process may have a key one after the other, each passing the lease on
+    /// without a request to the server. Defaults to 256; 1 switches this off. Other processes have
+    /// their turn in between.
     pub fn batch_size(mut self, holders: u32) -> Self {
         self.batch.size = holders;
         self
     }
 
-    /// How long the lease may be passed on inside this process while others wait for the key. The
-    /// holder whom the end finds at work is not interrupted. Defaults to 5 ms.
+    /// How long the lease may be passed on inside this process while others wait for the key. A
+    /// holder that is at work when the time ends is not interrupted. Defaults to 5 ms.
     pub fn batch_time(mut self, time: Duration) -> Self {
         self.batch.time = time;
         self
@@ -189,9 +192,9 @@ impl LockPoolBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a wrong setting or a server that cannot keep locks,
-    /// [`Error::Connect`] when the server cannot be reached within the connect timeout,
-    /// [`Error::System`] when the operating system gives no thread.
+    /// [`Error::Config`] for a wrong setting or a server that cannot keep locks, [`Error::Connect`]
+    /// when the server cannot be reached within the connect timeout, [`Error::System`] when the
+    /// operating system cannot start a thread.
     ///
     /// # Cancel safety
     ///
@@ -219,9 +222,9 @@ impl LockPoolBuilder {
         })))
     }
 
-    /// Connects, and makes this the pool of the whole process.
+    /// Connects, and installs this as the pool of the whole process.
     ///
-    /// A pool that was shut down, or that a forked process has from its parent, is replaced.
+    /// A pool that was shut down, or that a forked process inherited from its parent, is replaced.
     ///
     /// # Errors
     ///
@@ -229,17 +232,17 @@ impl LockPoolBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: nothing is installed then.
+    /// Cancel safe: a dropped future installs nothing.
     pub async fn install(self) -> Result<LockPool, Error> {
         registry::check_vacant(None)?;
         registry::install(None, self.build().await?)
     }
 
-    /// Connects, and makes this the pool for `#[distributed_lock(pool = "name")]`.
+    /// Connects, and installs this as the pool for `#[distributed_lock(pool = "name")]`.
     ///
     /// # Errors
     ///
-    /// As [`install`](Self::install), by name.
+    /// As [`install`](Self::install), for each name.
     ///
     /// # Cancel safety
     ///

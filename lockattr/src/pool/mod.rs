@@ -1,4 +1,4 @@
-//! The pool: where locks come from.
+//! The pool: a handle from which locks are taken.
 
 mod builder;
 mod registry;
@@ -20,7 +20,7 @@ use crate::protocol::Terms;
 use crate::spec::{Options, Release, Wait};
 use crate::timing::check_ttl;
 
-/// Connections, keeper and local queue for one lock service.
+/// Connections, keeper and local queues for one lock service.
 ///
 /// A cheap handle: clones share everything. One pool serves any number of tokio runtimes, because
 /// its connections and timers live on a thread of its own.
@@ -44,19 +44,20 @@ struct Pool {
     default_ttl: Duration,
     default_wait: Wait,
     default_release: Release,
-    /// What may be shown of it, such as the URL without its password.
+    /// A name for errors and logs, such as the URL without its password.
     place: String,
 }
 
 impl LockPool {
-    /// Starts to configure a pool.
+    /// Returns a builder with default settings.
     pub fn builder() -> LockPoolBuilder {
         LockPoolBuilder::default()
     }
 
-    /// Configures a pool from the environment: `LOCKATTR_URL`, and if they are set `LOCKATTR_TTL` and
-    /// `LOCKATTR_WAIT` (such as `10s`; the latter also `forever`). For a Redis server also
-    /// `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, and `LOCKATTR_STRICT` (`true` or `false`).
+    /// Returns a builder with the settings of the environment: `LOCKATTR_URL`, and if they are set
+    /// `LOCKATTR_TTL` and `LOCKATTR_WAIT` (such as `10s`; the latter also `forever`). For a Redis
+    /// server also `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, and `LOCKATTR_STRICT` (`true` or
+    /// `false`).
     ///
     /// # Errors
     ///
@@ -65,7 +66,7 @@ impl LockPool {
         LockPoolBuilder::from_variables(|name| std::env::var(name).ok())
     }
 
-    /// A pool of its own inside this process, for tests and for development.
+    /// Returns a new pool inside this process, for tests and for development.
     ///
     /// # Errors
     ///
@@ -74,7 +75,7 @@ impl LockPool {
         Self::builder().url("memory://").build().await
     }
 
-    /// The pool installed for the whole process.
+    /// Returns the pool installed for the whole process.
     ///
     /// # Errors
     ///
@@ -83,7 +84,7 @@ impl LockPool {
         registry::find(None)
     }
 
-    /// The pool installed under this name.
+    /// Returns the pool installed under this name.
     ///
     /// # Errors
     ///
@@ -92,8 +93,8 @@ impl LockPool {
         registry::find(Some(name))
     }
 
-    /// Runs `future` with this pool in place of the installed ones, for the whole task tree below
-    /// it that is not spawned. Attributes that name a pool object are not affected.
+    /// Runs `future` with this pool in place of the installed ones, also in everything that it
+    /// awaits without spawning a task. Attributes that name a pool object are not affected.
     ///
     /// # Examples
     ///
@@ -114,13 +115,13 @@ impl LockPool {
         source::scope(self.clone(), future)
     }
 
-    /// Ends the pool: waiting acquisitions fail with [`Error::Closed`], holders are told that
-    /// their lease is lost, and everything is released on the server.
+    /// Shuts the pool down: waiting acquisitions fail with [`Error::Closed`], holders lose their
+    /// leases, and everything is released on the server.
     ///
-    /// Holders have a quarter of `within`, at most 250 ms, to stop by themselves; then their
-    /// leases are released under them.
+    /// Holders have a quarter of `within`, at most 250 ms, to stop by themselves; then their leases
+    /// are released nevertheless.
     ///
-    /// A service calls this last, when it serves no longer:
+    /// A service calls this last, when it no longer serves:
     ///
     /// ```no_run
     /// # use std::time::Duration;
@@ -150,7 +151,7 @@ impl LockPool {
         self.0.commands.shutdown(within).await
     }
 
-    /// How often things happened in this pool.
+    /// Returns the pool's counts.
     pub fn stats(&self) -> PoolStats {
         self.0.commands.counters().read()
     }
@@ -195,7 +196,7 @@ impl LockPool {
     }
 }
 
-// Everything shared is behind mutexes that survive a panic, or belongs to the I/O thread.
+// Shared state is behind mutexes that survive a panic, or belongs to the I/O thread.
 impl UnwindSafe for LockPool {}
 impl RefUnwindSafe for LockPool {}
 

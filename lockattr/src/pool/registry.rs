@@ -1,7 +1,7 @@
 //! The pools that a process has installed.
 //!
-//! Every call of a locked function looks here. There is no mutex, also because a forked process
-//! would inherit it locked.
+//! Every call of a locked function looks a pool up here. There is no mutex, also because a forked
+//! process could inherit it locked.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl Pools {
     }
 
     fn check_vacant(&self, name: Option<&str>) -> Result<(), Error> {
-        // What is shut down, or left over from the parent of a forked process, makes room.
+        // A pool that was shut down, or inherited from the parent of a forked process, is replaced.
         match self.get(name) {
             Some(pool) if pool.commands().is_usable() => Err(Error::AlreadyInstalled {
                 pool: name.map(Arc::from),
@@ -48,7 +48,7 @@ impl Pools {
     }
 }
 
-/// The pool of this name; without a name, that of the process.
+/// Returns the pool of this name; without a name, that of the process.
 pub(super) fn find(name: Option<&str>) -> Result<LockPool, Error> {
     let installed = INSTALLED.load();
     let pool = installed.as_ref().and_then(|pools| pools.get(name));
@@ -65,7 +65,7 @@ pub(super) fn check_vacant(name: Option<&str>) -> Result<(), Error> {
 
 pub(super) fn install(name: Option<&str>, pool: LockPool) -> Result<LockPool, Error> {
     let mut outcome = Ok(());
-    // Of several that install at once one wins, and the others find its pool here.
+    // If several threads install at once, one wins, and the others find its pool here.
     INSTALLED.rcu(|installed| {
         let before = installed.as_deref().cloned().unwrap_or_default();
         let after = before.with(name, pool.clone());

@@ -1,4 +1,4 @@
-//! Which pool a function takes its lock from.
+//! The pool from which a function takes its lock.
 
 use super::{LockPool, registry};
 use crate::Error;
@@ -7,7 +7,7 @@ tokio::task_local! {
     static SCOPED: LockPool;
 }
 
-/// Where the attribute says the pool comes from.
+/// The pool that the attribute names.
 #[derive(Debug)]
 pub enum PoolSource {
     /// The pool installed for the process.

@@ -1,4 +1,4 @@
-//! All acquisitions of a pool: their timers, and what is sent next.
+//! All acquisitions of a pool: their timers, and what they send next.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
@@ -11,14 +11,14 @@ use crate::backend::{Attempt, AttemptId, Capabilities, Claim, Event, LeaseId, Ow
 use crate::clock::Time;
 use crate::{Error, LossReason, timing};
 
-/// Bounds that a pool sets.
+/// Limits that a pool sets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     /// How many acquires may be in flight.
     pub(crate) in_flight: usize,
-    /// How long an attempt is waited for.
+    /// How long the answer to an attempt is awaited.
     pub(crate) response_timeout: Duration,
-    /// How long a waiter that is gone may hold up those behind it.
+    /// How long a waiter that is gone may delay the waiters behind it.
     pub(crate) claim_window: Duration,
     /// How long a lease is passed on inside the process.
     pub(crate) batch: Batch,
@@ -34,8 +34,8 @@ pub(crate) struct Keeper {
     asking: usize,
     notices: VecDeque<(LeaseId, Notice)>,
     overdue: Vec<AttemptId>,
-    /// The latest attempt that became overdue, and when it was sent: its late answer still tells how
-    /// long the round trip is.
+    /// The latest attempt that became overdue, and when it was sent: its late answer still measures
+    /// the round trip.
     abandoned: Option<(AttemptId, Time)>,
     round_trip: Option<Duration>,
     limits: Limits,
@@ -49,9 +49,9 @@ pub(crate) struct Keeper {
 #[cfg_attr(test, derive(Clone, Hash))]
 struct Entry {
     acquisition: Acquisition,
-    /// The backend's, of its key.
+    /// The backend's lane of its key.
     lane: usize,
-    /// What stands in `timers` for it.
+    /// Its entry in `timers`.
     wakeup: Time,
 }
 
@@ -80,7 +80,7 @@ impl Keeper {
         }
     }
 
-    /// A queue wants a lease, and with it so many fencing tokens. Every call ends in one
+    /// A queue wants a lease with this number of fencing tokens. Every call ends in one
     /// [`Notice::Acquired`] or [`Notice::Failed`], unless [`release`](Self::release) comes first.
     pub(crate) fn acquire(&mut self, now: Time, id: LeaseId, terms: Terms, tokens: u32) {
         if self.closed {
@@ -111,26 +111,26 @@ impl Keeper {
         self.step(now, id, |acquisition, _| acquisition.adopt(terms, now))?
     }
 
-    /// The caller is finished with its lease, or wants none any longer.
+    /// The caller has finished with its lease, or wants none any longer.
     pub(crate) fn release(&mut self, now: Time, id: LeaseId) {
         self.step(now, id, Acquisition::relinquish);
     }
 
     /// The holder wants its lease to last `ttl` from now on. Each call is answered by one
-    /// [`Notice::Extended`] with its `number`, once the lock service has confirmed a renewal that was
-    /// sent after the call, or failed to.
+    /// [`Notice::Extended`] with its `number`, once a renewal that was sent after the call was
+    /// confirmed or has failed.
     pub(crate) fn extend(&mut self, now: Time, id: LeaseId, number: u64, ttl: Duration) {
         self.step(now, id, |acquisition, step| {
             acquisition.extend(number, ttl, step);
         });
     }
 
-    /// The holder will pass its lease on to so many others.
+    /// Reserves tokens for this number of further holders.
     pub(crate) fn refill(&mut self, now: Time, id: LeaseId, tokens: u32) {
         self.step(now, id, |acquisition, _| acquisition.refill(tokens, now));
     }
 
-    /// The lock service has something to tell.
+    /// Takes in an event of the backend.
     pub(crate) fn on_event(&mut self, now: Time, event: Event) {
         match event {
             Event::Done(attempt, outcome) => {
@@ -163,7 +163,7 @@ impl Keeper {
         }
     }
 
-    /// Time has passed; due whenever [`wakeup`](Self::wakeup) is reached.
+    /// Acts on the time; due when [`wakeup`](Self::wakeup) is reached.
     pub(crate) fn on_time(&mut self, now: Time) {
         while let Some(&(at, id)) = self.timers.first() {
             if at > now {
@@ -185,7 +185,7 @@ impl Keeper {
         self.timers.first().map_or(Time::NEVER, |(at, _)| *at)
     }
 
-    /// Begins a round of sending, with so much room in each lane of the backend.
+    /// Begins a round of sending; `room` returns each lane's room.
     pub(crate) fn begin_sending(&mut self, room: impl Fn(usize, usize) -> usize) {
         self.lanes.begin(room);
     }
@@ -203,7 +203,7 @@ impl Keeper {
         None
     }
 
-    /// Whether [`next_attempt`](Self::next_attempt) has one, as far as there is room.
+    /// Whether [`next_attempt`](Self::next_attempt) has an attempt, as far as there is room.
     pub(crate) fn has_attempts(&self) -> bool {
         self.lanes.has_next(self.may_acquire())
     }
@@ -212,17 +212,17 @@ impl Keeper {
         self.acquires_in_flight < self.limits.in_flight
     }
 
-    /// The next thing that happened.
+    /// Returns the next notice.
     pub(crate) fn next_notice(&mut self) -> Option<(LeaseId, Notice)> {
         self.notices.pop_front()
     }
 
-    /// The attempts that nobody waits for any longer, since the last call.
+    /// Returns the attempts that became overdue since the last call.
     pub(crate) fn take_overdue(&mut self) -> Vec<AttemptId> {
         mem::take(&mut self.overdue)
     }
 
-    /// No more acquisitions: those without a lease fail, those with one are told that it is lost.
+    /// Refuses new acquisitions: those without a lease fail, those with one lose it.
     pub(crate) fn close(&mut self, now: Time) {
         self.closed = true;
         for id in self.ids() {
@@ -236,7 +236,7 @@ impl Keeper {
         }
     }
 
-    /// Releases every lease, whether or not its holder is finished with it.
+    /// Releases every lease, whether or not its holder has finished.
     pub(crate) fn release_all(&mut self, now: Time) {
         for id in self.ids() {
             self.release(now, id);
@@ -255,12 +255,12 @@ impl Keeper {
         self.limits.claim_window
     }
 
-    /// How many acquisitions may have something on the server, or hope to.
+    /// How many acquisitions may have something on the server, or may still get it.
     pub(crate) fn unfinished(&self) -> usize {
         self.acquisitions.len()
     }
 
-    /// Whether something that nobody wants any longer may still be on the server.
+    /// Whether something of an unwanted acquisition may still be on the server.
     pub(crate) fn is_releasing(&self) -> bool {
         let mut entries = self.acquisitions.values();
         entries.any(|entry| entry.acquisition.is_unwanted())
@@ -270,7 +270,7 @@ impl Keeper {
         self.acquisitions.keys().copied().collect()
     }
 
-    /// Lets something happen to one acquisition, and draws the consequences.
+    /// Applies `happen` to one acquisition, then updates counters, lanes and timers.
     fn step<T>(
         &mut self,
         now: Time,
@@ -339,8 +339,8 @@ fn count(counter: &mut usize, was: bool, is: bool) {
     }
 }
 
-/// For the model: what tells two keepers apart. Timers follow from the rest, and jitter is made the
-/// same for all by [`Keeper::reseed`].
+/// For the model: what distinguishes two keepers. Timers follow from the rest, and
+/// [`Keeper::reseed`] makes jitter the same for all.
 #[cfg(test)]
 mod fingerprint {
     use std::hash::{Hash, Hasher};

@@ -9,23 +9,23 @@ use crate::backend::LeaseId;
 pub(super) enum Urgency {
     /// First: others wait for the key.
     Release,
-    /// Then what keeps running work from being lost. Reservations of tokens too.
+    /// Then renewals and reservations of tokens: without a renewal, running work is lost.
     Renewal,
-    /// Last, and bounded: with more in flight than the service answers in time, every outcome
-    /// would become unknown.
+    /// Last, and bounded: with more acquires in flight than the service answers in time, every
+    /// outcome would become unknown.
     Acquire,
 }
 
-/// What waits to be sent, in the lanes of the backend.
+/// The acquisitions that wait to send, in the lanes of the backend.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Lanes {
     all: Vec<Lane>,
-    /// The lanes with something in them that may have room.
+    /// The lanes that are not empty and may have room.
     open: VecDeque<usize>,
-    /// The lanes with something in them that had no room when they were asked.
+    /// The lanes that are not empty and had no room when the backend was asked.
     full: Vec<usize>,
-    /// How much there is in the open lanes.
+    /// Number of entries in the open lanes.
     urgent: usize,
     acquires: usize,
 }
@@ -36,7 +36,7 @@ struct Lane {
     releases: VecDeque<LeaseId>,
     renewals: VecDeque<LeaseId>,
     acquires: VecDeque<LeaseId>,
-    /// How many more it takes in this round.
+    /// How many more attempts it takes in this round.
     room: usize,
     is_full: bool,
 }
@@ -79,12 +79,12 @@ impl Lanes {
         }
     }
 
-    /// Whether [`pop`](Self::pop) has one, if there is room.
+    /// Whether [`pop`](Self::pop) returns an entry, if there is room.
     pub(super) fn has_next(&self, may_acquire: bool) -> bool {
         self.urgent > 0 || (may_acquire && self.acquires > 0)
     }
 
-    /// Begins a round of sending, with so much room in each lane.
+    /// Begins a round of sending; `room` returns each lane's room.
     pub(super) fn begin(&mut self, room: impl Fn(usize, usize) -> usize) {
         for n in self.full.drain(..) {
             let lane = &mut self.all[n];
@@ -99,8 +99,8 @@ impl Lanes {
         }
     }
 
-    /// The next to send, and its lane. Acquires only if they may be sent. Renewals are not bounded:
-    /// those of a hundred thousand leases would keep every acquire back.
+    /// Returns the next entry to send, and its lane. Acquires only if they may be sent. Renewals do
+    /// not count: those of a hundred thousand leases would delay every acquire.
     pub(super) fn pop(&mut self, may_acquire: bool) -> Option<(usize, LeaseId)> {
         for _ in 0..self.open.len() {
             let n = *self.open.front()?;
@@ -128,7 +128,8 @@ impl Lanes {
             if lane.is_empty() {
                 self.open.pop_front();
             } else if id.is_none() {
-                // Acquires that may not be sent: another lane may have something urgent.
+                // The lane has only acquires, which may not be sent: another lane may have
+                // something urgent.
                 self.open.rotate_left(1);
             }
             if let Some(id) = id {
@@ -138,7 +139,7 @@ impl Lanes {
         None
     }
 
-    /// What was popped from this lane is sent.
+    /// Counts the entry popped from this lane as sent.
     pub(super) fn sent(&mut self, lane: usize) {
         let room = &mut self.all[lane].room;
         *room = room.saturating_sub(1);
@@ -199,7 +200,7 @@ mod tests {
         }
         lanes.begin(|_, _| 2);
         assert_eq!(lanes.pop(true), Some((0, id(0))));
-        // It was not wanted any longer, and takes no room.
+        // An entry that is no longer wanted is not sent, and takes no room.
         for n in [1, 2] {
             assert_eq!(lanes.pop(true), Some((0, id(n))));
             lanes.sent(0);

@@ -1,9 +1,9 @@
 //! The life of leases as pure state machines: no clock, no sockets, no tokio.
 //!
-//! [`Coordinator`] is what drivers see. In it, [`LocalQueues`](local_queues::LocalQueues) decides
-//! which caller of a process is next, and when a lease is passed on inside it;
+//! [`Coordinator`] is the driver's interface. In it, [`LocalQueues`](local_queues::LocalQueues)
+//! decides which caller of a process is next, and when a lease is passed on inside it;
 //! [`Keeper`](keeper::Keeper) holds all acquisitions of a pool, and
-//! [`Acquisition`](acquisition::Acquisition) is the life of one of them, from the first attempt to
+//! [`Acquisition`](acquisition::Acquisition) is the life of one lease, from the first attempt to
 //! the confirmed release.
 
 mod acquisition;
@@ -31,21 +31,21 @@ use crate::{Error, LossReason};
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) enum Notice {
-    /// Somebody else has the key; the acquisition waits.
+    /// Another lease has the key; the acquisition waits.
     Waiting { ends_in: Duration },
     /// The lock service failed; it is asked again.
     Trouble(BackendError),
-    /// The lease is there.
+    /// The lease was granted.
     Acquired { granted: Granted, valid_until: Time },
     /// There will be no lease.
     Failed(Error),
-    /// The lease goes on until then.
+    /// The lease was renewed, and is valid until then.
     Renewed { contended: bool, valid_until: Time },
     /// A renewal failed; it is tried again while the lease is valid.
     RenewalFailed(BackendError),
-    /// Tokens for more holders have come.
+    /// Tokens for more holders were reserved.
     Reserved(Granted),
-    /// No more tokens: the lease is passed on as far as those that are there reach.
+    /// No more tokens: the lease is passed on until the present ones are used up.
     ReservationFailed(BackendError),
     /// The answer to the `extend` of this number.
     Extended {
@@ -54,7 +54,8 @@ pub(crate) enum Notice {
     },
     /// The lease is over, and its holder does not know yet.
     Lost(LossReason),
-    /// It ended without anything to release. This or one of the next but `ReleaseDelayed` is the last notice.
+    /// The acquisition ended without anything to release. Its last notice is this one, `Released`
+    /// or `ReleaseAbandoned`.
     Withdrawn,
     /// The release was confirmed.
     Released,

@@ -1,6 +1,6 @@
 //! Locks inside this process: for development, for tests, and for programs of one process.
 //!
-//! Pools of one name share their locks, so several pools can play the several processes of a fleet.
+//! Pools of one name share their locks, so several pools can act as the processes of a fleet.
 
 mod server;
 
@@ -20,7 +20,7 @@ use crate::clock::Time;
 
 type Shared = Mutex<Server<UnboundedSender<Event>>>;
 
-/// One pool's way to a [`Server`].
+/// One pool's connection to a [`Server`].
 #[derive(Debug)]
 pub(crate) struct MemoryBackend {
     server: Arc<Shared>,
@@ -29,12 +29,13 @@ pub(crate) struct MemoryBackend {
 }
 
 impl MemoryBackend {
-    /// Locks of this backend alone.
+    /// Returns a backend whose locks are its own.
     pub(crate) fn private() -> Self {
         Self::on(Arc::new(registry().new_server()))
     }
 
-    /// Locks shared with all backends of this name, for as long as one of them is there.
+    /// Returns a backend that shares its locks with all backends of this name, while one of them
+    /// exists.
     pub(crate) fn named(name: &str) -> Self {
         let mut registry = registry();
         registry
@@ -63,7 +64,7 @@ impl MemoryBackend {
 }
 
 impl Drop for MemoryBackend {
-    /// The next server of this name must not repeat a token.
+    /// Keeps the last token: the next server of this name must not repeat it.
     fn drop(&mut self) {
         let mut registry = registry();
         let last = self.server().last_token();
@@ -75,7 +76,7 @@ impl Drop for MemoryBackend {
 #[derive(Default)]
 struct Registry {
     servers: HashMap<String, Weak<Shared>>,
-    /// The last one of all servers that are no more.
+    /// The greatest last token of all servers that were dropped.
     last_token: u64,
 }
 
@@ -126,7 +127,7 @@ impl Backend for MemoryBackend {
     }
 }
 
-/// All that there are: the protocol is tested with it.
+/// All capabilities: the protocol is tested with this backend.
 pub(crate) fn capabilities() -> Capabilities {
     Capabilities::default().with_queue().with_token_ranges()
 }

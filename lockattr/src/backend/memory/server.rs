@@ -1,7 +1,6 @@
 //! A lock service inside the process, as a plain data structure: no clock, no threads.
 //!
-//! It keeps the promises of the scripts on a real server, so it is also what the protocol is
-//! tested against.
+//! It does the same as the scripts on a real server, so the protocol is tested against it too.
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
@@ -21,7 +20,7 @@ pub(crate) struct Handoff<W> {
     pub(crate) ttl: Duration,
 }
 
-/// The locks of a service whose waiters are reached through a `W`.
+/// The locks of a service that reaches its waiters through a `W`.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct Server<W> {
@@ -54,7 +53,7 @@ struct Waiter<W> {
 }
 
 impl<W: Clone> Server<W> {
-    /// Tokens begin above `tokens_from`: a server that starts anew must not repeat old ones.
+    /// Tokens begin above `tokens_from`: a server that restarts must not repeat old ones.
     pub(crate) fn new(tokens_from: u64) -> Self {
         Self {
             locks: HashMap::new(),
@@ -67,7 +66,8 @@ impl<W: Clone> Server<W> {
         self.last_token
     }
 
-    /// Executes one attempt. `deliver` tells a waiter of its lease, or says that it is gone.
+    /// Executes one attempt. `deliver` notifies a waiter of its lease, and returns whether the
+    /// waiter exists.
     pub(crate) fn execute(
         &mut self,
         now: Time,
@@ -105,13 +105,13 @@ impl<W: Clone> Server<W> {
         reply
     }
 
-    /// Whether nothing is left: no holder, no waiter.
+    /// Whether no holder and no waiter is left.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.locks.is_empty()
     }
 
-    /// Whether somebody who asks now would have the key at once.
+    /// Whether an acquire would get the key now.
     #[cfg(test)]
     pub(crate) fn is_free(&self, now: Time, key: &Key) -> bool {
         self.locks.get(key).is_none_or(|lock| {
@@ -227,8 +227,8 @@ impl<W: Clone> Server<W> {
 }
 
 impl<W> Lock<W> {
-    /// Makes the first waiter that can be reached the holder, and tells it; stops at `mine`, who is
-    /// to be granted the key without being told.
+    /// Makes the first reachable waiter the holder, and notifies it; stops at `mine`, which is then
+    /// granted the key without a notification.
     fn hand_over(
         &mut self,
         now: Time,
@@ -274,7 +274,7 @@ fn reserve(last_token: &mut u64, tokens: u32) -> Range<u64> {
     first..first + u64::from(tokens)
 }
 
-/// For the model: what tells two servers apart.
+/// For the model: what distinguishes two servers.
 #[cfg(test)]
 impl<W: std::hash::Hash> std::hash::Hash for Server<W> {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {

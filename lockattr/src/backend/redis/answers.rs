@@ -1,4 +1,4 @@
-//! What comes from the server.
+//! Answers and messages of the server.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::backend::{Event, Failure, Outcome};
 use crate::clock::Time;
 
 impl RedisBackend {
-    /// Takes the outcomes apart. They are reported one by one, in order.
+    /// Splits an answer into outcomes. They are reported one by one, in order.
     pub(super) fn on_answer(&mut self, answer: Answer) {
         if let Err(error) = &answer.value
             && let Some(redirect) = Redirect::of(error)
@@ -63,13 +63,13 @@ impl RedisBackend {
                 all(&failed)
             }
         };
-        // A server that has become a replica says so for each attempt.
+        // A server that has become a replica answers each attempt with an error.
         let spoilt = outcomes.iter().find_map(|outcome: &Outcome| {
             let failed = outcome.as_ref().err()?;
             failure::is_replica(failed).then(|| failed.error.clone())
         });
         for (id, outcome) in attempts.iter().map(|attempt| attempt.id).zip(outcomes) {
-            // A late answer still tells how long the round trip is.
+            // A late answer still measures the round trip.
             let is_late = is_current && outcome.is_ok();
             if self.in_flight.remove(&id).is_some() || is_late {
                 self.done.push_back(Event::Done(id, outcome));
@@ -80,8 +80,8 @@ impl RedisBackend {
         }
     }
 
-    /// What an older connection still brings is left to the asking anew: its server may have
-    /// another clock.
+    /// Ignores handoffs of a replaced connection, since its server may have another clock: waiters
+    /// ask again.
     pub(super) fn on_message(
         &mut self,
         link: usize,
@@ -108,9 +108,9 @@ impl RedisBackend {
     }
 }
 
-/// When, on our clock, the server's clock showed `at`, or earlier: the server's time that has passed
-/// since a moment known on both clocks, less 1 % of it for what they may drift apart. Never later
-/// than now, whatever the server's clock did.
+/// Returns a time on our clock when the server's clock showed `at`, or earlier: the server's time
+/// that has passed since a moment known on both clocks, less 1 % of it for the drift between them.
+/// Never later than now, whatever the server's clock did.
 pub(super) fn since((sent_at, then): (Time, u64), at: u64) -> Time {
     let micros = if at >= then {
         let passed = at - then;

@@ -1,5 +1,5 @@
-//! The script on a real server and the server in memory do the same: what the simulation and the
-//! model show with one of them holds for the other.
+//! The script on a real server and the memory server do the same: so what the simulation and the
+//! model show with the memory server holds for the script.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -22,7 +22,7 @@ use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
 
-/// All so long that nothing ends by itself, and so different that they are not taken for each other.
+/// All so long that nothing ends by itself, and so different that they cannot be confused.
 const TTL: Duration = Duration::from_secs(200);
 const RENEWED_TTL: Duration = Duration::from_secs(300);
 const CLAIM: Claim = Claim {
@@ -34,14 +34,14 @@ const ACQUIRE: Op = Op::Acquire {
     ttl: TTL,
     if_held: IfHeld::Queue,
 };
-/// This owner asks, but cannot be told of anything.
+/// This owner asks, but no message reaches it.
 const UNREACHABLE: u8 = 3;
-/// Where the others are told of their leases.
+/// The channel that notifies the others of their leases.
 const CHANNEL: &str = "p:wake:here";
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// In one call: a single attempt has other scripts than several have.
+    /// The attempts of one call: a single attempt has other scripts than several have.
     Do(Vec<(u8, Op)>),
     /// The lease ends by its ttl, and then this owner asks.
     Lapse(u8),
@@ -104,7 +104,7 @@ fn the_script_and_the_server_in_memory_do_the_same() {
     outcome.unwrap();
 }
 
-/// Both, with the same history.
+/// Both servers, with the same history.
 struct Pair<'a, 'b> {
     connection: &'a mut MultiplexedConnection,
     known: Known,
@@ -114,7 +114,7 @@ struct Pair<'a, 'b> {
     owners: Vec<OwnerId>,
     begun: Instant,
     now: Time,
-    /// What stands for a token of the memory, on the real server.
+    /// Maps a token of the memory server to the token of the real server.
     tokens: BTreeMap<u64, u64>,
 }
 
@@ -139,7 +139,7 @@ impl<'a, 'b> Pair<'a, 'b> {
             now: Time::from_nanos(1),
             tokens: BTreeMap::new(),
         };
-        // Whatever a history before left, which failed.
+        // Messages left by an earlier history that failed.
         while pair.told_until_now().await {}
         pair
     }
@@ -193,7 +193,7 @@ impl<'a, 'b> Pair<'a, 'b> {
         let questions: Vec<Question> = attempts.iter().map(Question::of).collect();
         let answer =
             read_answer(questions.into_iter(), &answer).unwrap_or_else(|| panic!("{answer:?}"));
-        // In the order in which the call has them.
+        // In the order of the call.
         for (attempt, outcome) in attempts.iter().zip(answer.outcomes) {
             let mut told = Vec::new();
             let expected =
@@ -224,7 +224,7 @@ impl<'a, 'b> Pair<'a, 'b> {
         }
     }
 
-    /// Tokens are others, but in the same order.
+    /// The tokens differ, but grow in the same order.
     fn is_same_grant(&mut self, expected: &Granted, granted: &Granted) {
         assert_eq!(granted.contended, expected.contended);
         assert_eq!(granted.tokens.is_empty(), expected.tokens.is_empty());
@@ -257,7 +257,7 @@ impl<'a, 'b> Pair<'a, 'b> {
         self.is_same_grant(&expected.granted, &handoff.granted);
     }
 
-    /// Whether something else is told before what is told now.
+    /// Whether another message comes before the one that is published now.
     async fn told_until_now(&mut self) -> bool {
         let end = redis::cmd("PUBLISH").arg(CHANNEL).arg("end").to_owned();
         end.exec_async(self.connection).await.unwrap();

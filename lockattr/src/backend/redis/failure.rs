@@ -6,7 +6,7 @@ use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use crate::backend::{BackendError, BackendErrorKind, Failure};
 
-/// The server's own words for «not now».
+/// The server's error codes for "not now".
 const PASSING: [&str; 10] = [
     "BUSY",
     "CLUSTERDOWN",
@@ -35,7 +35,7 @@ pub(super) fn classify(error: &RedisError) -> Failure {
         _ if error.code().is_some_and(|code| PASSING.contains(&code)) => {
             BackendErrorKind::Unavailable
         }
-        // This one has no code of its own.
+        // This error has no code of its own.
         _ if error.to_string().contains("max number of clients") => BackendErrorKind::Unavailable,
         _ => BackendErrorKind::Refused,
     };
@@ -50,26 +50,26 @@ pub(super) fn classify(error: &RedisError) -> Failure {
     }
 }
 
-/// The server's words, with the remedy where the user has too few rights.
+/// Returns the server's words, with the remedy if the user has too few rights.
 fn explained(error: &str) -> String {
     let error = without_args(error);
-    // The second is what a script gets to hear.
+    // The second text is what a script gets.
     let is_about_rights = error.contains("no permissions") || error.contains("can't run this");
     if is_about_rights {
-        format!("{error}; see «rights» in the README")
+        format!("{error}; see `rights` in the README")
     } else {
         error.to_owned()
     }
 }
 
-/// A server that does not know a command repeats what came with it: names of channels and owners, and
-/// with HELLO even the password.
+/// Cuts off the arguments: a server that does not know a command repeats them, such as names of
+/// channels and owners, and with HELLO even the password.
 pub(super) fn without_args(error: &str) -> &str {
     let end = error.find("with args").unwrap_or(error.len());
     error[..end].trim_end_matches([' ', ',', '.'])
 }
 
-/// What went wrong for one attempt of a batch, in the server's words.
+/// Returns the failure of one attempt of a batch, in the server's words.
 pub(super) fn of_attempt(error: &str) -> Failure {
     let code = error.trim_start_matches('-').split(' ').next();
     // While a slot of a cluster moves.
@@ -173,13 +173,13 @@ pub(super) fn silent() -> BackendError {
     )
 }
 
-/// Whether the server has become a replica.
+/// Returns whether the server has become a replica.
 pub(super) fn is_replica(failure: &Failure) -> bool {
     failure.error.to_string().contains("READONLY")
 }
 
-/// Whether the connection is of no more use: it is broken, its bytes make no sense, or its server
-/// has become a replica.
+/// Returns whether the connection is no longer of use: it is broken, its bytes make no sense, or
+/// its server has become a replica.
 pub(super) fn spoils_the_connection(error: &RedisError) -> bool {
     match error.kind() {
         ErrorKind::Server(kind) => kind == ServerErrorKind::ReadOnly,

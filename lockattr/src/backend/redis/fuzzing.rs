@@ -1,4 +1,4 @@
-//! What holds for every answer and message, whoever wrote it.
+//! What holds for every answer and message, whatever its source.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::label::Label;
 use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Terms};
 use crate::spec::Wait;
 
-/// The pool that messages have to name to be read.
+/// The pool that messages have to name, or they are not read.
 pub const POOL: [u8; 16] = [0xab; 16];
 
-/// The name of a lock on the server.
+/// Returns the name of a lock on the server.
 pub fn lock_name(prefix: &str, key: &Key) -> String {
     Names::new(prefix.to_owned()).lock(bucket(key.as_str()), key)
 }
@@ -26,7 +26,7 @@ pub fn lock_name(prefix: &str, key: &Key) -> String {
 ///
 /// # Panics
 ///
-/// When an answer is taken for one to another question, or for a lease without a token.
+/// If an answer is taken for the answer to another question, or for a lease without a token.
 pub fn batch(questions: &[u8], answer: &Value) {
     let questions: Vec<Question> = questions
         .iter()
@@ -58,7 +58,7 @@ pub fn batch(questions: &[u8], answer: &Value) {
     }
 }
 
-/// A call that asks nothing of its driver.
+/// A caller without a trace.
 #[derive(Debug)]
 struct Nobody;
 
@@ -68,11 +68,11 @@ impl Caller for Nobody {
     fn trace(&self) {}
 }
 
-/// Lets one lease live on such answers and messages.
+/// Runs one lease on these answers and messages.
 ///
 /// # Panics
 ///
-/// When it comes without a token, or for longer than was asked for.
+/// If the lease comes without a token, or for longer than was asked for.
 pub fn life(answers: &[Value]) {
     let limits = Limits {
         in_flight: 8,

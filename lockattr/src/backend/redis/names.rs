@@ -1,17 +1,17 @@
-//! What things are called on the server.
+//! The names on the server.
 //!
 //! ```text
 //! <prefix>:{<bucket>}:<key>            the lock
 //! <prefix>:{<bucket>}#fence            the last fencing token of the bucket
-//! <prefix>:{<bucket>}#queue:<key>      those who wait for the lock
+//! <prefix>:{<bucket>}#queue:<key>      the waiters for the lock
 //! <prefix>:{<bucket>}#tomb:<owner id>  a tombstone
-//! <prefix>:wake:<pool>                 the channel of a connection that waiters are told on
+//! <prefix>:wake:<pool><link>           the channel of a connection, which notifies its waiters
 //! ```
 //!
-//! The bucket in braces comes first, so all names of a script lie in one cluster slot, and no key
-//! can steer another one into it. What follows the closing brace tells locks from the rest, so no
-//! key can be taken for anything else. Neither the hash nor the number of buckets may ever change:
-//! two fleets that name a lock differently do not exclude each other.
+//! The bucket in braces comes first, so all names of a script lie in one cluster slot, and braces
+//! in a key do not change it. The character after the closing brace separates locks from other
+//! names, so no key can be taken for anything else. Neither the hash nor the number of buckets may
+//! ever change: two fleets that name a lock differently do not exclude each other.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ pub(super) struct Names {
     channels: String,
 }
 
-/// What a name is the name of.
+/// The meaning of a name.
 pub(super) enum Name<'a> {
     Lock(&'a Key),
     Fence,
@@ -41,7 +41,7 @@ impl Names {
         Self { prefix, channels }
     }
 
-    /// Writes a name in place of what is in `text`.
+    /// Writes a name into `text`, in place of its content.
     pub(super) fn write(&self, bucket: u16, name: &Name<'_>, text: &mut String) {
         text.clear();
         text.push_str(&self.prefix);
@@ -75,7 +75,7 @@ impl Names {
         text
     }
 
-    /// What the name of every channel begins with.
+    /// Returns the beginning of every channel's name.
     pub(super) fn channels(&self) -> &str {
         &self.channels
     }
@@ -142,7 +142,8 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// No key gets out of its slot, and no two keys share a name, nor one with anything else.
+        /// No key leaves its slot, no two keys share a name, and a lock's name is no other thing's
+        /// name.
         #[test]
         fn names_are_of_their_bucket_and_of_their_key(one in r"\PC{1,40}", other in r"[{}#:a]{1,8}") {
             let names = Names::new("shop".to_owned());

@@ -1,4 +1,4 @@
-//! What the answers of the scripts mean. Whatever else comes is an error, never a lease.
+//! Reads the answers of the scripts. Everything unexpected is an error, never a lease.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use redis::Value;
 use super::failure;
 use crate::backend::{Attempt, Granted, Op, Outcome, OwnerId, OwnerIds, Reply};
 
-/// What was asked, as far as it matters for reading the answer.
+/// The question of an attempt, as far as it matters for reading the answer.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Question {
     Acquire { tokens: u32 },
@@ -35,14 +35,14 @@ pub(super) struct Handoff {
     pub(super) owner: OwnerId,
     pub(super) granted: Granted,
     pub(super) ttl: Duration,
-    /// On the server's clock, in microseconds.
+    /// The time of the handoff on the server's clock, in microseconds.
     pub(super) at: u64,
 }
 
-/// What came back from a call.
+/// The answer to a call.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// The server's time in microseconds, if the call had to look at it.
+    /// The server's time in microseconds, if the call had to read it.
     pub(super) time: Option<u64>,
     /// The outcome of each attempt.
     pub(super) outcomes: Vec<Outcome>,
@@ -69,7 +69,7 @@ pub(super) fn read_answer(
     })
 }
 
-/// The answer to one attempt that went the short way.
+/// Reads the answer to one attempt that went the short way.
 fn read_short(
     mut questions: impl ExactSizeIterator<Item = Question>,
     answer: &Value,
@@ -87,8 +87,8 @@ fn read_short(
     })
 }
 
-/// The number of the call that this is the answer to. Another one shows that an answer got lost on the
-/// way, so that all that follow are taken for each other's.
+/// Returns the number of the call that the answer belongs to. An unexpected number means that an
+/// answer was lost, so that all later ones would be assigned to the wrong calls.
 pub(super) fn read_call(answer: &Value) -> Option<u64> {
     let head = match answer {
         Value::Array(parts) => parts.first()?,
@@ -97,7 +97,7 @@ pub(super) fn read_call(answer: &Value) -> Option<u64> {
     read_head(text(head)?).map(|(call, _)| call)
 }
 
-/// The number of a call, and what may come with it.
+/// Reads the number of a call, and what may come with it.
 fn read_head(head: &str) -> Option<(u64, Option<u64>)> {
     match head.split_once(':') {
         Some((call, rest)) => Some((number(call)?, Some(number(rest)?))),
@@ -135,13 +135,13 @@ fn read(question: Question, answer: &str) -> Outcome {
     reply.ok_or_else(failure::malformed)
 }
 
-/// A key without a ttl is none of ours; it is held for ever, as far as we know.
+/// A key without a ttl is not ours; as far as we know, it is held for ever.
 fn read_left(text: &str) -> Option<Duration> {
     let left: i64 = text.parse().ok()?;
     Some(u64::try_from(left).map_or(Duration::MAX, Duration::from_millis))
 }
 
-/// A grant of all tokens asked for, with nobody waiting.
+/// A grant of all tokens asked for, while no other owner waits.
 fn all_of(first: u64, tokens: u32) -> Option<Granted> {
     let is_sound = first > 0 && tokens > 0;
     is_sound.then_some(Granted {
@@ -162,7 +162,7 @@ fn read_granted(text: &str) -> Option<Granted> {
     })
 }
 
-/// The message that tells a waiter of this pool of its lease.
+/// Reads the message that notifies a waiter of this pool of its lease.
 pub(super) fn read_handoff(message: &Value, pool: &OwnerIds) -> Option<Handoff> {
     let (owner, rest) = text(message)?.strip_prefix("1:")?.split_once(':')?;
     let (rest, at) = rest.rsplit_once(':')?;
@@ -175,7 +175,7 @@ pub(super) fn read_handoff(message: &Value, pool: &OwnerIds) -> Option<Handoff> 
     })
 }
 
-/// Digits and nothing else: `parse` would take a sign too.
+/// Reads digits only: `parse` would take a sign too.
 fn number(text: &str) -> Option<u64> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     is_plain.then(|| text.parse().ok()).flatten()

@@ -1,4 +1,4 @@
-//! The scripts, and how attempts become a call of one.
+//! The scripts, and how attempts become a call of a script.
 
 use std::fmt::Write as _;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use crate::timing::QUEUE_LIFE;
 struct Script {
     text: &'static str,
     sha1: String,
-    /// Its place in [`Known`].
+    /// Its bit in [`Known`].
     bit: u8,
 }
 
@@ -30,14 +30,13 @@ impl Script {
 }
 
 /// The scripts whose text was sent on a connection.
-///
 /// The first call of each sends the text: a call by a hash that the server does not know would have
-/// to be sent again, and what was sent after it would overtake it.
+/// to be sent again, and later requests would overtake it.
 #[derive(Debug, Default)]
 pub(super) struct Known(u8);
 
 impl Known {
-    /// Returns whether it was sent before, and notes that it is sent now.
+    /// Marks the script as sent. Returns whether it was sent before.
     fn note(&mut self, script: &Script) -> bool {
         let was_sent = self.0 & script.bit != 0;
         self.0 |= script.bit;
@@ -45,7 +44,7 @@ impl Known {
     }
 }
 
-/// The attempts of a call, whatever they are.
+/// For attempts of any kind.
 static ATTEMPTS: LazyLock<Script> = LazyLock::new(|| {
     let text = concat!(
         // As acquire.lua leaves them to the rest: nothing was read, and nothing taken.
@@ -55,7 +54,7 @@ static ATTEMPTS: LazyLock<Script> = LazyLock::new(|| {
     );
     Script::new(1, text)
 });
-/// One acquire, with the short way in front.
+/// For one acquire, with the short way in front.
 static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     let text = concat!(
         include_str!("lua/acquire.lua"),
@@ -64,7 +63,7 @@ static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     );
     Script::new(2, text)
 });
-/// One release, with the short way in front.
+/// For one release, with the short way in front.
 static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     let text = concat!(
         include_str!("lua/release.lua"),
@@ -74,7 +73,7 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(4, text)
 });
 
-/// Host and process, as they stand in the value of a lock.
+/// Host and process, as they are written into the value of a lock.
 static PLACE: LazyLock<String> = LazyLock::new(|| {
     let host = fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
@@ -92,15 +91,15 @@ pub(super) struct Call {
 /// What the attempts of a call have in common.
 pub(super) struct Caller<'a> {
     pub(super) names: &'a Names,
-    /// Where the waiters of this connection are told of a lease.
+    /// The channel that notifies the waiters of this connection.
     pub(super) channel: &'a str,
     /// Whether the server is a node of a cluster.
     pub(super) is_node: bool,
 }
 
 impl Call {
-    /// Puts the attempts into the order in which they are executed: what makes room comes first.
-    /// `number` comes back with the answer.
+    /// Sorts the attempts into the order of their execution: what makes room comes first. `number`
+    /// comes back with the answer.
     pub(super) fn new(
         caller: &Caller<'_>,
         attempts: &mut [Attempt],
@@ -142,9 +141,10 @@ impl Call {
         Self { script, command }
     }
 
-    /// By its text once more where the server has forgotten it. Needs no right to `SCRIPT LOAD`.
+    /// Sends the text again if the server has forgotten the script. Needs no right to `SCRIPT
+    /// LOAD`.
     ///
-    /// `asks` a node of a cluster for what is on its way there.
+    /// `asks` a node of a cluster for names that are on their way to it.
     pub(super) async fn invoke(
         &self,
         connection: &mut MultiplexedConnection,
@@ -184,10 +184,10 @@ async fn send(
         .extract_error()
 }
 
-/// How the script is told what an attempt is. In the order of execution.
+/// The kinds of attempts that the script knows, in the order of execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Code {
-    /// Of a lease of which nothing is unknown.
+    /// A release that neither leaves the queue nor writes a tombstone.
     Release,
     ReleaseUnknown,
     Renew,
@@ -219,7 +219,7 @@ impl Code {
         }
     }
 
-    /// How many names an attempt declares.
+    /// Returns how many names an attempt declares.
     fn names(self) -> usize {
         match self {
             Self::Acquire => 4,
@@ -228,7 +228,7 @@ impl Code {
     }
 }
 
-/// Whether the script is told of both in one group.
+/// Whether the script gets both attempts in one group.
 fn is_alike(one: &Attempt, other: &Attempt) -> bool {
     match Code::of(&one.op) {
         Code::Acquire => one.op == other.op && one.claim == other.claim && one.label == other.label,
@@ -299,7 +299,7 @@ impl Caller<'_> {
         }
     }
 
-    /// As the script writes it when it gives an acquire a place in the queue.
+    /// Returns the entry that the script writes when an acquire takes a place in the queue.
     fn entry(&self, attempt: &Attempt) -> String {
         let Attempt {
             owner,
@@ -312,7 +312,7 @@ impl Caller<'_> {
     }
 }
 
-/// Whole milliseconds, rounded up: never less than was asked for.
+/// Returns whole milliseconds, rounded up: never less than was asked for.
 fn millis(span: Duration) -> u128 {
     span.as_nanos().div_ceil(1_000_000)
 }

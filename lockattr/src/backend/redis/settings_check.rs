@@ -38,8 +38,8 @@ pub(super) async fn check(
     Ok(())
 }
 
-/// Whether INFO is among the user's rights. Asked first, because the server writes down what it
-/// refuses. Before Redis 7 there is no way to ask, so INFO itself has to tell.
+/// Returns whether the user may call INFO. This is asked first, because the server records what it
+/// refuses. Before Redis 7 there is no such question, so INFO itself has to show it.
 async fn may_ask(connection: &mut MultiplexedConnection) -> bool {
     const SCRIPT: &str = "return redis.acl_check_cmd and tostring(redis.acl_check_cmd('INFO'))";
     let question = redis::cmd("EVAL").arg(SCRIPT).arg(0).to_owned();
@@ -47,7 +47,7 @@ async fn may_ask(connection: &mut MultiplexedConnection) -> bool {
     !matches!(answer, Ok(Value::BulkString(text)) if text == b"false")
 }
 
-/// What is wrong, by the text of INFO.
+/// Returns what is wrong according to the text of INFO.
 fn doubts(info: &str) -> Vec<String> {
     let field = |name: &str| {
         info.lines()

@@ -1,4 +1,4 @@
-//! Whose certificates are trusted, which one is shown, and what goes wrong with them.
+//! Certificates: the trusted ones, the client's own, and their errors.
 
 use std::error::Error as _;
 use std::io;
@@ -20,11 +20,11 @@ use crate::backend::{BackendError, BackendErrorKind};
 
 type Cause = Arc<dyn std::error::Error + Send + Sync>;
 
-/// The platform's certificates: some hundred files, read once in a process. A failure is not kept, which
-/// std's `OnceLock` cannot do yet.
+/// The platform's certificates: some hundred files, read once in a process. A failure is not kept,
+/// which std's `OnceLock` cannot do yet.
 static PLATFORM: OnceCell<RootCertStore> = OnceCell::new();
 
-/// As PEM.
+/// In PEM format.
 #[derive(Clone, Default)]
 pub(crate) struct TlsSettings {
     pub(crate) root_certificates: Option<Arc<[u8]>>,
@@ -37,8 +37,8 @@ pub(crate) struct ClientIdentity {
     pub(crate) key: Arc<[u8]>,
 }
 
-/// TLS to one server, with settings of its own: the process's choice of a rustls provider is left
-/// alone.
+/// TLS to one server, with its own settings: the process's choice of a rustls provider stays
+/// unchanged.
 #[derive(Clone)]
 pub(super) struct Connector {
     config: Arc<ClientConfig>,
@@ -78,7 +78,7 @@ fn read_platform() -> Result<RootCertStore, Error> {
 }
 
 impl TlsSettings {
-    /// None for a server without TLS.
+    /// Returns `None` for a server without TLS.
     ///
     /// # Errors
     ///
@@ -116,7 +116,7 @@ impl TlsSettings {
         }))
     }
 
-    /// Those of the program, or the platform's.
+    /// Returns the program's certificates, or the platform's.
     fn roots(&self) -> Result<RootCertStore, Error> {
         if let Some(pem) = &self.root_certificates {
             let mut store = RootCertStore::empty();
@@ -164,7 +164,7 @@ fn check_certificates(setting: &'static str, pem: &[u8]) -> Result<(), Error> {
     Err(Error::config(setting, reason))
 }
 
-/// What the error says of the certificates, if it is about them.
+/// Returns what the error says of the certificates, if it is about them.
 pub(super) fn explain(error: &RedisError) -> Option<BackendError> {
     // The client library wraps causes in an `Arc`, and an I/O error does not show what it wraps.
     let cause = error.source()?.downcast_ref::<Cause>()?;
@@ -203,7 +203,7 @@ fn explain_tls(error: &rustls::Error) -> Option<BackendError> {
 
 fn remedy(error: &CertificateError) -> &'static str {
     match error {
-        // The second: an issuer of the same name with another key.
+        // The second error: an issuer of the same name with another key.
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "give its CA to `tls_root_certificates`, or add it to the platform's certificates"
         }

@@ -124,9 +124,7 @@ fn over_unix(rest: &str) -> Result<Target, Error> {
 
 fn check_host(host: &str) -> Result<(), Error> {
     if host.contains(',') {
-        return wrong(
-            "it names several hosts; Cluster and Sentinel are not supported yet: name one server",
-        );
+        return wrong("it names several hosts; for a cluster begin it with redis+cluster://");
     }
     if host.is_empty() {
         return wrong(

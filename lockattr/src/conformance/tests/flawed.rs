@@ -29,22 +29,22 @@ pub(super) enum Flaw {
     NoTombstones,
     LastComesFirst,
     EndsTwice,
-    ForgetsWhatIsOverdue,
+    ForgetsOverdueAttempts,
     TellsAnother,
     HidesWaiters,
     DatesTooLate,
     ClaimsTooLong,
     PlaceIsLost,
     RefusedWait,
-    NobodyLeaves,
+    WaitersNeverLeave,
     NewcomersOvertake,
-    TheGoneStay,
+    GoneWaitersStay,
     PoolsMeetTwo,
     PoolsLeaveLocks,
 }
 use Flaw::*;
 
-/// Who was granted each key last, in all processes of a test.
+/// The owner that was granted each key last, in all processes of a test.
 static HOLDERS: LazyLock<Mutex<HashMap<Key, OwnerId>>> = LazyLock::new(Mutex::default);
 
 pub(super) struct Flawed {
@@ -53,7 +53,7 @@ pub(super) struct Flawed {
     owners: OwnerIds,
     taken: Vec<Attempt>,
     asked: HashMap<AttemptId, Attempt>,
-    /// Of attempts of its own, whose ends nobody waits for.
+    /// Counts attempts of its own, whose outcomes are dropped.
     hidden: u64,
     made_up: VecDeque<Event>,
     tokens_told: u64,
@@ -75,7 +75,7 @@ impl Flawed {
         }
     }
 
-    /// Something that was not asked for.
+    /// Executes something that was not asked for.
     fn do_also(&mut self, attempt: &Attempt, op: Op) {
         self.hidden -= 1;
         let id = AttemptId {
@@ -102,7 +102,7 @@ impl Flawed {
         };
         match (self.flaw, &mut attempt.op) {
             (LetsTwoIn | LetsTwoInAtOnce | PoolsMeetTwo, _) => {
-                // A lock of its own for each process.
+                // Each process has its own lock.
                 let key = format!("{}:{}", attempt.key, self.owners.prefix());
                 attempt.key = Key::new(key).unwrap();
             }
@@ -122,14 +122,15 @@ impl Flawed {
                 attempt.owner = holder.unwrap_or(attempt.owner);
             }
             (NoTombstones, Op::Release { tombstone, .. }) => *tombstone = None,
-            (ForgetsWhatIsOverdue, Op::Release { .. }) | (PoolsLeaveLocks, Op::Release { .. }) => {
+            (ForgetsOverdueAttempts, Op::Release { .. })
+            | (PoolsLeaveLocks, Op::Release { .. }) => {
                 return self.make_up(&attempt, Reply::Released);
             }
             (PlaceIsLost, Op::Acquire { .. }) => self.do_also(&attempt, leave),
             (RefusedWait, Op::Acquire { if_held, .. }) => *if_held = IfHeld::Queue,
-            (NobodyLeaves, Op::Release { leave_queue, .. }) => *leave_queue = false,
+            (WaitersNeverLeave, Op::Release { leave_queue, .. }) => *leave_queue = false,
             (NewcomersOvertake, Op::Acquire { .. }) => {
-                // Waiters are forgotten.
+                // The last waiter loses its place.
                 if let Some(waiter) = self.last_waiter.take() {
                     let of_waiter = Attempt {
                         owner: waiter,
@@ -139,7 +140,7 @@ impl Flawed {
                 }
                 self.last_waiter = Some(attempt.owner.clone());
             }
-            (TheGoneStay, _) => attempt.claim.ttl *= 1000,
+            (GoneWaitersStay, _) => attempt.claim.ttl *= 1000,
             (TellsAnother, Op::Acquire { .. }) => self.last_waiter = Some(attempt.owner.clone()),
             _ => {}
         }
@@ -252,9 +253,9 @@ impl Backend for Flawed {
 }
 
 impl Drop for Flawed {
-    /// A process that is gone looks as if it were there.
+    /// A process that is gone looks as if it still existed.
     fn drop(&mut self) {
-        if self.flaw == TheGoneStay {
+        if self.flaw == GoneWaitersStay {
             let there = mem::replace(&mut self.memory, MemoryBackend::private());
             mem::forget(there);
         }

@@ -18,12 +18,12 @@ pub(super) struct CustomService {
 }
 
 impl LockPoolBuilder {
-    /// A lock service from another crate, in place of a [`url`](Self::url). Unstable, as
+    /// Uses a lock service from another crate, in place of a [`url`](Self::url). Unstable, as
     /// [`lockattr::backend`](crate::backend) is.
     ///
-    /// `place` is what errors and logs call it, so it must not hold a password. `connect` runs on
-    /// the pool's I/O thread, in its tokio runtime, once for each [`build`](Self::build), and may take
-    /// the [`connect_timeout`](Self::connect_timeout). What it returns as an error becomes
+    /// `place` is its name in errors and logs, so it must not hold a password. `connect` runs on
+    /// the pool's I/O thread, in its tokio runtime, once for each [`build`](Self::build), and may
+    /// take the [`connect_timeout`](Self::connect_timeout). An error that it returns becomes
     /// [`Error::Connect`].
     ///
     /// # Examples

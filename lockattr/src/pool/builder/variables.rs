@@ -7,7 +7,7 @@ use crate::backend::redis::RedisOptions;
 use crate::spec::Wait;
 
 impl LockPoolBuilder {
-    /// Reads the variables that `read` knows.
+    /// Reads the settings from the variables that `read` returns.
     pub(crate) fn from_variables(read: impl Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let url = read("LOCKATTR_URL").ok_or_else(|| {
             let reason =
@@ -15,8 +15,8 @@ impl LockPoolBuilder {
             Error::config("LOCKATTR_URL", reason)
         })?;
         let mut builder = Self::default().url(url);
-        // humantime panics where a sum just passes the last second that it can count, which no
-        // short text reaches.
+        // humantime panics if a sum just passes the last second that it can count, which no short
+        // text reaches.
         let duration = |text: &str| {
             let text = Some(text).filter(|text| text.len() <= 24)?;
             humantime::parse_duration(text).ok()

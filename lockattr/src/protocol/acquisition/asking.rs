@@ -11,11 +11,11 @@ use crate::{Error, timing};
 /// Pauses after a failure of the service.
 const FIRST_FAILURE_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_FAILURE_PAUSE: Duration = Duration::from_millis(500);
-/// Past the end of the present lease, so that the server sees it ended too.
+/// Added to the end of the present lease, so that it has ended for the server too.
 const AFTER_THE_END: Duration = Duration::from_millis(1);
 
 impl Acquisition {
-    /// Ask again now, if waiting.
+    /// Asks again now, if it waits.
     pub(in super::super) fn nudge(&mut self, now: Time) {
         if self.phase == Phase::Asking && self.in_flight.is_none() {
             self.send_at = Some(now);
@@ -32,9 +32,9 @@ impl Acquisition {
         step: &mut Step<'_>,
     ) {
         if self.phase == Phase::Asking && self.owner == *owner {
-            // The reply to an ask on its way will not be waited for.
+            // The reply to an acquire in flight is not waited for.
             self.uncertain |= self.in_flight.take().is_some();
-            // We asked for no more, whatever the message says.
+            // The claim asked for no longer ttl, whatever the message says.
             self.on_granted(granted, since, ttl.min(self.claim.ttl), step);
         }
     }
@@ -104,7 +104,7 @@ impl Acquisition {
 
     fn on_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
         self.uncertain |= failure.maybe_executed;
-        // What a second try meets is mostly a consequence of what the first one met.
+        // A second failure is mostly a consequence of the first one, so the first one is reported.
         if self.last_failure.is_none() || failure.maybe_executed || !self.tries_once() {
             self.last_failure = Some(failure.error);
         }
@@ -127,7 +127,8 @@ impl Acquisition {
         self.send_at = Some(step.now + pause);
     }
 
-    /// A late grant was given back: ask again as somebody else, since this owner's tombstone may stand.
+    /// A late grant was returned: asks again under a new owner id, since this one's tombstone may
+    /// stand.
     pub(super) fn on_returned(&mut self, outcome: Outcome, step: &mut Step<'_>) {
         match outcome {
             Ok(_) => {
@@ -144,8 +145,9 @@ impl Acquisition {
         }
     }
 
-    /// Whether a caller that tries once asks again after a failure. It wants one answer: the failure
-    /// may be that of a connection that was idle for long, and the next one is dialled meanwhile.
+    /// Whether a caller that tries once asks again after a failure. It wants one answer: the
+    /// failure may come from a connection that was idle for long, and a new one is dialled
+    /// meanwhile.
     fn tries_again(&self, now: Time) -> bool {
         self.rounds == 0 || now < self.asked_at + self.patience()
     }

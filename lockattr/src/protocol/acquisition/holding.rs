@@ -38,8 +38,8 @@ impl Acquisition {
         );
     }
 
-    /// The holder is another than the caller that asked, and wants other terms. Returns the end of
-    /// the validity, which may come earlier for that.
+    /// Re-targets the lease to a holder whose terms differ from those it was asked for under.
+    /// Returns the end of the validity, which may be earlier under them.
     pub(in super::super) fn adopt(&mut self, terms: Terms, now: Time) -> Option<Time> {
         let Phase::Held {
             valid_until,
@@ -94,13 +94,12 @@ impl Acquisition {
         self.extensions.iter().any(|extension| !extension.sent)
     }
 
-    /// A lease that was handed over lasts for the claim only, until it is renewed for the first
-    /// time.
+    /// A lease that was handed over lasts only for the claim, until its first renewal.
     fn must_renew(&self) -> bool {
         self.terms.renew || self.lasts < self.terms.ttl
     }
 
-    /// More tokens are wanted, for local holders to come.
+    /// Asks for more tokens, for later local holders.
     pub(in super::super) fn refill(&mut self, tokens: u32, now: Time) {
         if let Phase::Held { .. } = self.phase {
             self.wants_tokens = tokens;
@@ -136,7 +135,7 @@ impl Acquisition {
         else {
             return;
         };
-        // The ttl of an extension is the lease's only now that it is confirmed.
+        // An extension's ttl becomes the lease's only once it is confirmed.
         self.terms.ttl = ttl;
         self.lasts = ttl;
         let end = timing::validity_end(sent_at, ttl).min(*hold_until);
@@ -160,14 +159,14 @@ impl Acquisition {
         self.tell(step, Notice::Reserved(granted));
     }
 
-    /// The lease goes on. It is passed on as far as its tokens reach.
+    /// The lease stays held, and is passed on until its tokens are used up.
     fn on_reservation_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
         self.schedule(step.now);
         self.tell(step, Notice::ReservationFailed(failure.error));
     }
 
-    /// One failed renewal is no loss: the lease is ours until its validity ends. What it asked for
-    /// on top of the lease's own terms is not asked for again.
+    /// One failed renewal is no loss: the lease is ours until its validity ends. Extensions that
+    /// the renewal asked for fail, and are not asked for again.
     fn on_renewal_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
         let source = failure.error.clone();
         self.tell(step, Notice::RenewalFailed(failure.error));
@@ -201,7 +200,8 @@ impl Acquisition {
         self.tell(step, Notice::Extended { number, answer });
     }
 
-    /// The ttl of the next attempt, which asks for all extensions that wait: the longest of theirs.
+    /// Marks all waiting extensions as sent. Returns the longest of their ttls, for the next
+    /// attempt.
     fn send_extensions(&mut self) -> Option<Duration> {
         let extensions = self.extensions.iter_mut();
         extensions
@@ -220,7 +220,7 @@ impl Acquisition {
         }
     }
 
-    /// The lease is over, for that reason.
+    /// Refuses the waiting extensions, because the lease is over for that reason.
     pub(super) fn refuse_extensions(&mut self, reason: LossReason, step: &mut Step<'_>) {
         for Extension { number, .. } in std::mem::take(&mut self.extensions) {
             let answer = Err(self.lost_error(reason));
@@ -237,7 +237,8 @@ impl Acquisition {
         self.in_flight = None;
         self.enter(Phase::Lost(reason), None);
         self.tell(step, Notice::Lost(reason));
-        // After the notice of the loss: who asked for an extension sees a lease that is over.
+        // After the notice of the loss, so that a caller that asked for an extension sees an ended
+        // lease.
         self.refuse_extensions(reason, step);
     }
 

@@ -30,7 +30,7 @@ use crate::label::Label;
 use crate::spec::Wait;
 use crate::{LossReason, timing};
 
-/// What was agreed for one acquisition before it started.
+/// The terms of one acquisition, fixed before it starts.
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(Hash))]
 pub(crate) struct Terms {
@@ -43,7 +43,7 @@ pub(crate) struct Terms {
 }
 
 impl Terms {
-    /// Where `max_hold` ends what begins now.
+    /// The end that `max_hold` sets for a lease that begins now.
     fn hold_until(&self, now: Time) -> Time {
         self.max_hold.map_or(Time::NEVER, |most| now + most)
     }
@@ -55,7 +55,7 @@ pub(super) struct Acquisition {
     terms: Terms,
     owner: OwnerId,
     claim: Claim,
-    /// Of the caller that asked first: the place in the server's queue is found by it, so all
+    /// The label of the first caller: the server finds the place in its queue by it, so all
     /// attempts of an owner send the same.
     label: Label,
     response_timeout: Duration,
@@ -72,28 +72,29 @@ pub(super) struct Acquisition {
     in_flight: Option<InFlight>,
     /// When the next attempt is due.
     send_at: Option<Time>,
-    /// How the next attempt stands in its lane, if it does.
+    /// The urgency under which the next attempt stands in its lane, if it does.
     lined_up: Option<Urgency>,
-    /// When the latest of the leases asked for has ended on the server, if it was granted at once.
+    /// The latest end of all leases requested so far, if each was granted when its request was
+    /// sent.
     ends_at: Time,
-    /// Attempts of the present phase that came back empty, for the backoff.
+    /// Unsuccessful attempts of this phase; drives the backoff.
     rounds: u32,
     last_failure: Option<BackendError>,
     /// When the present holder's lease ends.
     held_until: Option<Time>,
-    /// For how long the lease was granted or renewed last.
+    /// The ttl of the latest grant or renewal.
     lasts: Duration,
-    /// How many more fencing tokens are wanted.
+    /// Number of fencing tokens to reserve.
     wants_tokens: u32,
     /// When the next renewal is due. A reservation of tokens does not put it off.
     renew_at: Option<Time>,
     /// The extensions that wait for their answers.
     extensions: Vec<Extension>,
-    /// The fencing token, once there is one.
+    /// The fencing token, once the lease is granted.
     token: u64,
 }
 
-/// A holder's wish that its lease last longer.
+/// A holder's request for a longer lease.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(test, derive(Hash))]
 struct Extension {
@@ -106,19 +107,19 @@ struct Extension {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 enum Phase {
-    /// Asks for the key, again and again while somebody else has it.
+    /// Asks for the key, repeatedly while another lease has it.
     Asking,
-    /// Gives back a grant that came too late to be a lease, to ask again under another owner id.
+    /// Releases a grant that came too late to be used, to ask again under another owner id.
     Returning,
     Held {
         valid_until: Time,
-        /// Where `max_hold` ends it.
+        /// The end that `max_hold` sets.
         hold_until: Time,
     },
-    /// Over, while the holder still has it.
+    /// The lease is over, but its holder has not finished.
     Lost(LossReason),
     Releasing {
-        /// When nothing can be left on the server any longer.
+        /// From when on nothing can be left on the server.
         until: Time,
         /// Whether the first attempt is over, so that the caller and the next one can go on.
         told: bool,
@@ -132,26 +133,26 @@ struct InFlight {
     number: u64,
     sent_at: Time,
     overdue_at: Time,
-    /// The ttl that it asks for, if it is a renewal.
+    /// The ttl that the attempt asks for, if it is a renewal.
     renews_for: Option<Duration>,
 }
 
-/// What every step needs from the outside.
+/// What every step needs from its keeper.
 pub(super) struct Step<'a> {
     pub(super) now: Time,
     pub(super) jitter: &'a mut fastrand::Rng,
     pub(super) notices: &'a mut VecDeque<(LeaseId, Notice)>,
     pub(super) ask_again: AskAgain,
-    /// How long the latest answer took, of any acquisition.
+    /// The latest round trip, of any acquisition.
     pub(super) round_trip: Option<Duration>,
 }
 
 /// When a waiter asks again for a key that is held.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum AskAgain {
-    /// After so long, in case a handoff went astray.
+    /// After this time, in case a handoff was lost.
     Queued(Duration),
-    /// After pauses from the first to the last, none shorter than the least.
+    /// After pauses that grow from `first` to `last`, none shorter than `least`.
     Polled {
         first: Duration,
         last: Duration,
@@ -160,7 +161,7 @@ pub(super) enum AskAgain {
 }
 
 impl AskAgain {
-    /// Whether others may wait without the lock service's knowing.
+    /// Whether others may wait without the lock service knowing it.
     fn hides_waiters(self) -> bool {
         matches!(self, Self::Polled { .. })
     }
@@ -219,7 +220,7 @@ impl Acquisition {
         self.phase == Phase::Done
     }
 
-    /// Whether there will be no lease, or none any longer.
+    /// Whether there will be no lease, or the lease has ended.
     pub(super) fn is_over(&self) -> bool {
         matches!(
             self.phase,
@@ -231,7 +232,8 @@ impl Acquisition {
         self.is_asking() && self.in_flight.is_some()
     }
 
-    /// How urgent the next attempt is, if one is due and does not stand in its lane as such yet.
+    /// Returns the urgency of the next attempt, if it is due and does not yet stand in its lane
+    /// under it.
     pub(super) fn line_up(&mut self, now: Time) -> Option<Urgency> {
         if self.in_flight.is_some() || self.send_at.is_none_or(|at| at > now) {
             return None;
@@ -260,7 +262,7 @@ impl Acquisition {
         phase.min(attempt)
     }
 
-    /// The attempt that is due, counted as sent now; `None` when it is not wanted any longer.
+    /// Returns the attempt that is due, counted as sent now; `None` when it is no longer wanted.
     pub(super) fn begin(&mut self, now: Time, has_queue: bool) -> Option<Attempt> {
         self.lined_up = None;
         if self.in_flight.is_some() || self.send_at.is_none_or(|at| at > now) {
@@ -311,7 +313,7 @@ impl Acquisition {
         })
     }
 
-    /// An attempt is over. Returns when it was sent, if it is the one that is waited for.
+    /// An attempt is over. Returns when it was sent, if its answer was awaited.
     pub(super) fn on_outcome(
         &mut self,
         number: u64,
@@ -323,7 +325,7 @@ impl Acquisition {
         Some(attempt.sent_at)
     }
 
-    /// Time has passed. Returns the attempt that is overdue, if one is, and when it was sent.
+    /// Acts on the time. Returns the attempt that became overdue, if one did, and when it was sent.
     pub(super) fn on_timer(&mut self, step: &mut Step<'_>) -> Option<(AttemptId, Time)> {
         let overdue = self
             .in_flight
@@ -414,8 +416,8 @@ impl Acquisition {
         BackendError::new(BackendErrorKind::Timeout, message)
     }
 
-    /// When nothing of it can be left on the server: what was sent is executed within the patience,
-    /// or meets a tombstone.
+    /// From when on nothing of the acquisition can be left on the server: a request that was sent
+    /// is executed within the patience, or meets a tombstone.
     fn gone_from_server(&self) -> Time {
         self.ends_at + self.patience()
     }

@@ -1,4 +1,4 @@
-//! Giving the key back, until that is confirmed or cannot matter any longer.
+//! Releases the key, until that is confirmed or can no longer matter.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 impl Acquisition {
     pub(super) fn release(&mut self, now: Time) {
         self.wanted = false;
-        // A renewal on its way does no harm: it never takes a key that is free.
+        // A renewal in flight does no harm: it never takes a key that is free.
         self.in_flight = None;
         self.enter(
             Phase::Releasing {
@@ -24,7 +24,8 @@ impl Acquisition {
         );
     }
 
-    /// What is already being given back is not wanted at all any longer.
+    /// A grant that is already being returned becomes a release: the caller no longer wants a
+    /// lease.
     pub(super) fn go_on_releasing(&mut self) {
         self.wanted = false;
         self.phase = Phase::Releasing {

@@ -1,4 +1,4 @@
-//! What the coordinator asks of its driver.
+//! What the coordinator wants the driver to do.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use crate::protocol::{Notice, Waiter};
 
 /// A call that waits for a lease.
 pub(crate) trait Caller {
-    /// Where the events of the call belong.
+    /// The trace to which the events of the call belong.
     type Trace: Clone + fmt::Debug;
 
     fn trace(&self) -> Self::Trace;
@@ -20,8 +20,8 @@ pub(crate) trait Caller {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) enum Effect<C: Caller, R> {
-    /// A lease has come, and is the waiter's. If the waiter is gone, the driver gives the lease back
-    /// by [`release`](super::Coordinator::release).
+    /// The lease goes to the waiter. If the waiter is gone, the driver gives the lease back by
+    /// [`release`](super::Coordinator::release).
     Granted {
         lease: LeaseId,
         waiter: Waiter<C>,
@@ -30,7 +30,7 @@ pub(crate) enum Effect<C: Caller, R> {
     },
     /// The waiter gets no lease.
     Refused { waiter: Waiter<C>, error: Error },
-    /// Something happened between a lease and the lock service.
+    /// A notice about the acquisition of a lease.
     Noticed {
         lease: LeaseId,
         key: Key,
@@ -46,16 +46,16 @@ pub(crate) enum Effect<C: Caller, R> {
     Answered { to: R, answer: Result<(), Error> },
 }
 
-/// What becomes of a lease that its holder gives back.
+/// What happens to a lease that its holder gives back.
 #[derive(Debug)]
 pub(crate) enum Released<C> {
-    /// It is the next waiter's, and stays in the process.
+    /// It goes to the next waiter of the process.
     Passed { waiter: Waiter<C>, token: u64 },
     /// It goes back to the lock service.
     Over,
 }
 
-/// Where a caller stands.
+/// The answer to a caller that asks for a lease.
 #[derive(Debug)]
 pub(crate) enum Queued<C> {
     Waiting {

@@ -1,11 +1,11 @@
-//! The whole of a pool's decisions: who has a key, who waits for it, and what is asked of the lock
-//! service.
+//! All decisions of a pool: which call has a key, which calls wait for it, and what is sent to the
+//! lock service.
 //!
-//! Callers and the lock service are its inputs, with the time at which they come; [`Effect`]s and
-//! attempts are its outputs. It has no clock, no thread and no waker, so the driver, the simulation
-//! and the model all run this very code. Callers' threads and the I/O thread share it behind one
-//! mutex; a caller's thread does everything that its request leads to, and wakes the I/O thread if
-//! [something is left to do](Coordinator::is_due).
+//! Its inputs are the requests of callers and the events of the backend, each with its time; its
+//! outputs are [`Effect`]s and attempts. It has no clock, no thread and no waker, so the driver,
+//! the simulation and the model all run this same code. Callers' threads and the I/O thread share
+//! it behind one mutex; a caller's thread does everything that follows from its request, and wakes
+//! the I/O thread if [something is left to do](Coordinator::is_due).
 
 mod effect;
 mod notices;
@@ -36,14 +36,14 @@ pub(crate) struct Coordinator<C: Caller, R> {
     shutdowns: Vec<Shutdown<R>>,
     /// Requests that are answered once no release is under way.
     drains: Vec<R>,
-    /// How many extensions were asked for.
+    /// How many extensions were requested so far.
     extensions: u64,
     /// When the I/O thread wakes up by itself.
     sleeps_until: Time,
     is_over: bool,
 }
 
-/// What is asked for, or held, on behalf of callers.
+/// A lease that is asked for, or held, on behalf of callers.
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 struct Lease<R> {
@@ -57,7 +57,8 @@ struct Lease<R> {
     is_delayed: bool,
 }
 
-/// What a coordinator knew. It is dropped outside of the mutex, since it holds foreign code.
+/// The state of a coordinator that was cleared. It is dropped outside of the mutex, since it holds
+/// foreign code.
 pub(crate) struct Forgotten<C: Caller, R> {
     pub(crate) waiters: Vec<Waiter<C>>,
     _leases: HashMap<LeaseId, Lease<R>>,
@@ -113,7 +114,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         Queued::Waiting { waiter, is_first }
     }
 
-    /// A caller waits no longer. Returns its waiter, and whether something is released now.
+    /// A caller leaves. Returns its waiter, and whether something is released now.
     pub(crate) fn leave(&mut self, now: Time, key: &Key, waiter: u64) -> (Option<Waiter<C>>, bool) {
         let (waiter, order) = self.queues.leave(key, waiter);
         let is_releasing = order.is_some();
@@ -123,8 +124,8 @@ impl<C: Caller, R> Coordinator<C, R> {
     }
 
     /// A holder has finished. If the lease goes back to the lock service, `request` is taken, and
-    /// answered once that is confirmed or has failed for the first time; it is left where there is
-    /// nothing to wait for.
+    /// answered once the release is confirmed or has failed for the first time; it is left if there
+    /// is nothing to wait for.
     pub(crate) fn release(
         &mut self,
         now: Time,
@@ -153,7 +154,7 @@ impl<C: Caller, R> Coordinator<C, R> {
 
     /// The holder of `token` wants its lease to last `ttl` from now on. From here on the lease is
     /// not passed on, so the extension cannot come to the next holder's lease. Returns the request
-    /// if this holder has the lease no more.
+    /// if this holder no longer has the lease.
     pub(crate) fn extend(
         &mut self,
         now: Time,
@@ -175,7 +176,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         Ok(())
     }
 
-    /// An offer that was to be checked was made at `since`, which is not long enough ago.
+    /// Checks an offer again later: it was made at `since`, which is not long enough ago.
     pub(crate) fn check_offer(&mut self, key: &Key, id: LeaseId, since: Time) {
         self.queues.check_offer(key, id, since);
     }
@@ -189,13 +190,13 @@ impl<C: Caller, R> Coordinator<C, R> {
         Ok(())
     }
 
-    /// The lock service has something to tell.
+    /// Takes in an event of the backend.
     pub(crate) fn on_event(&mut self, now: Time, event: Event) {
         self.keeper.on_event(now, event);
         self.settle(now);
     }
 
-    /// Time has passed; due whenever [`wakeup`](Self::wakeup) is reached, and after events.
+    /// Acts on the time; due when [`wakeup`](Self::wakeup) is reached, and after events.
     pub(crate) fn on_time(&mut self, now: Time) {
         self.keeper.on_time(now);
         let failures = self.queues.expire(now);
@@ -221,7 +222,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         deadline.min(shutdown)
     }
 
-    /// Returns until when the I/O thread may sleep, unless [`is_due`](Self::is_due) says otherwise
+    /// Returns until when the I/O thread may sleep, unless [`is_due`](Self::is_due) returns true
     /// before.
     pub(crate) fn sleep(&mut self, now: Time) -> Time {
         let wakeup = self.wakeup();
@@ -233,12 +234,12 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.sleeps_until
     }
 
-    /// Whether there is something to do for the I/O thread before it wakes up by itself.
+    /// Whether the I/O thread has something to do before it wakes up by itself.
     pub(crate) fn is_due(&self) -> bool {
         !self.effects.is_empty() || self.keeper.has_attempts() || self.wakeup() < self.sleeps_until
     }
 
-    /// Hands over the effects that wait to be performed, for a queue that is empty.
+    /// Swaps the effects to be performed for an empty queue.
     pub(crate) fn swap_effects(&mut self, empty: &mut VecDeque<Effect<C, R>>) {
         mem::swap(&mut self.effects, empty);
     }
@@ -254,17 +255,17 @@ impl<C: Caller, R> Coordinator<C, R> {
         attempts.extend(iter::from_fn(|| self.keeper.next_attempt(now)));
     }
 
-    /// The attempts that nobody waits for any longer, since the last call.
+    /// Returns the attempts that became overdue since the last call.
     pub(crate) fn take_overdue(&mut self) -> Vec<AttemptId> {
         self.keeper.take_overdue()
     }
 
-    /// How many leases may have something on the server, or hope to.
+    /// How many leases may have something on the server, or may still get it.
     pub(crate) fn unfinished(&self) -> usize {
         self.keeper.unfinished()
     }
 
-    /// Forgets all leases and waiters, but not that the pool is to end.
+    /// Forgets all leases and waiters, but not that the pool was shut down.
     pub(crate) fn clear(&mut self) -> Forgotten<C, R> {
         self.keeper.clear();
         Forgotten {
@@ -276,7 +277,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         }
     }
 
-    /// The I/O thread is gone: whatever is asked from now on is refused.
+    /// The I/O thread is gone: every later request is refused.
     pub(crate) fn end(&mut self) -> Forgotten<C, R> {
         self.is_over = true;
         Forgotten {
@@ -333,8 +334,8 @@ mod inspection {
     use crate::clock::Time;
 
     impl<C: Caller + Hash, R: Hash> Hash for Coordinator<C, R> {
-        /// What tells two coordinators apart, once their effects are performed: deadlines follow
-        /// from the rest, and jitter is made the same for all by [`Coordinator::reseed`].
+        /// What distinguishes two coordinators, once their effects are performed: deadlines follow
+        /// from the rest, and [`Coordinator::reseed`] makes jitter the same for all.
         fn hash<H: Hasher>(&self, state: &mut H) {
             self.queues.hash(state);
             self.keeper.hash(state);

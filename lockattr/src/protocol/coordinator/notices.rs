@@ -6,7 +6,7 @@ use crate::clock::Time;
 use crate::protocol::Notice;
 
 impl<C: Caller, R> Coordinator<C, R> {
-    /// Draws the consequences of what the keeper has to tell.
+    /// Takes in the keeper's notices.
     pub(super) fn settle(&mut self, now: Time) {
         while let Some((id, notice)) = self.keeper.next_notice() {
             self.on_notice(now, id, notice);
@@ -21,7 +21,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         let mut asker = if lease.is_granted {
             None
         } else {
-            // It is asked for on behalf of the first that waits.
+            // The lease is asked for on behalf of the first waiter.
             self.queues.first(&key, id, Caller::trace)
         };
         let mut answered = None;
@@ -37,7 +37,7 @@ impl<C: Caller, R> Coordinator<C, R> {
             Notice::Waiting { ends_in } => {
                 let (first, failures) = self.queues.held(now, &key, id, *ends_in, Caller::trace);
                 self.fail(now, failures);
-                // The caller has heard of it already.
+                // The caller was told already.
                 if first.is_none() {
                     return;
                 }
@@ -81,7 +81,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.effects.extend(answered);
     }
 
-    /// A lease has come, for the waiter whose turn it is.
+    /// A lease was granted; it goes to the waiter whose turn it is.
     fn on_acquired(&mut self, now: Time, id: LeaseId, granted: Granted, valid_until: Time) {
         let Some(lease) = self.leases.get_mut(&id) else {
             return;

@@ -1,4 +1,4 @@
-//! The end of a pool, as its callers ask for it: several may, each with a time of its own.
+//! The shutdown of a pool: several callers may ask for it, each with its own time limit.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::{Caller, Coordinator, Effect};
 use crate::Error;
 use crate::clock::Time;
 
-/// How long holders may take to notice a shutdown, before their leases are released under them.
+/// How long holders may take to notice a shutdown, before their leases are released nevertheless.
 const LONGEST_GRACE: Duration = Duration::from_millis(250);
 
 #[derive(Debug)]
@@ -18,16 +18,16 @@ pub(super) struct Shutdown<R> {
 }
 
 impl<R> Shutdown<R> {
-    /// When there is something to do.
+    /// When the next step of the shutdown is due.
     pub(super) fn due(&self) -> Time {
         self.force_at.min(self.give_up_at)
     }
 }
 
 impl<C: Caller, R> Coordinator<C, R> {
-    /// Ends the pool. Waiters are refused, holders hear that their leases are lost; `request` is
-    /// answered once everything is released, or at the end of `within`. Returns it if the I/O thread
-    /// is gone.
+    /// Shuts the pool down. Waiters are refused, holders lose their leases; `request` is answered
+    /// once everything is released, or at the end of `within`. Returns it if the I/O thread is
+    /// gone.
     pub(crate) fn shutdown(&mut self, now: Time, within: Duration, request: R) -> Result<(), R> {
         if self.is_over {
             return Err(request);

@@ -92,7 +92,7 @@ impl Fixture {
         std::iter::from_fn(|| self.coordinator.next_effect()).collect()
     }
 
-    /// The names in the answers and refusals, in order.
+    /// Returns the names in the answers and refusals, in order.
     fn told(&mut self) -> Vec<&'static str> {
         let told = self
             .effects()
@@ -142,7 +142,7 @@ fn a_lease_comes_is_passed_on_and_goes_back() {
 }
 
 #[test]
-fn a_question_that_nobody_asks_any_longer_is_not_sent() {
+fn an_acquire_without_waiters_is_not_sent() {
     let mut f = Fixture::new();
     let (a, b) = (f.join("a", TTL), f.join("b", TTL));
     let key = f.key.clone();
@@ -155,7 +155,7 @@ fn a_question_that_nobody_asks_any_longer_is_not_sent() {
 }
 
 #[test]
-fn the_thread_is_woken_for_a_wait_that_ends_before_it_would_look() {
+fn the_thread_is_woken_for_a_wait_that_ends_before_its_sleep() {
     let mut f = Fixture::new();
     f.join("a", TTL);
     let attempt = f.attempt();

@@ -107,7 +107,8 @@ fn granted() -> Granted {
     }
 }
 
-/// What stands in the queue waits for the key; one that tries once, or is to poll, leaves nothing there.
+/// A place in the queue waits for the key; a call that tries once, or polls, leaves no place
+/// behind.
 #[test]
 fn only_a_waiter_takes_a_place_in_the_queue() {
     let place = |f: &mut Fixture, wait| {
@@ -156,7 +157,7 @@ fn a_pool_polls_a_service_without_a_queue_with_growing_pauses() {
         f.after(pause);
     }
     assert!(longest > last / 2, "{longest:?}");
-    // The end of the lease is worth a look.
+    // The lease ends before the next pause would, so the attempt comes right after its end.
     f.hears(Reply::Held { ends_in: first / 2 });
     assert_eq!(
         f.keeper.wakeup(),
@@ -173,7 +174,7 @@ fn a_pool_polls_a_service_without_a_queue_with_growing_pauses() {
     assert!(crowd.keeper.wakeup() >= crowd.now + last * 3);
 }
 
-/// Others may wait without the service's knowing.
+/// Others may wait without the service knowing it.
 #[test]
 fn a_lease_of_a_service_without_a_queue_counts_as_waited_for() {
     let mut f = Fixture::of(8, Capabilities::default());
@@ -208,7 +209,7 @@ fn failure(passing: bool) -> Failure {
 }
 
 #[test]
-fn closing_ends_waits_and_leases_and_takes_nobody_more() {
+fn closing_ends_waits_and_leases_and_refuses_new_acquisitions() {
     let mut f = Fixture::new(8);
     f.holds(1);
     f.waits(2);
@@ -244,7 +245,7 @@ fn closing_ends_waits_and_leases_and_takes_nobody_more() {
 }
 
 #[test]
-fn after_a_lost_connection_those_who_wait_ask_again() {
+fn after_a_lost_connection_waiters_ask_again() {
     let mut f = Fixture::new(8);
     f.holds(1);
     f.waits(2);
@@ -257,7 +258,7 @@ fn after_a_lost_connection_those_who_wait_ask_again() {
 }
 
 #[test]
-fn the_more_wait_the_less_often_each_asks() {
+fn each_waiter_asks_less_often_the_more_wait() {
     let mut f = Fixture::new(1000);
     for id in 0..200 {
         f.asks(id, Wait::Forever);
@@ -269,7 +270,7 @@ fn the_more_wait_the_less_often_each_asks() {
 }
 
 #[test]
-fn those_who_have_their_lease_or_left_do_not_count_as_waiting() {
+fn held_and_ended_acquisitions_do_not_count_as_waiting() {
     let mut f = Fixture::new(1000);
     for id in 0..150 {
         f.holds(id);
@@ -288,7 +289,7 @@ fn those_who_have_their_lease_or_left_do_not_count_as_waiting() {
 }
 
 #[test]
-fn whoever_meets_a_tombstone_asks_as_another() {
+fn after_a_tombstone_an_acquisition_asks_under_a_new_owner_id() {
     let mut f = Fixture::new(8);
     f.asks(1, Wait::Forever);
     let first = f.sends().unwrap();
@@ -325,7 +326,7 @@ fn a_refusal_says_whether_the_lock_or_the_service_is_busy() {
     assert!(told.iter().any(is_failed), "{told:?}");
 }
 
-/// The renewals of a hundred thousand leases would keep every acquire back.
+/// The renewals of a hundred thousand leases would delay every acquire.
 #[test]
 fn acquires_do_not_wait_for_renewals() {
     let mut f = Fixture::new(1);
@@ -370,7 +371,7 @@ fn a_caller_that_tries_once_wants_one_answer() {
     );
 }
 
-/// A ttl that is too short for the way to the server is its caller's failure, and says so.
+/// A ttl that is too short for the round trip is its caller's mistake, and the error says so.
 #[test]
 fn an_answer_that_is_overdue_for_its_own_ttl_names_the_ttl_and_the_round_trip() {
     let mut f = Fixture::new(8);
@@ -393,9 +394,9 @@ fn an_answer_that_is_overdue_for_its_own_ttl_names_the_ttl_and_the_round_trip() 
     }
 }
 
-/// The place in the server's queue is found by what the first attempt said of its caller.
+/// The server finds the place in its queue by the label of the first attempt.
 #[test]
-fn an_owner_is_the_same_in_all_attempts_whoever_holds_its_lease() {
+fn an_owner_sends_the_same_label_in_all_attempts() {
     let mut f = Fixture::new(8);
     f.asks(1, Wait::Forever);
     let first = f.sends().unwrap();
@@ -413,7 +414,7 @@ fn an_owner_is_the_same_in_all_attempts_whoever_holds_its_lease() {
 }
 
 #[test]
-fn what_does_not_pass_is_not_tried_again() {
+fn a_lasting_failure_is_not_tried_again() {
     let mut f = Fixture::new(8);
     f.asks(1, Wait::Forever);
     let attempt = f.sends().unwrap();
@@ -427,9 +428,9 @@ fn what_does_not_pass_is_not_tried_again() {
     ));
 }
 
-/// The answer that was not waited for may be a grant yet to come.
+/// The abandoned attempt may still be granted.
 #[test]
-fn an_ask_that_may_be_executed_later_meets_a_tombstone() {
+fn an_acquire_that_may_be_executed_later_meets_a_tombstone() {
     let mut f = Fixture::new(8);
     f.asks(1, Wait::Forever);
     f.sends().unwrap();
@@ -448,9 +449,9 @@ fn an_ask_that_may_be_executed_later_meets_a_tombstone() {
     ));
 }
 
-/// It stood in line to ask again when the lease came.
+/// The acquire stood in its lane when the lease came.
 #[test]
-fn who_has_got_its_lease_meanwhile_sends_nothing() {
+fn an_acquisition_that_was_handed_its_lease_sends_no_acquire() {
     let mut f = Fixture::new(1);
     f.waits(1);
     f.asks(2, Wait::Forever);
@@ -462,7 +463,7 @@ fn who_has_got_its_lease_meanwhile_sends_nothing() {
 }
 
 #[test]
-fn whose_handoff_comes_too_late_asks_again_as_another() {
+fn after_a_late_handoff_an_acquisition_asks_under_a_new_owner_id() {
     let too_late = Duration::from_millis(390);
     for (outcome, goes_on) in [(Ok(Reply::Released), true), (Err(failure(true)), false)] {
         let mut f = Fixture::new(8);
@@ -488,7 +489,7 @@ fn whose_handoff_comes_too_late_asks_again_as_another() {
 }
 
 #[test]
-fn a_handoff_that_comes_too_late_is_given_back_even_if_nobody_wants_it_any_longer() {
+fn a_late_handoff_is_released_although_its_caller_left() {
     let mut f = Fixture::new(8);
     f.waits(1);
     let since = f.now;
@@ -514,7 +515,7 @@ impl Fixture {
 }
 
 #[test]
-fn what_was_forgotten_is_not_heard_of_again() {
+fn forgotten_acquisitions_send_nothing() {
     let mut f = Fixture::new(1);
     f.holds(1);
     f.asks(2, Wait::Forever);

@@ -1,8 +1,8 @@
-//! The queue of one key, and what its process has of the key just now.
+//! The queue of one key, and what its process has of the key at present.
 
-use std::ops::Range;
 use std::time::Duration;
 
+use super::tokens::Tokens;
 use super::waiting::Waiting;
 use super::{Batch, Order, Waiter};
 use crate::backend::{BackendError, BackendErrorKind, Granted, LeaseId};
@@ -14,15 +14,15 @@ use crate::{Error, timing};
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Line<C> {
-    /// It is asked for, or held, on behalf of the waiters.
+    /// The lease that is asked for, or held, on behalf of the waiters.
     pub(super) lease: LeaseId,
-    /// What it was asked for under.
+    /// The terms that it was asked for under.
     pub(super) terms: Terms,
     pub(super) stage: Stage,
     pub(super) waiting: Waiting<C>,
-    /// When the present lease ends, held by this process or by another.
+    /// When the present lease ends, of this process or of another.
     pub(super) held_until: Option<Time>,
-    /// When the I/O thread checks whether the holder has taken its lease up.
+    /// When the I/O thread checks whether the holder has taken up its lease.
     pub(super) offer_checked_at: Option<Time>,
 }
 
@@ -30,21 +30,21 @@ pub(super) struct Line<C> {
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(super) enum Stage {
     Asking {
-        /// Whether the service has answered, or failed to.
+        /// Whether the service has answered the first attempt, or failed to.
         answered: bool,
         trouble: Option<BackendError>,
     },
     Held {
         /// The present holder's fencing token.
         holder: u64,
-        /// For the holders to whom the lease may still be passed on.
-        tokens: Range<u64>,
+        /// The tokens for later holders of the lease.
+        tokens: Tokens,
         batch_end: Time,
         /// Whether other processes wait.
         contended: bool,
         /// Whether more tokens have been asked for.
         refilling: bool,
-        /// Whether the lease is its present holder's alone, because that holder changed its terms.
+        /// Whether the lease is not passed on, because its present holder changed its terms.
         sole: bool,
     },
 }
@@ -57,11 +57,11 @@ impl Stage {
 }
 
 impl<C> Line<C> {
-    /// Starts over with a lease of its own for the one whose turn it is.
+    /// Starts over: asks for a new lease for the first waiter.
     pub(super) fn start(&mut self, lease: LeaseId, batch: Batch) -> Option<Order> {
         self.terms = self.waiting.front()?.terms.clone();
         self.lease = lease;
-        // What was wrong with the service still is, until it answers.
+        // The last failure of the service counts until it answers.
         let trouble = match &mut self.stage {
             Stage::Asking { trouble, .. } => trouble.take(),
             Stage::Held { .. } => None,
@@ -85,9 +85,9 @@ impl<C> Line<C> {
         }
     }
 
-    /// The lease is there. Returns the token of its first holder.
+    /// The lease was granted. Returns the token of its first holder.
     pub(super) fn hold(&mut self, now: Time, granted: Granted, batch: Batch) -> u64 {
-        let mut tokens = granted.tokens;
+        let mut tokens = Tokens::of(granted.tokens);
         let token = tokens.next().unwrap_or_default();
         self.stage = Stage::Held {
             holder: token,
@@ -100,7 +100,7 @@ impl<C> Line<C> {
         token
     }
 
-    /// The lease goes on until then.
+    /// The lease was renewed, and is valid until then.
     pub(super) fn renewed(&mut self, is_contended: bool, valid_until: Time) {
         self.held_until = Some(valid_until);
         if let Stage::Held { contended, .. } = &mut self.stage {
@@ -108,7 +108,7 @@ impl<C> Line<C> {
         }
     }
 
-    /// Tokens for more local holders have come.
+    /// Tokens for more local holders were reserved.
     pub(super) fn refill(&mut self, now: Time, granted: Granted, batch: Batch) {
         if let Stage::Held {
             tokens,
@@ -120,17 +120,17 @@ impl<C> Line<C> {
         {
             *contended = granted.contended;
             *refilling = false;
-            // With others waiting the batch ends as it began.
+            // While other processes wait, the batch keeps its end.
             if !granted.contended {
                 *batch_end = now + batch.time;
             }
-            if !granted.contended || tokens.is_empty() {
-                *tokens = granted.tokens;
+            if !granted.contended || tokens.left() == 0 {
+                tokens.add(granted.tokens);
             }
         }
     }
 
-    /// Asks for more tokens early enough that the passing on need not stop for them.
+    /// Asks for more tokens early enough that handovers need not stop for them.
     pub(super) fn wants_refill(&mut self, now: Time, batch: Batch) -> Option<Order> {
         let Stage::Held {
             tokens,
@@ -143,10 +143,13 @@ impl<C> Line<C> {
         else {
             return None;
         };
-        let left = tokens.end.saturating_sub(tokens.start);
-        let is_late = left <= u64::from(batch.size / 2) || now + batch.time / 2 >= *batch_end;
+        let left = u32::try_from(tokens.left()).unwrap_or(u32::MAX);
+        let is_late = left <= batch.size / 2 || now + batch.time / 2 >= *batch_end;
+        // With no token left the lease mostly goes back before more come, and those that were reserved
+        // for nothing would leave the next lease with one token.
         if *refilling
             || !is_late
+            || left == 0
             || batch.size < 2
             || self.waiting.is_empty()
             || !passes_on(&self.terms)
@@ -156,11 +159,12 @@ impl<C> Line<C> {
         *refilling = true;
         Some(Order::Refill {
             id: self.lease,
-            tokens: batch.size,
+            // No more than a batch has: a counter that overtakes the clock grants one token at a time.
+            tokens: batch.size.saturating_sub(left).max(1),
         })
     }
 
-    /// The token under which the lease can be passed on to the front, if it can.
+    /// Returns the token under which the lease can be passed to the first waiter, if it can.
     pub(super) fn pass(&mut self, now: Time, enough: Duration) -> Option<u64> {
         let front = self.waiting.front()?;
         let valid_until = self.held_until?;
@@ -184,7 +188,7 @@ impl<C> Line<C> {
         }
     }
 
-    /// The lease is not passed on any more, if `token` is the present holder's. Returns whether it is.
+    /// Stops handovers of the lease if `token` is the present holder's. Returns whether it is.
     pub(super) fn keep_for(&mut self, token: u64) -> bool {
         match &mut self.stage {
             Stage::Held { holder, sole, .. } if *holder == token => {
@@ -201,7 +205,7 @@ impl<C> Line<C> {
         a.ttl == b.ttl && a.renew == b.renew && a.max_hold == b.max_hold
     }
 
-    /// Whether the first answer to the front's question is still to come.
+    /// Whether the first answer to the first waiter's attempt is still to come.
     pub(super) fn awaits_first_answer(&self) -> bool {
         matches!(
             self.stage,
@@ -212,7 +216,7 @@ impl<C> Line<C> {
         )
     }
 
-    /// Why one whose wait is over has no lease.
+    /// Returns the reason for which a waiter whose wait is over has no lease.
     pub(super) fn reason(&self, now: Time, waiter: &Waiter<C>) -> Error {
         let key = waiter.terms.key.shared();
         match &self.stage {
@@ -246,7 +250,7 @@ impl<C> Line<C> {
     }
 }
 
-/// A lease that must not be renewed, or ends at a fixed time, is its first holder's alone.
+/// A lease that must not be renewed, or ends at a fixed time, is not passed on.
 fn passes_on(terms: &Terms) -> bool {
     terms.renew && terms.max_hold.is_none()
 }

@@ -1,16 +1,17 @@
-//! Who of a process is next: one queue per key, in the order of arrival.
+//! The order of the calls inside a process: one queue per key, first come, first served.
 //!
 //! A process asks the lock service for one lease per key at a time, whatever number of its tasks
-//! want the key. That lease is passed on from task to task without asking anybody, each under a
-//! greater fencing token, until a batch is over; then other processes have their turn. This is
-//! the «cohort lock» of Dice, Marathe and Shavit (2012), with leases for locks.
+//! want the key. That lease is passed on from task to task without a request to the service, each
+//! under a greater fencing token, until a batch is over; then other processes have their turn. This
+//! is the "cohort lock" of Dice, Marathe and Shavit (2012), with leases for locks.
 //!
-//! The queues know no threads: callers and the I/O thread share them behind one mutex.
+//! The queues have no threads: callers and the I/O thread share them behind one mutex.
 
 mod line;
 mod offers;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod waiter;
 mod waiting;
 mod waits;
@@ -32,7 +33,7 @@ use waiting::Waiting;
 /// How long a lease may stay in one process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Batch {
-    /// How many holders one after the other; 1 switches the passing on off.
+    /// How many holders one after the other; 1 switches handovers off.
     pub(crate) size: u32,
     pub(crate) time: Duration,
 }
@@ -43,7 +44,7 @@ pub(crate) struct LocalQueues<C> {
     lines: HashMap<Key, Line<C>>,
     /// When the wait of each waiter is over.
     deadlines: BTreeMap<(Time, u64), Key>,
-    /// When which tenure's holder is checked, see [`offers`].
+    /// When the holder of each tenure is checked, see [`offers`].
     offers: BTreeMap<(Time, LeaseId), Key>,
     next_id: u64,
     limits: Limits,
@@ -76,7 +77,7 @@ impl<C> LocalQueues<C> {
         let id = self.new_id();
         let until = match terms.wait {
             Wait::For(wait) if !wait.is_zero() => now + wait,
-            // A caller that tries once is answered by the keeper.
+            // The keeper answers a caller that tries once.
             _ => Time::NEVER,
         };
         let waiter = Waiter {
@@ -106,13 +107,13 @@ impl<C> LocalQueues<C> {
         Joined::First { waiter: id, order }
     }
 
-    /// A waiter has lost interest. Returns it, since its caller may run foreign code when dropped.
+    /// A waiter leaves. Returns it, since its caller may run foreign code when dropped.
     pub(crate) fn leave(&mut self, key: &Key, waiter: u64) -> (Option<Waiter<C>>, Option<Order>) {
         (self.remove(key, waiter), self.withdraw_if_deserted(key))
     }
 
-    /// Returns the terms of the front, where the lease was asked for on the terms of a waiter that has
-    /// left since. They are the lease's from now on.
+    /// Returns the terms of the first waiter, if the lease was asked for under other terms, of a
+    /// waiter that has left since. They are the lease's from now on.
     pub(crate) fn adopt(&mut self, key: &Key, id: LeaseId) -> Option<Terms> {
         let line = self.line_of(key, id)?;
         let front = line.waiting.front().filter(|front| !line.suits(front))?;
@@ -120,7 +121,7 @@ impl<C> LocalQueues<C> {
         Some(line.terms.clone())
     }
 
-    /// The lease has come, on the terms of the front.
+    /// The lease was granted, under the terms of the first waiter.
     pub(crate) fn granted(
         &mut self,
         now: Time,
@@ -141,7 +142,7 @@ impl<C> LocalQueues<C> {
         self.pass(now, key, token)
     }
 
-    /// A holder is finished with its lease.
+    /// A holder has finished with its lease.
     pub(crate) fn released(&mut self, now: Time, key: &Key, id: LeaseId) -> Handover<C> {
         let claim_window = self.limits.claim_window;
         let Some(line) = self.line_of(key, id) else {
@@ -154,7 +155,7 @@ impl<C> LocalQueues<C> {
         }
     }
 
-    /// The lease was lost, with its holder still at work.
+    /// The lease was lost while its holder still works.
     pub(crate) fn lost(&mut self, key: &Key, id: LeaseId) -> Option<Order> {
         self.line_of(key, id)?;
         match self.start_over(key) {
@@ -163,14 +164,14 @@ impl<C> LocalQueues<C> {
         }
     }
 
-    /// The lease goes on.
+    /// The lease was renewed.
     pub(crate) fn renewed(&mut self, key: &Key, id: LeaseId, contended: bool, valid_until: Time) {
         if let Some(line) = self.line_of(key, id) {
             line.renewed(contended, valid_until);
         }
     }
 
-    /// More tokens have come.
+    /// More tokens were reserved.
     pub(crate) fn reserved(&mut self, now: Time, key: &Key, id: LeaseId, granted: Granted) {
         let batch = self.limits.batch;
         if let Some(line) = self.line_of(key, id) {
@@ -178,15 +179,15 @@ impl<C> LocalQueues<C> {
         }
     }
 
-    /// The holder of `token` wants other terms for its lease, which is its own from now on. Returns
-    /// whether it still is the holder.
+    /// The holder of `token` changes the terms of its lease, which is not passed on from now on.
+    /// Returns whether it still is the holder.
     pub(crate) fn extended(&mut self, key: &Key, id: LeaseId, token: u64) -> bool {
         self.line_of(key, id)
             .is_some_and(|line| line.keep_for(token))
     }
 
-    /// Another has the key. Returns what `look` makes of the first waiter's caller, if this is news
-    /// to it.
+    /// Another lease has the key. Returns what `look` returns for the first waiter's caller, if
+    /// this is news to it.
     pub(crate) fn held<T>(
         &mut self,
         now: Time,
@@ -211,7 +212,7 @@ impl<C> LocalQueues<C> {
         (front.map(|waiter| look(&waiter.caller)), failures)
     }
 
-    /// What `look` makes of the caller on whose behalf the lease is asked for.
+    /// Returns what `look` returns for the caller on whose behalf the lease is asked for.
     pub(crate) fn first<T>(
         &mut self,
         key: &Key,
@@ -222,7 +223,7 @@ impl<C> LocalQueues<C> {
         line.waiting.front().map(|waiter| look(&waiter.caller))
     }
 
-    /// The lock service does not work, and is asked again.
+    /// The lock service failed, and is asked again.
     pub(crate) fn troubled(&mut self, now: Time, key: &Key, id: LeaseId, error: BackendError) {
         let response_timeout = self.limits.response_timeout;
         let Some(line) = self.line_of(key, id) else {
@@ -233,8 +234,8 @@ impl<C> LocalQueues<C> {
             answered: true,
             trouble: Some(error),
         };
-        // The first question may have found a connection dead that was idle for long, so the answer
-        // to the second one is waited for too.
+        // The first attempt may have met a connection that was idle for long and is dead, so the
+        // answer to the second attempt is awaited too.
         if let Some(front) = line.waiting.front_mut()
             && front.is_last_chance
             && was_first
@@ -248,13 +249,13 @@ impl<C> LocalQueues<C> {
         }
     }
 
-    /// There will be no lease for the one who asked.
+    /// The caller that asked gets no lease.
     pub(crate) fn failed(&mut self, key: &Key, id: LeaseId, error: Error) -> Failures<C> {
         let mut failures = Failures::none();
         let Some(line) = self.line_of(key, id) else {
             return failures;
         };
-        // Another may have taken the place of the one who wanted to try only once.
+        // A caller that waits may have taken the place of an asker that tried only once.
         let is_asker =
             |front: &Waiter<C>| !matches!(error, Error::Busy { .. }) || tries_once(&front.terms);
         if let Some(front) = line.waiting.front().filter(|front| is_asker(front)) {
@@ -291,7 +292,7 @@ impl<C> LocalQueues<C> {
         self.lines.is_empty() && self.deadlines.is_empty() && self.offers.is_empty()
     }
 
-    /// Nobody is left to whom a lease could go: none is asked for any longer.
+    /// Withdraws the request for a lease if no waiter is left that could get it.
     fn withdraw_if_deserted(&mut self, key: &Key) -> Option<Order> {
         let line = self.lines.get(key)?;
         if line.waiting.is_empty() && matches!(line.stage, Stage::Asking { .. }) {
@@ -302,7 +303,7 @@ impl<C> LocalQueues<C> {
         None
     }
 
-    /// Gives the lease to the front.
+    /// Passes the lease to the first waiter.
     fn pass(&mut self, now: Time, key: &Key, token: u64) -> Handover<C> {
         let line = self.lines.get_mut(key).expect("it has the lease");
         let waiter = line.waiting.pop_front().expect("somebody waits");
@@ -316,7 +317,7 @@ impl<C> LocalQueues<C> {
         }
     }
 
-    /// The next one asks for a lease of its own, if there is a next one.
+    /// The next waiter, if there is one, asks for a new lease.
     fn start_over(&mut self, key: &Key) -> Handover<C> {
         self.forget_offer(key);
         let (id, batch) = (self.new_lease(), self.limits.batch);
@@ -351,7 +352,7 @@ impl<C> LocalQueues<C> {
     }
 }
 
-/// For the model: what tells two processes' queues apart. Deadlines follow from the rest.
+/// For the model: what distinguishes two processes' queues. Deadlines follow from the rest.
 #[cfg(test)]
 mod fingerprint {
     use std::hash::{Hash, Hasher};

@@ -1,9 +1,9 @@
-//! Leases that were given to a caller which may not look.
+//! Leases offered to callers that may not poll.
 //!
 //! A caller's future can exist without being polled: a branch of `select!` that lost, an element of
-//! `buffered`, a future kept in a struct. A lease that goes to such a caller would be renewed for
-//! nobody, and the key closed to all. So each lease that is passed is an offer, and the driver takes
-//! it back unless the caller has taken it up within the claim window.
+//! `buffered`, a future kept in a struct. A lease that goes to such a caller would be renewed
+//! without use, and the key closed to all. So each lease that is passed is an offer, and the driver
+//! takes it back unless the caller has taken it up within the claim window.
 //!
 //! One check is planned for a tenure, not for each of its holders: a lease that is passed on a
 //! hundred thousand times a second plans one check per window.
@@ -33,9 +33,9 @@ impl<C> LocalQueues<C> {
         }
     }
 
-    /// The tenures whose latest offer is to be checked now: where it was not taken up for a claim
-    /// window, the lease is released; where it is younger, [`check_offer`](Self::check_offer) plans
-    /// the next check.
+    /// Returns the tenures whose latest offer is to be checked now: if it was not taken up for a
+    /// claim window, the lease is released; if it is younger, [`check_offer`](Self::check_offer)
+    /// plans the next check.
     pub(crate) fn offers_due(&mut self, now: Time) -> Vec<(Key, LeaseId)> {
         let mut due = Vec::new();
         while let Some((&(at, id), key)) = self.offers.first_key_value() {

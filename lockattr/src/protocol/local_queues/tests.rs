@@ -44,7 +44,7 @@ impl Fixture {
         self.queues.join(self.now, terms, caller)
     }
 
-    /// The first one joins, so a lease is asked for; gives its id.
+    /// The first caller joins, so a lease is asked for. Returns its id.
     fn ask(&mut self, caller: &'static str) -> LeaseId {
         match self.join(self.terms(), caller) {
             Joined::First {
@@ -126,9 +126,9 @@ const OTHER_TERMS: [fn(Terms) -> Terms; 3] = [
     },
 ];
 
-/// It was asked for on the terms of a waiter that has left since.
+/// The lease was asked for under the terms of a waiter that has left since.
 #[test]
-fn a_lease_is_for_the_front_on_whatever_terms() {
+fn a_lease_goes_to_the_front_whatever_its_terms() {
     for other in OTHER_TERMS {
         let mut f = Fixture::new(64);
         let Joined::First {
@@ -153,7 +153,7 @@ fn a_lease_is_for_the_front_on_whatever_terms() {
 }
 
 #[test]
-fn only_what_was_asked_for_is_passed_on() {
+fn a_lease_is_passed_on_only_under_its_own_terms() {
     for other in OTHER_TERMS {
         let mut f = Fixture::new(64);
         let id = f.ask("a");
@@ -169,8 +169,8 @@ fn only_what_was_asked_for_is_passed_on() {
     next_ask(f.release(id));
 }
 
-/// Its renewal is confirmed, others join, and more tokens come: the ttl of an extension is still for
-/// the holder that asked for it.
+/// Its renewal is confirmed, others join, and more tokens come: the extended ttl stays with the
+/// holder that asked for it.
 #[test]
 fn an_extended_lease_is_never_passed_on() {
     let mut f = Fixture::new(4);
@@ -233,7 +233,7 @@ fn an_offer_is_checked_a_claim_window_after_it_was_made() {
     assert!(f.queues.is_empty(), "a tenure that is over is not checked");
 }
 
-/// Leaving from the middle moves nobody, and the ends stay waiters.
+/// A waiter that leaves from the middle moves no other, and the ends of the queue stay waiters.
 #[test]
 fn waiters_leave_from_anywhere() {
     let mut f = Fixture::new(64);
@@ -283,7 +283,7 @@ fn a_lease_that_is_nearly_over_is_not_passed_on() {
 }
 
 #[test]
-fn the_last_one_to_leave_withdraws_the_question() {
+fn the_last_waiter_to_leave_withdraws_the_request() {
     let mut f = Fixture::new(64);
     let joined = f.join(f.terms(), "a");
     let Joined::First { waiter: a, .. } = joined else {
@@ -303,7 +303,7 @@ fn the_last_one_to_leave_withdraws_the_question() {
 }
 
 #[test]
-fn each_waits_as_long_as_it_said_and_the_first_for_its_answer() {
+fn each_waiter_waits_for_its_time_and_the_first_for_its_answer() {
     let mut f = Fixture::new(64);
     let short = Terms {
         wait: Wait::For(MILLI),
@@ -331,7 +331,7 @@ fn each_waits_as_long_as_it_said_and_the_first_for_its_answer() {
 }
 
 #[test]
-fn whoever_tries_once_does_not_stand_in_the_queue() {
+fn a_caller_that_tries_once_does_not_join_the_queue() {
     let mut f = Fixture::new(64);
     f.ask("a");
     let once = Terms {
@@ -341,15 +341,15 @@ fn whoever_tries_once_does_not_stand_in_the_queue() {
     let refused = f.join(once.clone(), "b");
     assert!(matches!(refused, Joined::Refused("b", Error::Busy { .. })));
 
-    // The first one is answered by the keeper, whenever that is.
+    // The keeper answers the first caller, at any time.
     let mut f = Fixture::new(64);
     assert!(matches!(f.join(once, "a"), Joined::First { .. }));
     assert_eq!(f.queues.next_deadline(), Time::NEVER);
 }
 
-/// What the service refuses, it refuses the one who asked; «busy» is for who wanted no more.
+/// The service refuses only the caller that asked; a "busy" goes to a caller that tried once.
 #[test]
-fn the_next_one_asks_for_itself_when_the_first_has_failed() {
+fn the_next_waiter_asks_when_the_first_has_failed() {
     let unavailable = Error::Backend {
         key: "k".into(),
         source: BackendError::new(BackendErrorKind::Refused, "as a test"),
@@ -371,12 +371,12 @@ fn the_next_one_asks_for_itself_when_the_first_has_failed() {
         retry_after: None,
     };
     let failures = f.queues.failed(&key, id, busy);
-    assert!(failures.callers.is_empty(), "«b» waits on: {failures:?}");
+    assert!(failures.callers.is_empty(), "b waits on: {failures:?}");
     assert!(matches!(failures.orders[..], [Order::Ask { .. }]));
 }
 
 #[test]
-fn whoever_waits_hears_of_the_end() {
+fn the_end_returns_all_waiters() {
     let mut f = Fixture::new(64);
     let id = f.ask("a");
     f.join(f.terms(), "b");
@@ -400,25 +400,68 @@ fn tokens_are_refilled_before_they_are_used_up_unless_others_wait() {
         }
         f.grant(id, 1..5);
         let Handover::Passed {
-            order: Some(Order::Refill { tokens: 4, .. }),
+            order: Some(Order::Refill { tokens: 2, .. }),
             ..
         } = f.release(id)
         else {
-            panic!("no refill");
+            panic!("no refill, or of more than the batch has room for");
         };
         let key = f.key.clone();
         let granted = Granted {
-            tokens: 10..14,
+            tokens: 10..12,
             contended,
         };
         f.now = f.now + MILLI * 4;
         f.queues.reserved(f.now, &key, id, granted);
-        assert_eq!(passed(f.release(id)).1, if contended { 3 } else { 10 });
-        // With others waiting, the batch ends when it would have ended.
+        // No token is left out, and they grow.
+        assert_eq!(passed(f.release(id)).1, 3);
+        // While other processes wait, the batch keeps its end.
         f.now = f.now + MILLI;
-        let goes_on = matches!(f.release(id), Handover::Passed { .. });
-        assert_eq!(goes_on, !contended);
+        if contended {
+            next_ask(f.release(id));
+            continue;
+        }
+        for token in [4, 10, 11] {
+            assert_eq!(passed(f.release(id)).1, token);
+        }
+        next_ask(f.release(id));
     }
+}
+
+/// A counter that is ahead of the clock grants one token. The lease is back before others could come.
+#[test]
+fn a_lease_without_tokens_is_not_refilled() {
+    let mut f = Fixture::new(4);
+    let id = f.ask("a");
+    f.join(f.terms(), "b");
+    let granted = f.grant(id, 7..8);
+    assert!(matches!(granted, Handover::Passed { order: None, .. }));
+    let behind = f.join(f.terms(), "c");
+    assert!(matches!(behind, Joined::Behind { order: None, .. }));
+    next_ask(f.release(id));
+}
+
+/// The refill asks whether others wait, too, where a batch takes long.
+#[test]
+fn reservations_never_add_up_to_more_than_a_batch() {
+    let mut f = Fixture::new(4);
+    let id = f.ask("a");
+    for caller in ["b", "c", "d", "e", "f", "g", "h"] {
+        f.join(f.terms(), caller);
+    }
+    f.grant(id, 1..5);
+    let key = f.key.clone();
+    for start in [10, 20, 30] {
+        let granted = Granted {
+            tokens: start..start + 1,
+            contended: false,
+        };
+        f.queues.reserved(f.now, &key, id, granted);
+    }
+    for token in [2, 3, 4, 10] {
+        assert_eq!(passed(f.release(id)).1, token);
+    }
+    next_ask(f.release(id));
 }
 
 #[test]
@@ -434,7 +477,7 @@ fn a_batch_of_one_is_not_refilled() {
     }
 }
 
-/// The first question of a short wait found its connection dead: the second one is waited for too.
+/// The first attempt of a short wait found its connection dead: the second one is awaited too.
 #[test]
 fn a_wait_that_ends_on_a_dead_connection_gets_one_more_answer() {
     let mut f = Fixture::new(64);
@@ -472,7 +515,7 @@ fn a_wait_that_ends_on_a_dead_connection_gets_one_more_answer() {
 }
 
 #[test]
-fn who_waits_in_vain_hears_that_the_service_is_the_reason() {
+fn a_wait_in_vain_reports_the_failure_of_the_service() {
     let short = |f: &Fixture| Terms {
         wait: Wait::For(MILLI),
         ..f.terms()
@@ -481,7 +524,7 @@ fn who_waits_in_vain_hears_that_the_service_is_the_reason() {
         [(_, Error::Backend { source, .. })] => source.kind(),
         other => panic!("{other:?}"),
     };
-    // It failed, and is asked again.
+    // The service failed, and is asked again.
     let mut f = Fixture::new(64);
     let id = f.ask("a");
     f.join(short(&f), "b");
@@ -491,7 +534,7 @@ fn who_waits_in_vain_hears_that_the_service_is_the_reason() {
     let failures = f.queues.expire(f.now);
     assert_eq!(why(failures), BackendErrorKind::Unreachable);
 
-    // It does not even answer the first one.
+    // The service does not answer even the first attempt.
     let mut f = Fixture::new(64);
     f.join(short(&f), "a");
     f.now = f.now + MILLI;

@@ -1,4 +1,4 @@
-//! What goes into a queue, and what comes out of it.
+//! The inputs and outputs of a queue.
 
 use crate::Error;
 use crate::backend::LeaseId;
@@ -14,7 +14,7 @@ pub(crate) struct Waiter<C> {
     pub(super) terms: Terms,
     pub(super) asked_at: Time,
     pub(super) until: Time,
-    /// Its wait is over, but the answer to its only question is on its way.
+    /// Its wait is over, but the answer to its only attempt is on its way.
     pub(super) is_last_chance: bool,
     pub(crate) caller: C,
 }
@@ -36,7 +36,7 @@ pub(crate) enum Order {
     },
 }
 
-/// Where a caller stands.
+/// What a caller that joins finds.
 #[derive(Debug)]
 pub(crate) enum Joined<C> {
     /// It is the first of its process, so a lease is asked for.
@@ -44,7 +44,7 @@ pub(crate) enum Joined<C> {
         waiter: u64,
         order: Order,
     },
-    /// Others of its process have the key, or asked for it before.
+    /// Other calls of its process have the key, or asked for it before.
     Behind {
         waiter: u64,
         order: Option<Order>,
@@ -52,10 +52,10 @@ pub(crate) enum Joined<C> {
     Refused(C, Error),
 }
 
-/// What becomes of a lease that has come, or whose holder has finished.
+/// What happens to a lease that was granted, or whose holder has finished.
 #[derive(Debug)]
 pub(crate) enum Handover<C> {
-    /// It is this waiter's now.
+    /// It goes to this waiter.
     Passed {
         waiter: Waiter<C>,
         token: u64,

@@ -1,4 +1,4 @@
-//! Waits that are over, and what their callers are told.
+//! Waits that are over, and the errors that their callers get.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ impl<C> LocalQueues<C> {
         first(&self.deadlines).min(first(&self.offers))
     }
 
-    /// Time has passed.
+    /// Ends the waits whose deadline has passed.
     pub(crate) fn expire(&mut self, now: Time) -> Failures<C> {
         let mut failures = Failures::none();
         while let Some((&(at, id), key)) = self.deadlines.first_key_value() {

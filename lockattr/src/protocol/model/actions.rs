@@ -1,4 +1,4 @@
-//! What may happen next.
+//! The transitions of the model.
 
 use std::mem;
 
@@ -7,27 +7,27 @@ use super::world::{Call, TTL, World};
 use crate::backend::memory::Server;
 use crate::backend::{AttemptId, BackendError, BackendErrorKind, Event, Failure};
 
-/// One thing that happens, and what a process does about it at once.
+/// One transition, with everything that a process does at once because of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// A process wants the key.
     Ask(usize),
-    /// A holder writes to the resource and is finished, or a waiter has lost interest.
+    /// A holder writes to the resource and has finished, or a waiter leaves.
     Finish(usize),
-    /// A process notices what time it is: as late as it likes, which is how pauses come in.
+    /// A process acts on the time: as late as it likes, so pauses are covered.
     Wake(usize),
     /// The next request of a process arrives at the server, and is executed.
     Up(usize),
     /// The next message for a process arrives.
     Down(usize),
-    /// The connection of a process ends. It hears of it, and dials anew; what it has sent may yet
-    /// arrive, what was sent to it does not.
+    /// The connection of a process ends. The process notices it, and dials again; requests that it
+    /// has sent may still arrive, messages to it do not.
     Break(usize),
-    /// Something sent on a connection that is no more is executed.
+    /// The server executes a request that was sent on a connection that has ended.
     Late(usize),
-    /// The process is gone; what it has sent stays on its way.
+    /// The process is killed; what it has sent stays on its way.
     Crash(usize),
-    /// The server starts anew without its data.
+    /// The server restarts without its data.
     Forget,
     /// The server's clock is set forward.
     StepClock,
@@ -98,7 +98,7 @@ impl World {
             }
             Action::Forget => {
                 self.forgets -= 1;
-                // As the script does it: from the clock, which is ahead of all tokens given out.
+                // As in the script: from the clock, which is ahead of all tokens handed out.
                 let micros = self.server_clock().as_nanos() / 1000;
                 self.server = Server::new(micros);
             }

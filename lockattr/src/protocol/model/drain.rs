@@ -1,5 +1,5 @@
-//! From any state, good weather: everything on its way arrives, everybody is on time, holders
-//! finish. Then whoever waits is served, and in the end nothing is left.
+//! From any state, without further faults: everything on its way arrives, every process is on time,
+//! holders finish. Then every waiter is served, and in the end nothing is left.
 //!
 //! This stands for liveness under fairness, which the checker cannot decide by itself.
 
@@ -12,10 +12,10 @@ use crate::clock::Time;
 use crate::label::Label;
 use crate::timing;
 
-/// The shortest time that the waiting of a process is let go on for here.
+/// The shortest step of time while processes wait.
 const STEP: Duration = Duration::from_millis(1);
 
-/// An attempt of nobody in the fleet.
+/// An attempt of a process outside of the fleet.
 const STRANGER: AttemptId = AttemptId {
     lease: LeaseId(0),
     number: 0,
@@ -24,7 +24,7 @@ const STRANGER: AttemptId = AttemptId {
 impl World {
     pub(super) fn drains(&self) -> bool {
         let mut world = self.clone();
-        // Longer than any tombstone, or a release that is tried again.
+        // Longer than any tombstone, and than any release that is tried again.
         let end = world.now() + timing::tombstone_life(TTL) * 4;
         while world.now() < end {
             world.settle_down();
@@ -38,7 +38,7 @@ impl World {
         false
     }
 
-    /// All that happens without time passing.
+    /// Takes every step that needs no time to pass.
     fn settle_down(&mut self) {
         loop {
             for n in 0..self.processes.len() {
@@ -88,7 +88,8 @@ impl World {
             .min(self.clock(0) + TTL)
     }
 
-    /// Somebody new gets the key, after at most one lease and the claims of the dead.
+    /// A process outside of the fleet gets the key, after at most one lease and the claims of
+    /// killed processes.
     fn comes_free(mut self) -> bool {
         let attempt = Attempt {
             id: STRANGER,

@@ -5,10 +5,10 @@ use stateright::{Model, Property};
 use super::actions::Action;
 use super::world::World;
 
-/// How much may go wrong in one run.
+/// How many faults may happen in one run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Faults {
-    /// Connections that end: the process hears of it, the server may yet execute what it was asked.
+    /// Connections that end: the process notices it, the server may still execute its requests.
     pub(super) broken: u8,
     /// Processes that are killed.
     pub(super) crashes: u8,
@@ -36,7 +36,7 @@ pub(super) struct Fleet {
     pub(super) processes: usize,
     /// How often each process wants the key.
     pub(super) calls: u8,
-    /// How long it goes on; a ttl is two ticks.
+    /// How many ticks a run lasts; a ttl is two ticks.
     pub(super) ticks: u8,
     pub(super) faults: Faults,
 }
@@ -53,17 +53,17 @@ const TWO: &str = "two holders within their validity";
 const STALE: &str = "the resource refuses a write";
 
 impl Fleet {
-    /// As long as the server keeps its data and its clock.
+    /// Whether exclusion holds: as long as the server keeps its data and its clock.
     pub(super) fn excludes(&self) -> bool {
         self.faults.forgets == 0 && self.faults.steps == 0
     }
 
-    /// Whether a property that was discovered must not have been.
+    /// Whether the discovery of this property is a failure.
     pub(super) fn is_breach(property: &str) -> bool {
         [EXCLUSION, TOKENS, ENDS, CLEAN].contains(&property)
     }
 
-    /// What has to come to pass, so that the rest says anything.
+    /// The properties that must be discovered, so that the check has covered something.
     pub(super) fn expected(&self) -> Vec<&'static str> {
         let mut expected = vec![IN_TURN];
         if self.ticks > 1 {

@@ -2,11 +2,11 @@
 //!
 //! The states are those of the real [`Coordinator`](super::Coordinator)s and of the real memory
 //! [`Server`](crate::backend::memory::Server); connections end with what is on its way, processes
-//! are as late as they like, and time advances in ticks up to a horizon. [`stateright`] visits every
-//! state there is.
+//! are as late as they like, and time advances in ticks up to a horizon. [`stateright`] visits
+//! every reachable state.
 //!
-//! What the transitions (`actions::Action`) stand for in the scripts of `backend/redis/lua`, which the
-//! memory server does the like of (`backend::redis::equivalence` holds them against each other):
+//! The table maps the transitions (`actions::Action`) to the scripts of `backend/redis/lua`. The
+//! memory server does the same as the scripts (`backend::redis::equivalence` compares them):
 //!
 //! | transition | lines of the scripts |
 //! | --- | --- |
@@ -35,7 +35,7 @@ use stateright::{Checker, Model};
 
 use fleet::{Faults, Fleet};
 
-/// Visits all states, and says how many those were.
+/// Visits all states, and prints how many there were.
 #[track_caller]
 fn check(name: &str, fleet: Fleet) {
     let start = Instant::now();
@@ -109,7 +109,7 @@ fn a_clock_runs_slow() {
     check("a slow clock", Fleet { faults, ..SMALL });
 }
 
-/// Two are let in, and tokens protect.
+/// Two holders at once are possible, and tokens protect.
 #[test]
 fn the_server_forgets() {
     let faults = Faults {
@@ -119,7 +119,7 @@ fn the_server_forgets() {
     check("lost data", Fleet { faults, ..SHORT });
 }
 
-/// The same.
+/// As above.
 #[test]
 fn the_clock_of_the_server_is_set_forward() {
     let faults = Faults {

@@ -19,10 +19,10 @@ use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Notice, Queued
 use crate::spec::Wait;
 
 pub(super) const TTL: Duration = Duration::from_millis(200);
-/// A lease ends with the second of them for its holder, and on the server; an answer is overdue and
-/// a renewal due with the first.
+/// A lease ends with its second tick, for its holder and on the server; an answer is overdue and a
+/// renewal due with the first tick.
 pub(super) const TICK: Duration = Duration::from_millis(100);
-/// Claims of a ttl, and a waiter that asks again after three fifths of this.
+/// Sets the ttl of claims, and when a waiter asks again: after three fifths of it.
 const CLAIM_WINDOW: Duration = Duration::from_millis(500);
 
 /// A call of a process, by its number.
@@ -39,21 +39,21 @@ impl Caller for Numbered {
 pub(super) struct Process {
     pub(super) coordinator: Coordinator<Numbered, ()>,
     pub(super) is_crashed: bool,
-    /// How often it will want the key yet.
+    /// How often it will still want the key.
     pub(super) calls: u8,
     pub(super) last_call: u64,
     /// The latest lease that it asked for.
     pub(super) last_asked: LeaseId,
     pub(super) call: Option<Call>,
-    /// The greatest token that somebody had got when it asked.
+    /// The greatest token that any process had received when this one asked.
     pub(super) known: u64,
     /// On the way to the server, in order.
     pub(super) up: VecDeque<Attempt>,
-    /// On the way back.
+    /// On the way back from the server.
     pub(super) down: VecDeque<Event>,
 }
 
-/// What the process is at.
+/// What the process does at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Call {
     Waiting {
@@ -66,7 +66,7 @@ pub(super) enum Call {
     },
 }
 
-/// What has come to pass.
+/// Which events the run has seen.
 #[derive(Debug, Clone, Copy, Default, Hash)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -79,7 +79,7 @@ pub(super) struct Seen {
     pub(super) refused: bool,
     pub(super) stale_write: bool,
     pub(super) token_regressed: bool,
-    /// A release was given up, or a process killed: something may be left for a while.
+    /// A release was abandoned, or a process killed: something may be left for a while.
     pub(super) left_something: bool,
 }
 
@@ -95,12 +95,12 @@ pub(super) struct World {
     pub(super) slow_clock: bool,
     pub(super) server: Server<usize>,
     pub(super) processes: Vec<Process>,
-    /// Sent on connections that are no more, and perhaps executed yet, in any order. Nobody hears of
-    /// it, but for a waiter that is handed the key.
+    /// Requests sent on connections that have ended, which may still be executed, in any order.
+    /// Their answers arrive nowhere, but a waiter may be handed the key.
     pub(super) late: Vec<(usize, Attempt)>,
     /// The greatest token of a lease that was valid when it came.
     pub(super) greatest: u64,
-    /// Whose lease was the latest.
+    /// The process that got the latest lease.
     pub(super) latest: Option<usize>,
     /// Whether the server keeps its data and its clock.
     pub(super) excludes: bool,
@@ -111,7 +111,7 @@ pub(super) struct World {
     pub(super) drained: Duration,
 }
 
-/// As the checker does it: by what goes into the hash.
+/// By the same fields that go into the hash, as the checker compares states.
 impl PartialEq for World {
     fn eq(&self, other: &Self) -> bool {
         let digest = |world: &Self| {
@@ -189,12 +189,12 @@ impl World {
         }
     }
 
-    /// How long it has been going on.
+    /// How long the run has lasted.
     pub(super) fn now(&self) -> Duration {
         TICK * u32::from(self.ticks) + self.drained
     }
 
-    /// On the clock of a process. It begins above zero, so that there is a time before.
+    /// The time on the clock of a process. It begins above zero, so that earlier times exist.
     pub(super) fn clock(&self, process: usize) -> Time {
         let now = self.now();
         let slow = self.slow_clock && process == 0;
@@ -206,12 +206,12 @@ impl World {
         Time::from_nanos(1_000_000_000) + shown
     }
 
-    /// On the server's clock.
+    /// The time on the server's clock.
     pub(super) fn server_clock(&self) -> Time {
         Time::from_nanos(1_000_000_000) + self.now() + self.ahead
     }
 
-    /// How many believe in a lease just now.
+    /// How many processes believe at present that they hold the lease.
     pub(super) fn valid_holders(&self) -> usize {
         let is_valid = |(n, process): &(usize, &Process)| match process.call {
             Some(Call::Holding { valid_until, .. }) => {
@@ -226,7 +226,7 @@ impl World {
         !self.seen.token_regressed
     }
 
-    /// Nobody wants anything, nothing is on its way, and nobody was killed.
+    /// No process wants anything, nothing is on its way, and no process was killed.
     pub(super) fn is_quiet(&self) -> bool {
         let is_idle =
             |process: &Process| process.call.is_none() && process.coordinator.unfinished() == 0;
@@ -237,13 +237,13 @@ impl World {
         self.server.is_free(self.server_clock(), &Self::key())
     }
 
-    /// The server executes a request. Gives its reply.
+    /// The server executes a request. Returns its reply.
     pub(super) fn execute(&mut self, process: usize, attempt: &Attempt) -> Reply {
         let now = self.server_clock();
         let mut told = Vec::new();
         let processes = &self.processes;
         let reply = self.server.execute(now, attempt, process, |handoff| {
-            // Nobody receives what is published for a process that is gone.
+            // A process that is gone receives no published message.
             let is_there = !processes[handoff.waiter].is_crashed;
             told.extend(is_there.then_some(handoff));
             is_there
@@ -277,7 +277,7 @@ impl World {
         self.settle(n);
     }
 
-    /// A process does what its coordinator wants done.
+    /// A process performs the effects of its coordinator.
     pub(super) fn settle(&mut self, n: usize) {
         let now = self.clock(n);
         loop {
@@ -329,7 +329,7 @@ impl World {
                 }
             }
             Effect::Noticed { lease, notice, .. } => self.hear(n, lease, &notice),
-            // A caller takes its lease up as it comes, and no request is waited for.
+            // A caller takes up its lease at once, and no request waits for its answer.
             Effect::CheckOffer { .. } | Effect::Answered { .. } => {}
         }
     }
@@ -365,8 +365,8 @@ impl World {
         let _over = coordinator.release(now, &Self::key(), lease, &mut None);
     }
 
-    /// A lease that comes is newer than all that came, while it is valid; where two are let in,
-    /// replies may cross, and it is newer than what had come when it was asked for.
+    /// A valid lease has a greater token than all leases that came before. Where exclusion may
+    /// fail, replies may cross: then it is greater than those that had come when the process asked.
     fn note_grant(&mut self, n: usize, token: u64, is_valid: bool) {
         if is_valid {
             let known = self.processes[n].known;
@@ -384,7 +384,7 @@ impl World {
         self.written = self.written.max(token);
     }
 
-    /// In words, where it ended.
+    /// Describes the state in which the run ended.
     pub(super) fn finding(&self) -> String {
         let calls: Vec<_> = self.processes.iter().map(|process| process.call).collect();
         format!("calls {calls:?}; late {:?}; {:?}", self.late, self.server)

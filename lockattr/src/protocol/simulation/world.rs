@@ -32,7 +32,7 @@ pub(super) struct Weather {
     pub(super) lost: u32,
     /// Of a hundred messages, delayed for up to [`TTL`].
     pub(super) late: u32,
-    /// How often somebody finishes, of ten steps; with none, leases end by themselves.
+    /// In how many of ten steps a caller finishes; with none, leases end by themselves.
     pub(super) haste: u32,
 }
 
@@ -73,7 +73,7 @@ enum CallState {
 struct Holding {
     lease: LeaseId,
     valid_until: Time,
-    /// Since when it has its lease without looking.
+    /// Since when it has its lease without polling.
     asleep_since: Option<Time>,
 }
 
@@ -86,7 +86,7 @@ impl Call {
     }
 }
 
-/// What a caller, or the end of the process, asked of the coordinator.
+/// What a caller, or the end of the process, requested from the coordinator.
 #[derive(Debug)]
 enum Request {
     Release(u64),
@@ -135,7 +135,7 @@ pub(super) struct World {
     pub(super) granted: u64,
     pub(super) passed_on: u64,
     pub(super) cancelled: u64,
-    /// Leases that went on because their callers did not look.
+    /// Leases that went to the next call because their callers did not poll.
     pub(super) missed: u64,
     requests: u64,
     pub(super) extended: u64,
@@ -303,8 +303,8 @@ impl World {
             .insert((self.now + delay, self.messages), message);
     }
 
-    /// The rest of a round of the I/O thread: looks at the time, performs what the coordinator wants
-    /// done, and sends its attempts.
+    /// The rest of a round of the I/O thread: acts on the time, performs the coordinator's effects,
+    /// and sends its attempts.
     fn settle(&mut self, process: usize) {
         let now = self.now;
         let coordinator = &mut self.processes[process].coordinator;
@@ -343,14 +343,15 @@ impl World {
         }
     }
 
-    /// Everybody goes home, and the network is good: nothing is left as soon as they are there.
+    /// All callers finish, and the network is good: nothing is left as soon as their requests have
+    /// arrived.
     pub(super) fn end_soon(&mut self) {
         self.finish_all();
         self.run_until(self.now + Duration::from_millis(30));
         assert!(self.server.is_idle());
     }
 
-    /// Everybody goes home; nothing may be left.
+    /// All callers finish; nothing may be left.
     pub(super) fn end(&mut self) {
         self.dark = None;
         self.finish_all();
@@ -367,8 +368,8 @@ impl World {
         }
     }
 
-    /// The key is free, but for the places in the queue that nobody was able to give up: each of
-    /// those costs one ttl.
+    /// The key is free, except for the places in the queue that no process was able to give up:
+    /// each of those costs one ttl.
     fn expect_free(&mut self, key: Key) {
         let id = AttemptId {
             lease: LeaseId(0),

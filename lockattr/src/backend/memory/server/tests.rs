@@ -76,7 +76,7 @@ impl Fixture {
 }
 
 #[test]
-fn it_is_fifo_skips_the_dead_and_leaves_nothing() {
+fn the_queue_is_fifo_skips_dead_waiters_and_leaves_nothing() {
     let mut f = Fixture::new();
     assert_eq!(f.acquire(1), granted(101..104));
     for waiter in [9, 2, 3] {

@@ -44,7 +44,7 @@ impl RedisBackend {
         let from = self.cluster.as_ref().and_then(|it| it.nodes.get(link));
         let node = from.map(|from| from.with(host, *port));
         let Some(node) = node.filter(|_| hops < MOST_HOPS) else {
-            return self.fail(wanted, failure::moved());
+            return self.fail(wanted);
         };
         let to = self.link_at(&node);
         if matches!(redirect, Redirect::Moved { .. }) {
@@ -64,15 +64,15 @@ impl RedisBackend {
         if self.links[to].connection.is_some() {
             self.send_hop(to, wanted, hops + 1, asks);
         } else if asks {
-            self.fail(wanted, failure::moved());
+            self.fail(wanted);
         } else {
             self.links[to].outgoing.extend(wanted);
         }
     }
 
-    fn fail(&mut self, attempts: Vec<Attempt>, error: crate::backend::BackendError) {
+    fn fail(&mut self, attempts: Vec<Attempt>) {
         for attempt in attempts {
-            let failed = failure::not_sent(error.clone());
+            let failed = failure::not_sent(failure::moved());
             self.done.push_back(Event::Done(attempt.id, Err(failed)));
         }
     }

@@ -1,6 +1,7 @@
--- In front of a call for one acquire: the short way, where nobody holds the lock or waits for it, and
--- the fence is behind the clock. All else goes on with the rest of the script, which is left the clock
--- that was read, what stood at the fence, and whether that was taken from there.
+-- In front of a call for one acquire: the short way, for a lock that is free and that no owner
+-- waits for, while the fence is behind the clock. Everything else continues in the rest of the
+-- script, with the time that was read, the fence's previous value, and whether the fence was
+-- already set.
 local keys, args, try = KEYS, ARGV, redis.pcall
 local clock, found, taken
 if try('EXISTS', keys[1], keys[3], keys[4]) == 0 then

@@ -1,13 +1,13 @@
--- Executes attempts one after the other, as if each were a script of its own: what fails for one
--- does not touch the others. One call for all attempts of a process that are due, because the call
--- itself costs more than an attempt does.
+-- Executes attempts one after the other, as if each were a separate script: a failure of one does
+-- not affect the others. One call for all attempts of a process that are due, because the call
+-- itself costs more than an attempt.
 --
 -- ARGV[1] the number of the call, which comes back with the answer
 -- ARGV[2] the channel of this connection's waiters, and what the name of every channel begins with
 -- and then groups of attempts: the code, how many there are, what they have in common, and what each
 -- has for itself, beside its names in KEYS:
 --   a  acquire   ttl, tokens, "claim ttl, life of the queue", ":since:who"; owner
---                no life where it wants no place in the queue
+--                no life if it wants no place in the queue
 --                KEYS lock, fence, queue, tombstone
 --   n  renew     ttl; owner
 --                KEYS lock
@@ -15,25 +15,25 @@
 --                KEYS lock
 --   r  release   owner
 --                KEYS lock
---   x  the same where an acquire of this owner may still be on its way
+--   x  the same, for an owner that leaves the queue or whose acquire may still be on its way
 --                owner, entry of the queue or '', life of the tombstone or ''
 --                KEYS lock
 -- What has a lease declares its lock alone: while a slot of a cluster moves, its names are on two nodes,
 -- and a call that declares several of them is refused until all have moved.
 -- An owner is written as the value of its lock begins: "1:owner:". Times are in milliseconds.
--- Returns <number>, or <number>:<the server's time in microseconds> where it was read; then for each
---   <token>                                granted with all tokens asked for; nobody waits
+-- Returns <number>, or <number>:<the server's time in microseconds> if it was read; then for each
+--   <token>                                granted with all tokens asked for; no owner waits
 --   g<token>:<tokens>:<1 if others wait>   granted, or reserved
 --   k<1 if others wait>                    renewed
 --   h<ms left>                             held by another; this owner has its place in the queue, if it
 --                                          wants one
 --   t                                      this owner has a tombstone
 --   n                                      not this owner's
---   d                                      the owner has it no more
+--   d                                      the owner does not have it now
 --   e<error>
 -- The short ways of acquire.lua and release.lua return "<number>:<token>" and "<number>".
 --
--- Written for speed where nobody waits: every call of a command costs, and every function made.
+-- Written for speed when no owner waits: every call of a command costs, and every new function.
 
 local find = string.find
 local replies, r, long_way = { 0 }, 1, nil
@@ -56,14 +56,14 @@ while code do
           found = try('SET', fence, last, 'KEEPTTL', 'GET')
         end
         taken = nil
-        -- Mostly the counter is behind the clock, and has as many digits.
+        -- Usually the counter is behind the clock, and has as many digits.
         if found and (found.err or #found ~= 16 or found >= stamp or find(found, '%D')) then
           token, got = reserve_past(fence, found)
         end
         if not token then
           reply = 'e' .. got
         else
-          -- The lock in one SET: with a PEXPIRE of its own, a bad ttl would leave a lock for ever.
+          -- The lock in one SET: with a separate PEXPIRE, a bad ttl would leave a lock for ever.
           local set = try('SET', lock, owner .. token .. rest, 'PX', ttl)
           reply = set.err and 'e' .. set.err or got and 'g' .. token .. ':' .. got .. ':0' or token
         end

@@ -1,4 +1,4 @@
--- What a call needs where a lock is held or waited for, where an owner has given up, and where the
+-- What a call needs when a lock is held or waited for, when an owner has given up, and when the
 -- fence has to catch up with the clock. It stands in front of attempts.lua, in one script.
 --
 -- Formats, all of version 1:
@@ -6,7 +6,7 @@
 --   queue    "1:owner:claim ttl:tokens:channel:who", first come first
 --   message  "1:owner:token:tokens:1 if others wait:claim ttl:the server's time"
 -- A lock in another format counts as held, and is left as it is. A place in the queue in another
--- format is passed over: its owner asks again.
+-- format is skipped: its owner asks again.
 
 local keys, args, call, try = KEYS, ARGV, redis.call, redis.pcall
 local format, sub = string.format, string.sub
@@ -19,11 +19,12 @@ local function read_clock()
   stamp = format('%.0f', now)
 end
 
--- Reserves tokens where the counter is not simply behind the clock; returns the first one and how many,
--- or nil and an error. `found` is what stood in its place, which the clock has already overwritten.
--- A counter that is ahead of the clock gets on by one only, so that it never is by more than one
--- reservation, and what a lost counter could repeat is long over. A foreign value is put back, since
--- one call for both costs less than to look first; KEEPTTL, because theirs may have one.
+-- Reserves tokens if the counter is not simply behind the clock. Returns the first token and how
+-- many, or nil and an error. `found` is the counter's value, which the clock has already
+-- overwritten. A counter that is ahead of the clock grows by one only, so that it never is ahead by
+-- more than one reservation, and leases with tokens that a lost counter could repeat are long over.
+-- A foreign value is written back, since one call for both costs less than a look first; KEEPTTL,
+-- because it may have a ttl.
 local function reserve_past(fence, found)
   local failed = found.err
   if failed and not string.find(failed, 'WRONGTYPE') then
@@ -48,13 +49,13 @@ local function reserve_past(fence, found)
   return first, 1
 end
 
--- Makes the function that executes an attempt where the short way does not suffice.
+-- Makes the function that executes an attempt for which the short way does not suffice.
 local function contended()
   local function begins(value, text)
     return sub(value, 1, #text) == text
   end
 
-  -- What the value of a lock of this owner begins with once another waits.
+  -- The beginning of the value of this owner's lock once another owner waits.
   local function marked(owner)
     return '1w' .. sub(owner, 2)
   end
@@ -75,8 +76,8 @@ local function contended()
     end
   end
 
-  -- Tokens grow while either the counter survives or the clock does not run back. Printed by format:
-  -- Lua's own conversion gives 1.764e+15.
+  -- Tokens grow while either the counter survives or the clock does not run back. Printed by
+  -- format: Lua's own conversion returns 1.764e+15.
   local function reserve(fence, tokens)
     local count = tonumber(tokens)
     local found = try('SET', fence, format('%.0f', now + count - 1), 'KEEPTTL', 'GET')
@@ -90,8 +91,8 @@ local function contended()
     return token, got or count
   end
 
-  -- The fence first: whatever fails, no lock stands whose token could be given out again. The lock
-  -- in one SET: with a PEXPIRE of its own, a bad ttl would leave a lock for ever.
+  -- The fence first: whatever fails, no lock stands whose token could be granted again. The lock in
+  -- one SET: with a separate PEXPIRE, a bad ttl would leave a lock for ever.
   local function grant(lock, fence, queue, owner, ttl, tokens, rest)
     local token, count = reserve(fence, tokens)
     local waiters = call('EXISTS', queue)
@@ -99,8 +100,9 @@ local function contended()
     return token, count, waiters
   end
 
-  -- Makes the first waiter the owner whose process is there, and tells it. `mine` is granted without
-  -- being told. The lock before the message: nobody must believe in a lease that is not there.
+  -- Makes the first waiter whose process is there the owner, and notifies it. `mine` is granted
+  -- without a message. The lock before the message: no process may believe in a lease that does not
+  -- exist.
   local function hand_over(lock, fence, queue, mine)
     local entry = call('LPOP', queue)
     while entry and entry ~= mine do
@@ -126,8 +128,8 @@ local function contended()
     return entry
   end
 
-  -- Tells the release of the lock that another waits. XX, and only what is a lock of ours: a
-  -- foreign value is left as it is.
+  -- Marks the lock, so that its release sees the waiter. XX, and only a lock of ours: a foreign
+  -- value is left as it is.
   local function mark(lock)
     local value = call('GET', lock)
     if value and string.find(value, '^1:%x+%-%x+%-%x+:%d+:') then

@@ -1,6 +1,6 @@
--- In front of a call for one release: the short way, where nobody waits for the lock. All else goes on
--- with the rest of the script.
--- As acquire.lua leaves them to the rest: nothing was read, and nothing taken.
+-- In front of a call for one release: the short way, for a lock that no owner waits for. Everything
+-- else continues in the rest of the script. The variables are as acquire.lua leaves them to the
+-- rest: nothing was read, and nothing taken.
 local clock, found, taken
 local value, owner = redis.pcall('GET', KEYS[1]), ARGV[5]
 if value and not value.err and string.sub(value, 1, #owner) == owner then

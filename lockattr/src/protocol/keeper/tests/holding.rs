@@ -1,4 +1,4 @@
-//! What becomes of a lease that is held.
+//! What happens to a lease that is held.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn a_renewal_that_fails_is_tried_again_soon_but_not_at_once() {
     assert_eq!(f.keeper.wakeup(), f.now + TTL / 20);
 }
 
-/// The server has counted from somewhere between the sending and the answer.
+/// The server's ttl began somewhere between the sending and the answer.
 #[test]
 fn a_renewal_counts_from_its_sending() {
     let mut f = Fixture::new(8);
@@ -31,7 +31,7 @@ fn a_renewal_counts_from_its_sending() {
 }
 
 #[test]
-fn an_extension_is_answered_either_way_however_many_ask() {
+fn each_extension_is_answered_whether_confirmed_or_failed() {
     let mut f = Fixture::new(1);
     f.holds(1);
     f.asks(2, Wait::Forever);
@@ -39,7 +39,7 @@ fn an_extension_is_answered_either_way_however_many_ask() {
     f.keeper.extend(f.now, LeaseId(1), 10, 2 * TTL);
     let renewal = f.sends().expect("renewals do not stand in line");
     assert!(matches!(renewal.op, Op::Renew { ttl, .. } if ttl == 2 * TTL));
-    // Wanted after the renewal was sent.
+    // Requested after the renewal was sent.
     f.keeper.refill(f.now, LeaseId(1), 3);
     f.answers(&renewal, Ok(RENEWED));
     assert!(matches!(
@@ -87,7 +87,7 @@ fn answers_of(told: &[(u64, Notice)]) -> Vec<(u64, bool)> {
     answers.collect()
 }
 
-/// A renewal that was sent before the extension was asked for confirms nothing of it.
+/// A renewal that was sent before the extension was requested confirms nothing of it.
 #[test]
 fn an_extension_is_confirmed_by_a_renewal_that_was_sent_after_it() {
     let mut f = Fixture::new(8);
@@ -119,7 +119,8 @@ fn an_extension_is_confirmed_by_a_renewal_that_was_sent_after_it() {
     );
 }
 
-/// The lease is what it was: its next renewal asks for its own ttl, and without renewal there is none.
+/// The lease is as before: its next renewal asks for its own ttl, and without renewal there is
+/// none.
 #[test]
 fn a_failed_extension_is_undone() {
     for renew in [true, false] {
@@ -201,7 +202,7 @@ fn a_release_that_fails_is_told_once_and_goes_on() {
     assert!(matches!(f.told()[..], [(1, Notice::Released)]));
 }
 
-/// The machine was suspended: the clock has gone on, and with it the lease on the server.
+/// The machine was suspended: the clock has gone on, and the lease on the server has ended.
 #[test]
 fn after_a_suspend_a_lease_is_lost_and_not_renewed() {
     let mut f = Fixture::new(8);
@@ -216,12 +217,12 @@ fn after_a_suspend_a_lease_is_lost_and_not_renewed() {
             (1, Notice::Lost(LossReason::Expired))
         ]
     ));
-    // What was on its way when the machine fell asleep.
+    // The answer was on its way when the machine was suspended.
     f.answers(&renewal, Ok(RENEWED));
     assert!(f.told().is_empty() && f.sends().is_none());
 }
 
-/// A lease that was to be shorter from now on lasts on the server for as long as it did.
+/// A lease whose ttl became shorter keeps its earlier end on the server.
 #[test]
 fn a_release_is_not_given_up_before_the_longest_lease_is_over() {
     let mut f = Fixture::new(8);
@@ -242,7 +243,7 @@ fn a_release_is_not_given_up_before_the_longest_lease_is_over() {
     );
 }
 
-/// Whoever asked has given up, and the lease is for another who wants other terms.
+/// The caller that asked has given up, and the lease goes to a waiter with other terms.
 #[test]
 fn a_lease_is_held_on_the_terms_of_its_holder() {
     let adopt = |change: fn(Terms) -> Terms| {

@@ -35,8 +35,8 @@ impl World {
             max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
             label: Label::here(),
         };
-        // Thrice the patience: for the attempt under way, for the one after a dead connection, and
-        // for a try that waits for a release.
+        // Three times the patience: for the attempt under way, for the attempt after a dead
+        // connection, and for an attempt that waits for a release.
         let answer_by = self.now
             + wait
             + timing::patience(RESPONSE_TIMEOUT, TTL) * 3
@@ -77,7 +77,7 @@ impl World {
         }
     }
 
-    /// The call is answered, in time and once; `None` if its caller has left meanwhile.
+    /// The call is answered, in time and once. Returns `None` if its caller has left meanwhile.
     fn answer(&mut self, process: usize, id: u64) -> Option<&mut Call> {
         let call = self.calls.get_mut(&(process, id)).unwrap();
         if call.state == CallState::Finished {
@@ -118,7 +118,7 @@ impl World {
         true
     }
 
-    /// A holder has finished, or a waiter to whom a lease came is gone.
+    /// A holder has finished, or a waiter whose lease came is gone.
     fn hand_over(&mut self, process: usize, lease: LeaseId, mut request: Option<Request>) {
         let key = self.processes[process].tenures[&lease].key.clone();
         loop {
@@ -126,7 +126,7 @@ impl World {
             let coordinator = &mut asked.coordinator;
             match coordinator.release(self.now, &key, lease, &mut request) {
                 Released::Over => {
-                    // Left where there is nothing to wait for.
+                    // Left if there is nothing to wait for.
                     if let Some(Request::Release(number)) = request {
                         self.processes[process].releases.remove(&number);
                     }
@@ -244,7 +244,7 @@ impl World {
         }
     }
 
-    /// Takes back what was not taken up in time.
+    /// Takes back an offer that was not taken up in time.
     fn check_offer(&mut self, process: usize, lease: LeaseId, key: &Key) {
         let checked = &mut self.processes[process];
         let holder = checked.tenures.get(&lease).and_then(|tenure| tenure.holder);
@@ -325,7 +325,7 @@ impl World {
         }
     }
 
-    /// The end of each process, when nothing is left to release.
+    /// The shutdown of each process, when nothing is left to release.
     pub(super) fn shut_down(&mut self) {
         for process in 0..self.processes.len() {
             let within = Duration::from_secs(1);
