@@ -191,11 +191,14 @@ local function contended()
     local left
     if tombstone and tombstone ~= '' then
       -- First, and by pcall: out of memory must not undo the release.
-      try('SET', tombs .. sub(owner, 3, -2), '1', 'PX', tombstone)
+      local stone = try('SET', tombs .. sub(owner, 3, -2), '1', 'PX', tombstone)
+      -- While a slot of a cluster moves, there is none yet: the release is asked for again.
+      left = stone.err and string.find(stone.err, 'non local key') and stone or nil
     end
     if entry and entry ~= '' then
       -- By pcall: a foreign value at the queue must not keep the lock.
-      left = try('LREM', queue, 0, entry)
+      local removed = try('LREM', queue, 0, entry)
+      left = type(removed) == 'table' and removed or left
     end
     if is_owner(call('GET', lock), owner) then
       local done, to = pcall(hand_over, lock, fence, queue, nil)
@@ -203,7 +206,7 @@ local function contended()
         call('DEL', lock)
       end
     end
-    if type(left) == 'table' then
+    if left then
       error(left)
     end
     return 'd'
