@@ -25,15 +25,10 @@ impl RedisBackend {
     pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
         let names = Names::new(settings.options.prefix.clone());
         let dialer = Arc::new(Dialer::new(&settings)?);
-        let connecting = Self::dial_all(&settings, names, dialer, owners);
+        let connecting = Self::dial_all(&settings, names, Arc::clone(&dialer), owners);
         tokio::time::timeout(settings.connect_timeout, connecting)
             .await
-            .unwrap_or_else(|_| {
-                Err(Error::Connect {
-                    place: settings.place.as_str().into(),
-                    source: failure::no_connection(settings.connect_timeout),
-                })
-            })
+            .unwrap_or_else(|_| Err(dialer.no_connection().at_startup(&settings.place)))
     }
 
     async fn dial_all(
@@ -43,6 +38,7 @@ impl RedisBackend {
         owners: &OwnerIds,
     ) -> Result<Self, Error> {
         let (inbox, reports) = unbounded_channel();
+        let following = dialer.follow(&inbox);
         let channel = |link: usize| format!("{}{link}", owners.prefix());
         let mut dials = JoinSet::new();
         for link in 0..settings.options.connections {
@@ -76,6 +72,7 @@ impl RedisBackend {
         Ok(Self {
             owners: owners.clone(),
             dialer,
+            following,
             names,
             links: links.collect(),
             // Longer would be for ever, and overflow.

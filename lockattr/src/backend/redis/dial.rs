@@ -9,12 +9,14 @@ use redis::{
     ServerErrorKind, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::hello::{self, Refusal};
 use super::link::Connection;
 use super::names::Names;
 use super::scripts::{Call, Caller};
+use super::sentinel::{self, Following, Sentinels};
 use super::stream::Way;
 use super::{RedisSettings, Report, failure, url};
 use crate::Error;
@@ -34,8 +36,14 @@ pub(super) fn pause(failures: u32) -> Duration {
     }
 }
 
+/// How the server is found.
+enum Route {
+    Known(Way),
+    Sentinels(Arc<Sentinels>),
+}
+
 pub(super) struct Dialer {
-    way: Way,
+    route: Route,
     login: RedisConnectionInfo,
     names: Names,
     connect_timeout: Duration,
@@ -46,19 +54,40 @@ impl Dialer {
     ///
     /// [`Error::Config`] for a URL or certificates that do not parse.
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, Error> {
-        let target = url::parse(&settings.url)?;
-        #[cfg(feature = "tls")]
-        let tls = settings.options.tls.connector(&target.address)?;
-        Ok(Self {
-            way: Way {
-                address: target.address,
+        let (route, login) = if sentinel::is_meant_by(&settings.url) {
+            let (sentinels, login) = Sentinels::new(settings)?;
+            (Route::Sentinels(Arc::new(sentinels)), login)
+        } else {
+            let target = url::parse(&settings.url)?;
+            let way = Way {
                 #[cfg(feature = "tls")]
-                tls,
-            },
-            login: target.login,
+                tls: settings.options.tls.connector(&target.address)?,
+                address: target.address,
+            };
+            (Route::Known(way), target.login)
+        };
+        Ok(Self {
+            route,
+            login,
             names: Names::new(settings.options.prefix.clone()),
             connect_timeout: settings.connect_timeout,
         })
+    }
+
+    /// Starts to listen to those who know where the server is.
+    pub(super) fn follow(&self, inbox: &UnboundedSender<Report>) -> Following {
+        Following::new(match &self.route {
+            Route::Known(_) => JoinSet::new(),
+            Route::Sentinels(sentinels) => sentinels.watch(inbox),
+        })
+    }
+
+    /// Why there was no connection in time.
+    pub(super) fn no_connection(&self) -> Refusal {
+        match &self.route {
+            Route::Known(_) => failure::no_connection(self.connect_timeout).into(),
+            Route::Sentinels(sentinels) => sentinels.no_connection(self.connect_timeout),
+        }
     }
 
     /// Connects to a server that takes writes. `inbox` hears of the end of the connection.
@@ -69,14 +98,28 @@ impl Dialer {
         inbox: UnboundedSender<Report>,
         channel: String,
     ) -> Result<Connection, Refusal> {
-        let timeout = self.connect_timeout;
-        tokio::time::timeout(timeout, self.connect(link, generation, inbox, &channel))
+        let dialling = async {
+            match &self.route {
+                Route::Known(way) => self.connect(way, link, generation, inbox, &channel).await,
+                Route::Sentinels(sentinels) => {
+                    let way = sentinels.way_to_master().await?;
+                    let connecting = self.connect(&way, link, generation, inbox, &channel);
+                    let connected = connecting.await;
+                    let mut connection =
+                        connected.map_err(|refusal| refusal.at_master(&way.address))?;
+                    connection.server = Some(way.address);
+                    Ok(connection)
+                }
+            }
+        };
+        tokio::time::timeout(self.connect_timeout, dialling)
             .await
-            .unwrap_or_else(|_| Err(failure::no_connection(timeout).into()))
+            .unwrap_or_else(|_| Err(self.no_connection()))
     }
 
     async fn connect(
         &self,
+        way: &Way,
         link: usize,
         generation: u64,
         inbox: UnboundedSender<Report>,
@@ -101,7 +144,7 @@ impl Dialer {
                 };
                 inbox.send(report).map_err(|_| SendError)
             });
-        let stream = self.way.open().await?;
+        let stream = way.open().await?;
         let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
             .await
             .map_err(|error| hello::explain(&error, &self.login))?;

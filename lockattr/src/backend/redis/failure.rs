@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::stream::Address;
 use crate::backend::{BackendError, BackendErrorKind, Failure};
 
 /// The server's own words for «not now».
@@ -135,6 +136,25 @@ pub(super) fn no_connection(within: Duration) -> BackendError {
             "no connection within {within:?}: the way there is closed, the server hangs, or \
              rediss:// meets a port without TLS"
         ),
+    )
+}
+
+pub(super) fn moved(master: &Address) -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Unavailable,
+        format!("the sentinels name another master, {master}; the connection was given up"),
+    )
+}
+
+pub(super) fn no_answer(within: Duration) -> BackendError {
+    let said = format!("no answer within {within:?}");
+    BackendError::new(BackendErrorKind::Timeout, said)
+}
+
+pub(super) fn not_of_a_sentinel() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Malformed,
+        "its answer makes no sense for a sentinel",
     )
 }
 

@@ -1,8 +1,11 @@
 //! What the server says of itself in its answer to HELLO, for which no right is needed.
 
+use std::fmt;
+
 use redis::{ErrorKind, RedisConnectionInfo, RedisError, Value};
 
 use super::failure;
+use super::stream::Address;
 use crate::Error;
 use crate::backend::{BackendError, BackendErrorKind};
 
@@ -22,6 +25,18 @@ impl Refusal {
         Self::Unfit {
             setting: "server",
             reason: reason.into(),
+        }
+    }
+
+    /// Says which server it is about, where the URL does not.
+    pub(super) fn at_master(self, master: &Address) -> Self {
+        let said = |text: &dyn fmt::Display| format!("the master at {master}: {text}");
+        match self {
+            Self::Unfit { setting, reason } => Self::Unfit {
+                setting,
+                reason: said(&reason),
+            },
+            Self::Failed(error) => Self::Failed(BackendError::new(error.kind(), said(&error))),
         }
     }
 
@@ -118,8 +133,8 @@ pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
         Some("sentinel") => {
             return Err(Refusal::Unfit {
                 setting: "url",
-                reason: "the server there is a Sentinel, which keeps no locks; Sentinel is not \
-                         supported yet: name the master"
+                reason: "the server there is a Sentinel, which keeps no locks; write \
+                         redis+sentinel://host:26379/master-name"
                     .to_owned(),
             });
         }
@@ -134,7 +149,7 @@ pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
     }
 }
 
-fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
+pub(super) fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     let Value::Map(fields) = answer else {
         return None;
     };
@@ -142,7 +157,7 @@ fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     text(value)
 }
 
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(text) => std::str::from_utf8(text).ok(),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
@@ -185,13 +200,16 @@ mod tests {
             panic!("a replica is refused");
         };
         assert!(error.to_string().contains("replica"));
-        for mode in ["cluster", "sentinel"] {
+        for (mode, part) in [
+            ("cluster", "not supported yet"),
+            ("sentinel", "redis+sentinel://"),
+        ] {
             let refused = check(&answer(&[("mode", mode), ("role", "master")]));
             let Err(Refusal::Unfit { setting, reason }) = refused else {
                 panic!("{mode} is refused");
             };
             assert_eq!(setting, "url");
-            assert!(reason.contains("not supported yet"), "{reason}");
+            assert!(reason.contains(part), "{reason}");
         }
         // A server that does not say is taken for a master.
         check(&Value::Okay).unwrap();

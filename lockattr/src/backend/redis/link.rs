@@ -7,6 +7,7 @@ use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
 use super::scripts::Known;
+use super::stream::Address;
 use crate::backend::{Attempt, BackendError};
 use crate::clock::Time;
 
@@ -30,6 +31,8 @@ const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Connection {
     pub(super) shared: MultiplexedConnection,
     pub(super) generation: u64,
+    /// Which server it leads to, where that may change.
+    pub(super) server: Option<Address>,
     /// How long the server takes for an answer, at best.
     pub(super) round_trip: Duration,
     pub(super) known: Known,
@@ -50,6 +53,7 @@ impl Connection {
         Self {
             shared,
             generation,
+            server: None,
             round_trip: FAR,
             known: Known::default(),
             driver: driver.abort_handle(),

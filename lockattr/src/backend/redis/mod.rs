@@ -1,4 +1,4 @@
-//! Locks on one Redis server.
+//! Locks on a Redis server, which Sentinel may replace by another one.
 //!
 //! Two things are special to it: an attempt whose connection fails after sending may have been
 //! executed, and connections come and go. Each [`Link`] is one multiplexed connection that is
@@ -18,6 +18,7 @@ mod names;
 mod options;
 mod reply;
 mod scripts;
+mod sentinel;
 mod settings_check;
 mod stream;
 #[cfg(test)]
@@ -48,6 +49,8 @@ use names::Names;
 pub use options::RedisOptions;
 use reply::Question;
 use scripts::{Call, Caller};
+use sentinel::Following;
+use stream::Address;
 #[cfg(test)]
 pub(crate) use test_server::RedisServer;
 
@@ -79,6 +82,7 @@ impl RedisSettings {
 
 pub(crate) struct RedisBackend {
     dialer: Arc<Dialer>,
+    following: Following,
     names: Names,
     links: Vec<Link>,
     owners: OwnerIds,
@@ -124,6 +128,10 @@ enum Report {
     Disconnected {
         link: usize,
         generation: u64,
+    },
+    /// Where the master is, in the words of the sentinels.
+    Master {
+        address: Address,
     },
 }
 
@@ -194,6 +202,10 @@ impl RedisBackend {
                 generation,
                 result,
             } => self.on_dialled(link, generation, result),
+            Report::Master { address } => {
+                self.on_master(&address);
+                None
+            }
         }
     }
 

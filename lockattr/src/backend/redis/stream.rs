@@ -1,5 +1,6 @@
 //! The way to the server: TCP, TLS on top of it, or a unix socket.
 
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -28,6 +29,28 @@ pub(super) enum Address {
     Tcp { host: String, port: u16 },
     Tls { host: String, port: u16 },
     Unix(PathBuf),
+}
+
+impl Address {
+    pub(super) fn over_tcp(host: String, port: u16, is_tls: bool) -> Self {
+        if is_tls {
+            Self::Tls { host, port }
+        } else {
+            Self::Tcp { host, port }
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } | Self::Tls { host, port } if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            Self::Tcp { host, port } | Self::Tls { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
 }
 
 /// A way that can be gone many times.
