@@ -2,6 +2,7 @@
 //! to wait for, campaigns of many processes whose histories are checked, and a search for secrets
 //! in all output.
 
+mod authority;
 pub mod campaign;
 mod eventually;
 mod fenced_store;
@@ -15,6 +16,7 @@ mod server_clock;
 mod service;
 mod traces;
 
+pub use authority::Authority;
 pub use eventually::{eventually, eventually_async};
 pub use fenced_store::FencedStore;
 pub use preload::Preload;

@@ -68,7 +68,7 @@ impl Sentinels {
             sentinels: Vec::new(),
         };
         eventually("the replicas follow", || deployment.replicas() == nodes - 1);
-        deployment.start_sentinels(sentinels);
+        deployment.start_sentinels(sentinels, &args);
         deployment
     }
 
@@ -83,7 +83,7 @@ impl Sentinels {
     }
 
     /// They are told of each other, instead of finding each other within seconds.
-    fn start_sentinels(&mut self, count: usize) {
+    fn start_sentinels(&mut self, count: usize, args: &[&str]) {
         let free = |_| {
             let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
             let port = socket.local_addr().expect("it has one").port();
@@ -93,8 +93,17 @@ impl Sentinels {
         drop(sockets);
         let id = |port: u16| format!("{port:040x}");
         for port in &ports {
+            let tls = args.chunks(2).filter(|pair| pair[0].starts_with("--tls-"));
+            let tls: Vec<String> = tls.map(|pair| pair.join(" ")).collect();
+            let kind = if tls.is_empty() {
+                "port"
+            } else {
+                "port 0\ntls-port"
+            };
             let mut lines = vec![
-                format!("port {port}"),
+                format!("{kind} {port}"),
+                tls.join("\n").replace("--", ""),
+                "unixsocket sentinel.sock".to_owned(),
                 "bind 127.0.0.1".to_owned(),
                 format!("user {WATCHER} on >{CANARY} {SENTINEL_RIGHTS}"),
                 format!("sentinel myid {}", id(*port)),
@@ -233,7 +242,9 @@ impl Sentinel {
     }
 
     fn connection(&self) -> RedisResult<Connection> {
-        Client::open(format!("redis://127.0.0.1:{}/", self.port))?
+        // Through the socket, which exists with TLS too.
+        let socket = self.dir.join("sentinel.sock");
+        Client::open(format!("redis+unix://{}", socket.display()))?
             .get_connection_with_timeout(Duration::from_secs(1))
     }
 

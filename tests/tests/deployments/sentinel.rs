@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use lockattr::conformance::{Conformance, Violations};
 use lockattr::{BackendErrorKind, Error, LockPool, LockPoolBuilder, RedisOptions};
 use lockattr_tests::{
-    CANARY, MASTER_NAME, Proxy, RedisServer, Sentinels, Service, eventually, eventually_async,
+    Authority, CANARY, MASTER_NAME, Proxy, RedisServer, Sentinels, Service, eventually,
+    eventually_async,
 };
 
 fn builder(url: impl AsRef<str>) -> LockPoolBuilder {
@@ -39,6 +41,16 @@ fn has_pools(server: &RedisServer) -> bool {
         .query(&mut server.connection())
         .unwrap();
     list.contains("user=locker")
+}
+
+#[tokio::test]
+async fn it_conforms() -> Result<(), Violations> {
+    let deployment = Sentinels::start();
+    let ttl = Duration::from_millis(600);
+    Conformance::of(builder(deployment.url()))
+        .ttl(ttl)
+        .check()
+        .await
 }
 
 /// A holder, those who wait and their order survive a failover that loses nothing.
@@ -111,14 +123,23 @@ async fn an_old_master_that_comes_back_is_not_used() {
     assert!(!has_pools(&deployment.nodes[0]));
 }
 
-/// The master hangs, so that its connections stay open, and goes on later as if nothing had been.
+/// The master hangs, so that its connections stay open, and goes on later as if nothing had been. A
+/// dial that hangs there is given up when another master is named.
 #[tokio::test]
 async fn a_master_that_hung_is_not_used_any_more() {
     let deployment = Sentinels::start();
     let old = deployment.nodes[0].port();
-    let pool = pool(deployment.url()).await;
+    let patient = builder(deployment.url()).connect_timeout(Service::LONG);
+    let pool = patient.default_wait(Duration::from_secs(20)).build().await;
+    let pool = pool.unwrap();
     let token = take(&pool, "k").await;
     deployment.nodes[0].pause();
+    let asked = pool
+        .lock("k")
+        .wait(Duration::from_millis(50))
+        .acquire()
+        .await;
+    assert!(asked.is_err(), "it hangs");
     assert_eq!(deployment.new_master(old, &[0, 1, 2]), 1);
     assert!(take(&pool, "k").await > token);
     deployment.nodes[0].resume();
@@ -235,6 +256,31 @@ async fn without_sentinels_a_pool_goes_on() {
     for number in 0..20 {
         take(&pool, &format!("k:{number}")).await;
     }
+}
+
+#[tokio::test]
+async fn sentinels_and_master_are_reached_by_tls() {
+    let authority = Authority::new();
+    let dir = std::env::temp_dir().join(format!("lockattr-sentinel-tls-{}", std::process::id()));
+    let args = authority.server_args(&dir, false);
+    let mut args: Vec<&str> = args.iter().map(String::as_str).collect();
+    args.extend(["--tls-replication", "yes"]);
+    let deployment = Sentinels::start_with(2, 3, &args);
+    let url = deployment.url().replace("redis+", "rediss+");
+    let trusting = RedisOptions::new().tls_root_certificates(&authority.pem);
+    let pool = builder(&url).redis(trusting).build().await.unwrap();
+    let token = take(&pool, "k").await;
+    assert_eq!(deployment.fail_over(&[0, 1, 2]), 1);
+    eventually("the pool leaves it", || !has_pools(&deployment.nodes[0]));
+    assert!(take(&pool, "k").await > token);
+
+    let stranger = RedisOptions::new().tls_root_certificates(Authority::new().pem);
+    let error = builder(&url).redis(stranger).build().await.unwrap_err();
+    let Error::Connect { source, .. } = error else {
+        panic!("{error}");
+    };
+    assert_eq!(source.kind(), BackendErrorKind::Untrusted);
+    std::fs::remove_dir_all(dir).unwrap();
 }
 
 /// Returns the text of the error, and expects that the pool is refused within its connect timeout.

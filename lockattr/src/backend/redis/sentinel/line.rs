@@ -141,6 +141,8 @@ fn explain(error: &RedisError, master_name: &str) -> Refusal {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::stream::Address;
+    use super::super::super::{RedisServer, url};
     use super::*;
 
     fn bulk(text: &str) -> Value {
@@ -182,5 +184,34 @@ mod tests {
         ] {
             assert_eq!(read(&master, &address), None, "{master:?} {address:?}");
         }
+    }
+
+    /// Any server takes subscriptions.
+    #[tokio::test]
+    async fn a_switch_is_a_question() {
+        let server = RedisServer::start();
+        let url = server.url();
+        let socket = url.split_once("://").unwrap().1;
+        let way = Way {
+            address: Address::Unix(socket.into()),
+            #[cfg(feature = "tls")]
+            tls: None,
+        };
+        let login = url::login(&RedisConnectionInfo::default(), None);
+        let questions = watch::Sender::new(7);
+        let mut asked = questions.subscribe();
+        let mut line = Line::open(&way, &login, questions).await.unwrap();
+        let Err(Refusal::Unfit { reason, .. }) = line.ask("mymaster").await else {
+            panic!("it is no sentinel");
+        };
+        assert!(reason.contains("no sentinel"), "{reason}");
+        let mut publisher = server.client.get_connection().unwrap();
+        redis::cmd("PUBLISH")
+            .arg(SWITCH)
+            .arg("mymaster 10.0.0.1 6379 10.0.0.2 6379")
+            .exec(&mut publisher)
+            .unwrap();
+        asked.changed().await.unwrap();
+        assert_eq!(*asked.borrow(), 8);
     }
 }

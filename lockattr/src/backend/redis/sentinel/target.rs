@@ -83,15 +83,20 @@ pub(super) fn parse(url: &str) -> Result<Target, Error> {
 }
 
 fn sentinel(host: &str, is_tls: bool) -> Result<Address, Error> {
-    if host.is_empty() {
+    if host.is_empty() || host == ":" {
         return url::wrong(
             "a host is empty; write redis+sentinel://host1:26379,host2:26379/master-name",
         );
     }
     url::check_host(host)?;
+    let host = host.trim_end_matches(':');
     let after = host.rsplit_once(']').map_or(host, |(_, after)| after);
-    let colon = if after.contains(':') { "" } else { ":26379" };
-    let info = format!("redis://{host}{colon}/")
+    let host_and_port = if after.contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:{PORT}")
+    };
+    let info = format!("redis://{host_and_port}/")
         .as_str()
         .into_connection_info()
         .map_err(|error| url::unreadable(&error))?;
