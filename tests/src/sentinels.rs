@@ -207,7 +207,7 @@ impl Sentinels {
     pub fn isolate(&self, node: usize) {
         // Their connections end with their user. As the default user they may do no more than a test.
         for command in [
-            "SETUSER default -@all +acl +client +info +keys +role",
+            "SETUSER default -@all +acl +client|list +info +keys +role",
             &format!("DELUSER {INNER}"),
         ] {
             let command: Vec<&str> = command.split(' ').collect();

@@ -103,6 +103,8 @@ pub(super) struct Link {
     /// The generation of the connection that is being dialled: it may come before this one is
     /// given up.
     pub(super) dialling: Option<u64>,
+    /// The task that dials.
+    pub(super) dial: Option<AbortHandle>,
     /// Counts the connections, so that reports about older ones are noticed.
     pub(super) generations: u64,
     /// The channel of the handoffs to this connection's waiters.
@@ -138,6 +140,7 @@ impl Link {
             generations: connection.generation,
             connection: Some(connection),
             dialling: None,
+            dial: None,
             channel,
             outgoing: Vec::new(),
             clocks: None,

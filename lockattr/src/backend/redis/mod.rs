@@ -170,7 +170,7 @@ impl RedisBackend {
         let pause = dial::pause(lost.failures);
         let channel = lost.channel.clone();
         let (dialer, inbox) = (Arc::clone(&self.dialer), self.inbox.clone());
-        tokio::spawn(async move {
+        let dial = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let dialling = dialer.dial(link, generation, inbox.clone(), channel);
             let result = dialling.await;
@@ -181,6 +181,7 @@ impl RedisBackend {
                 result,
             }));
         });
+        self.links[link].dial = Some(dial.abort_handle());
     }
 
     fn on_report(&mut self, report: Report) -> Option<Event> {

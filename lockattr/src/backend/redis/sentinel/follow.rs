@@ -37,7 +37,11 @@ impl RedisBackend {
             let current = &mut self.links[link];
             if has_moved {
                 // A dial that is under way may lead to the old master, or wait for the next try.
-                current.dialling = None;
+                if current.dialling.take().is_some()
+                    && let Some(dial) = current.dial.take()
+                {
+                    dial.abort();
+                }
                 current.failures = 0;
             }
             match &current.connection {
