@@ -82,62 +82,70 @@ impl Sentinels {
             .count()
     }
 
-    /// They are told of each other, instead of finding each other within seconds.
     fn start_sentinels(&mut self, count: usize, args: &[&str]) {
-        let free = |_| {
-            let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-            let port = socket.local_addr().expect("it has one").port();
-            (socket, port)
-        };
-        let (sockets, ports): (Vec<_>, Vec<_>) = (0..count).map(free).unzip();
-        drop(sockets);
-        let id = |port: u16| format!("{port:040x}");
-        for port in &ports {
-            let tls = args.chunks(2).filter(|pair| pair[0].starts_with("--tls-"));
-            let tls: Vec<String> = tls.map(|pair| pair.join(" ")).collect();
-            let kind = if tls.is_empty() {
-                "port"
-            } else {
-                "port 0\ntls-port"
+        for _ in 0..20 {
+            let free = |_| {
+                let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+                let port = socket.local_addr().expect("it has one").port();
+                (socket, port)
             };
-            let mut lines = vec![
-                format!("{kind} {port}"),
-                tls.join("\n").replace("--", ""),
-                "unixsocket sentinel.sock".to_owned(),
-                "bind 127.0.0.1".to_owned(),
-                format!("user {WATCHER} on >{CANARY} {SENTINEL_RIGHTS}"),
-                format!("sentinel myid {}", id(*port)),
-            ];
-            let of_master = |text: &str| format!("sentinel {}", text.replace('%', MASTER_NAME));
-            let quorum = count / 2 + 1;
-            let master = self.nodes[0].port();
-            lines.push(of_master(&format!("monitor % 127.0.0.1 {master} {quorum}")));
-            for setting in [
-                "down-after-milliseconds % 500",
-                "failover-timeout % 3000",
-                "parallel-syncs % 2",
-                &format!("auth-user % {INNER}"),
-                &format!("auth-pass % {CANARY}"),
-            ] {
-                lines.push(of_master(setting));
+            let (sockets, ports): (Vec<_>, Vec<_>) = (0..count).map(free).unzip();
+            drop(sockets);
+            let start = |port: &u16| Sentinel::start(*port, &self.settings(*port, &ports, args));
+            self.sentinels = ports.iter().map(start).collect();
+            // Another process may take a port before the sentinel does: then try again.
+            if self.sentinels.iter_mut().all(Sentinel::comes_up) {
+                break;
             }
-            for replica in &self.nodes[1..] {
-                let port = replica.port();
-                lines.push(of_master(&format!("known-replica % 127.0.0.1 {port}")));
-            }
-            for other in ports.iter().filter(|other| *other != port) {
-                let id = id(*other);
-                lines.push(of_master(&format!(
-                    "known-sentinel % 127.0.0.1 {other} {id}"
-                )));
-            }
-            self.sentinels.push(Sentinel::start(*port, &lines));
         }
         for sentinel in &self.sentinels {
             eventually("a sentinel knows all others", || {
                 sentinel.is_content(self.nodes.len() - 1, count - 1)
             });
         }
+    }
+
+    /// A sentinel is told of the others, instead of finding them within seconds.
+    fn settings(&self, port: u16, all: &[u16], args: &[&str]) -> Vec<String> {
+        let id = |port: u16| format!("{port:040x}");
+        let of_master = |text: &str| format!("sentinel {}", text.replace('%', MASTER_NAME));
+        let tls = args.chunks(2).filter(|pair| pair[0].starts_with("--tls-"));
+        let tls: Vec<String> = tls.map(|pair| pair.join(" ")).collect();
+        let kind = if tls.is_empty() {
+            "port"
+        } else {
+            "port 0\ntls-port"
+        };
+        let mut lines = vec![
+            format!("{kind} {port}"),
+            tls.join("\n").replace("--", ""),
+            "unixsocket sentinel.sock".to_owned(),
+            "bind 127.0.0.1".to_owned(),
+            format!("user {WATCHER} on >{CANARY} {SENTINEL_RIGHTS}"),
+            format!("sentinel myid {}", id(port)),
+        ];
+        let (master, quorum) = (self.nodes[0].port(), all.len() / 2 + 1);
+        for setting in [
+            &format!("monitor % 127.0.0.1 {master} {quorum}"),
+            "down-after-milliseconds % 500",
+            "failover-timeout % 3000",
+            "parallel-syncs % 2",
+            &format!("auth-user % {INNER}"),
+            &format!("auth-pass % {CANARY}"),
+        ] {
+            lines.push(of_master(setting));
+        }
+        for replica in &self.nodes[1..] {
+            let port = replica.port();
+            lines.push(of_master(&format!("known-replica % 127.0.0.1 {port}")));
+        }
+        for other in all.iter().filter(|other| **other != port) {
+            let id = id(*other);
+            lines.push(of_master(&format!(
+                "known-sentinel % 127.0.0.1 {other} {id}"
+            )));
+        }
+        lines
     }
 
     /// Returns the URL for pools with the prefix `lockattr`, as users with the least rights.
@@ -233,6 +241,16 @@ impl Sentinel {
             .spawn()
             .expect("a process for the sentinel");
         Self { port, dir, child }
+    }
+
+    /// Waits until it answers, or ends.
+    fn comes_up(&mut self) -> bool {
+        let mut is_up = false;
+        eventually("a sentinel answers or ends", || {
+            is_up = self.connection().is_ok();
+            is_up || self.child.try_wait().expect("the child is ours").is_some()
+        });
+        is_up
     }
 
     /// Returns the port that it listens on.

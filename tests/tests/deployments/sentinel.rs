@@ -9,8 +9,11 @@ use lockattr_tests::{
     eventually_async,
 };
 
+/// A failover takes two seconds.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn builder(url: impl AsRef<str>) -> LockPoolBuilder {
-    LockPool::builder().url(url).default_wait(Service::LONG)
+    LockPool::builder().url(url).default_wait(PATIENCE)
 }
 
 async fn pool(url: impl AsRef<str>) -> LockPool {
@@ -130,8 +133,7 @@ async fn a_master_that_hung_is_not_used_any_more() {
     let deployment = Sentinels::start();
     let old = deployment.nodes[0].port();
     let patient = builder(deployment.url()).connect_timeout(Service::LONG);
-    let pool = patient.default_wait(Duration::from_secs(20)).build().await;
-    let pool = pool.unwrap();
+    let pool = patient.build().await.unwrap();
     let token = take(&pool, "k").await;
     deployment.nodes[0].pause();
     let asked = pool
@@ -165,6 +167,45 @@ async fn an_isolated_master_is_left() {
     let role: Vec<redis::Value> =
         redis::from_redis_value(deployment.nodes[0].raw(&["ROLE"]).unwrap()).unwrap();
     assert_eq!(role[0], redis::Value::BulkString(b"master".into()));
+}
+
+/// Replication is asynchronous: what it has not carried over is lost with the old master.
+#[tokio::test]
+async fn a_lease_that_was_not_replicated_overlaps_with_a_greater_token() {
+    let deployment = Sentinels::start();
+    let old = deployment.nodes[0].port();
+    let pool = pool(deployment.url()).await;
+    deployment.isolate(0);
+    let lost = pool.lock("k").ttl(Service::LONG).acquire().await.unwrap();
+    assert_eq!(deployment.nodes[0].locks().len(), 1);
+    assert_eq!(deployment.new_master(old, &[0, 1, 2]), 1);
+    eventually("the pool leaves it", || !has_pools(&deployment.nodes[0]));
+    let other = builder(deployment.url()).build().await.unwrap();
+    let second = other.lock("k").acquire().await.unwrap();
+    assert!(lost.lease().is_valid() && second.lease().is_valid());
+    assert!(second.lease().fencing_token() > lost.lease().fencing_token());
+    // The first thing that it asks of the new master tells it.
+    assert!(lost.lease().extend(Service::LONG).await.is_err());
+    assert!(!lost.lease().is_valid() && second.lease().is_valid());
+}
+
+#[tokio::test]
+async fn a_master_that_must_have_a_replica_grants_nothing_without() {
+    let args = ["--min-replicas-to-write", "1"];
+    let mut deployment = Sentinels::start_with(2, 1, &args);
+    let pool = pool(deployment.url()).await;
+    take(&pool, "k").await;
+    deployment.nodes[1].kill();
+    eventually_async("it refuses", || async {
+        match pool.lock("k").wait(Duration::ZERO).acquire().await {
+            Ok(guard) => {
+                guard.release().await;
+                false
+            }
+            Err(error) => error.to_string().contains("NOREPLICAS"),
+        }
+    })
+    .await;
 }
 
 /// The master becomes a replica without its sentinels: it answers, and refuses every write.
