@@ -195,6 +195,10 @@ impl Sentinels {
     }
 
     /// Waits until all these sentinels name another master than the one at the port `old`.
+    ///
+    /// # Panics
+    ///
+    /// When they do not, or it is none of the nodes.
     pub fn new_master(&self, old: u16, sentinels: &[usize]) -> usize {
         let mut new = old;
         for sentinel in sentinels {

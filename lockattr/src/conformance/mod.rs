@@ -1,4 +1,4 @@
-//! Tests for a [`Backend`](crate::backend::Backend), wherever it was written (feature `conformance`).
+//! Tests for a [`Backend`], wherever it was written (feature `conformance`).
 //!
 //! [`Conformance::check`] lets several processes of a fleet, each with a backend of its own, ask the lock
 //! service for keys that are not used otherwise. It tests what every backend must keep, and what this

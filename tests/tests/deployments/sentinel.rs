@@ -345,8 +345,8 @@ async fn errors_name_the_sentinels_and_say_what_to_do() {
     let (first, second) = (names[0].as_str(), names[1].as_str());
 
     let other = deployment.url().replace(MASTER_NAME, "other");
-    let parts = [first, second, "`other`", "sentinel monitor"];
-    let error = refused(other, &parts).await;
+    let said = [first, second, "`other`", "sentinel monitor"];
+    let error = refused(other, &said).await;
     assert!(matches!(error, Error::Config { setting: "url", .. }));
 
     for sentinel in &deployment.sentinels {
@@ -355,8 +355,8 @@ async fn errors_name_the_sentinels_and_say_what_to_do() {
     }
     let url = deployment.url();
     let without = url.split('?').next().unwrap().to_owned();
-    let parts = [first, second, "NOAUTH", "sentinel_password"];
-    let error = refused(without, &parts).await;
+    let said = [first, second, "NOAUTH", "sentinel_password"];
+    let error = refused(without, &said).await;
     assert!(
         matches!(&error, Error::Connect { source, .. } if source.kind() == BackendErrorKind::Refused)
     );
@@ -364,23 +364,23 @@ async fn errors_name_the_sentinels_and_say_what_to_do() {
     refused(wrong, &[first, "WRONGPASS", "sentinel_password"]).await;
 
     let server = deployment.nodes[0].port();
-    let parts = ["no sentinel", "26379", "redis://"];
+    let said = ["no sentinel", "26379", "redis://"];
     let without = url.split('?').next().unwrap().replace(first, "127.0.0.1:1");
     let without = without.replace(second, &format!("127.0.0.1:{server}"));
     refused(without, &["127.0.0.1:1: ", "no sentinel"]).await;
     let alone = deployment.url_by(&[server]);
-    let error = refused(alone.split('?').next().unwrap().to_owned(), &parts).await;
+    let error = refused(alone.split('?').next().unwrap().to_owned(), &said).await;
     assert!(matches!(error, Error::Config { setting: "url", .. }));
 
     deployment.nodes[0].kill();
     let master = format!("the master at 127.0.0.1:{server}: ");
-    let parts = [first, second, MASTER_NAME, &master, "refused"];
-    refused(deployment.url(), &parts).await;
+    let said = [first, second, MASTER_NAME, &master, "refused"];
+    refused(deployment.url(), &said).await;
 
     deployment.sentinels[0].kill();
     deployment.sentinels[1].pause();
-    let parts = [first, second, MASTER_NAME, "refused", "no answer within 1s"];
-    let error = refused(deployment.url(), &parts).await;
+    let said = [first, second, MASTER_NAME, "refused", "no answer within 1s"];
+    let error = refused(deployment.url(), &said).await;
     assert!(matches!(error, Error::Connect { .. }));
 }
 
