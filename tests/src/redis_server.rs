@@ -289,15 +289,19 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
-    // With setpriv, a server ends with the thread of its test, also when that is killed.
-    let mut command = if Path::new("/usr/bin/setpriv").exists() {
+/// With setpriv, a server ends with the thread of its test, also when that is killed.
+pub(crate) fn command() -> Command {
+    if Path::new("/usr/bin/setpriv").exists() {
         let mut command = Command::new("/usr/bin/setpriv");
         command.args(["--pdeathsig", "KILL", "redis-server"]);
         command
     } else {
         Command::new("redis-server")
-    };
+    }
+}
+
+fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
+    let mut command = command();
     let (plain, tls) = if args.iter().any(|arg| arg == "--tls-cert-file") {
         (0, port)
     } else {

@@ -14,8 +14,9 @@ use super::dial::Dialer;
 use super::hello::Refusal;
 use super::link::{Connection, Link};
 use super::names::Names;
+use super::sentinel::Following;
 use super::stream::Address;
-use super::{RedisBackend, RedisSettings, Report, failure, settings_check, url};
+use super::{RedisBackend, RedisSettings, Report, failure, settings_check};
 use crate::backend::OwnerIds;
 use crate::{Error, timing};
 
@@ -26,38 +27,43 @@ impl RedisBackend {
     /// under `strict`, and a claim window that is too short for the way there; [`Error::Connect`]
     /// when the server is not there within the connect timeout.
     pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
-        let connecting = Self::find(&settings, owners);
+        let (dialer, seeds) = match cluster::seeds(&settings.url)? {
+            Some((target, seeds)) => (Dialer::to(&settings, target)?, Some(seeds)),
+            None => (Dialer::new(&settings)?, None),
+        };
+        let dialer = Arc::new(dialer);
+        let connecting = Self::find(&settings, Arc::clone(&dialer), seeds, owners);
         tokio::time::timeout(settings.connect_timeout, connecting)
             .await
-            .unwrap_or_else(|_| {
-                Err(Error::Connect {
-                    place: settings.place.as_str().into(),
-                    source: failure::no_connection(settings.connect_timeout),
-                })
-            })
+            .unwrap_or_else(|_| Err(dialer.no_connection().at_startup(&settings.place)))
     }
 
-    async fn find(settings: &RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
-        if let Some((target, seeds)) = cluster::seeds(&settings.url)? {
-            let dialer = Arc::new(Dialer::new(settings, target)?);
+    async fn find(
+        settings: &RedisSettings,
+        dialer: Arc<Dialer>,
+        seeds: Option<Vec<Address>>,
+        owners: &OwnerIds,
+    ) -> Result<Self, Error> {
+        if let Some(seeds) = seeds {
             return Self::connect_cluster(settings, dialer, seeds, owners).await;
         }
-        let dialer = Arc::new(Dialer::new(settings, url::parse(&settings.url)?)?);
         let dialers = vec![Arc::clone(&dialer); settings.options.connections];
         let inbox = unbounded_channel();
-        match dial_all(&dialers, owners, &inbox.0).await {
-            Ok(connections) => {
-                Self::start(settings, dialers, connections, None, (owners, inbox)).await
+        let following = dialer.follow(&inbox.0);
+        match (dial_all(&dialers, owners, &inbox.0).await, dialer.address()) {
+            (Ok(connections), _) => {
+                let found = (following, None);
+                Self::start(settings, dialers, connections, found, (owners, inbox)).await
             }
-            Err((_, Refusal::IsNode)) => {
-                let seed = dialer.address().clone();
+            (Err((_, Refusal::IsNode)), Some(node)) => {
                 info!(
                     server = settings.place,
                     "the server is a node of a Redis Cluster"
                 );
-                Self::connect_cluster(settings, dialer, vec![seed], owners).await
+                let seeds = vec![node.clone()];
+                Self::connect_cluster(settings, dialer, seeds, owners).await
             }
-            Err((_, refusal)) => Err(refusal.at_startup(&settings.place)),
+            (Err((_, refusal)), _) => Err(refusal.at_startup(&settings.place)),
         }
     }
 
@@ -81,15 +87,16 @@ impl RedisBackend {
         let inbox = unbounded_channel();
         let connections = dial_all(&dialers, owners, &inbox.0).await;
         let connections = connections.map_err(|(link, refusal)| {
-            let node = dialers[link].address();
+            let node = &nodes[link];
             refusal.at_startup(&format!("{node}, a node of {}", settings.place))
         })?;
+        let following = dialer.follow(&inbox.0);
         let cluster = Cluster::new(dialer, seeds, &table, nodes);
         Self::start(
             settings,
             dialers,
             connections,
-            Some(cluster),
+            (following, Some(cluster)),
             (owners, inbox),
         )
         .await
@@ -99,7 +106,7 @@ impl RedisBackend {
         settings: &RedisSettings,
         dialers: Vec<Arc<Dialer>>,
         connections: Vec<Connection>,
-        cluster: Option<Cluster>,
+        (following, cluster): (Following, Option<Cluster>),
         (owners, (inbox, reports)): (&OwnerIds, Inbox),
     ) -> Result<Self, Error> {
         let round_trips = connections.iter().map(|connection| connection.round_trip);
@@ -132,6 +139,7 @@ impl RedisBackend {
         });
         Ok(Self {
             owners: owners.clone(),
+            following,
             names: Names::new(settings.options.prefix.clone()),
             links: links.collect(),
             cluster,

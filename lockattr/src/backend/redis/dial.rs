@@ -9,17 +9,18 @@ use redis::{
     ServerErrorKind, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::hello::{self, Refusal};
 use super::link::Connection;
 use super::names::Names;
 use super::scripts::{Call, Caller};
+use super::sentinel::{self, Following, Sentinels};
 use super::stream::{Address, Way};
 #[cfg(feature = "tls")]
 use super::tls::TlsSettings;
-use super::url::Target;
+use super::url::{self, Target};
 use super::{RedisSettings, Report, failure};
 use crate::Error;
 use crate::backend::BackendError;
@@ -39,9 +40,16 @@ pub(super) fn pause(failures: u32) -> Duration {
     }
 }
 
+/// How the server is found.
+#[derive(Clone)]
+enum Route {
+    Known(Way),
+    Sentinels(Arc<Sentinels>),
+}
+
 #[derive(Clone)]
 pub(super) struct Dialer {
-    way: Way,
+    route: Route,
     login: RedisConnectionInfo,
     prefix: String,
     connect_timeout: Duration,
@@ -55,40 +63,79 @@ impl Dialer {
     /// # Errors
     ///
     /// [`Error::Config`] for a URL or certificates that do not parse.
-    pub(super) fn new(settings: &RedisSettings, target: Target) -> Result<Self, Error> {
-        #[cfg(feature = "tls")]
-        let tls = settings.options.tls.clone();
-        Ok(Self {
-            way: Way {
-                #[cfg(feature = "tls")]
-                tls: tls.connector(&target.address)?,
-                address: target.address,
-            },
-            login: target.login,
+    pub(super) fn new(settings: &RedisSettings) -> Result<Self, Error> {
+        if sentinel::is_meant_by(&settings.url) {
+            let (sentinels, login) = Sentinels::new(settings)?;
+            let route = Route::Sentinels(Arc::new(sentinels));
+            return Ok(Self::by(settings, route, login));
+        }
+        Self::to(settings, url::parse(&settings.url)?)
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Config`] for certificates that do not parse.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unnecessary_wraps, reason = "as with the feature")
+    )]
+    pub(super) fn to(settings: &RedisSettings, target: Target) -> Result<Self, Error> {
+        let way = Way {
+            #[cfg(feature = "tls")]
+            tls: settings.options.tls.connector(&target.address)?,
+            address: target.address,
+        };
+        Ok(Self::by(settings, Route::Known(way), target.login))
+    }
+
+    fn by(settings: &RedisSettings, route: Route, login: RedisConnectionInfo) -> Self {
+        Self {
+            route,
+            login,
             prefix: settings.options.prefix.clone(),
             connect_timeout: settings.connect_timeout,
             is_node: false,
             #[cfg(feature = "tls")]
-            tls,
-        })
+            tls: settings.options.tls.clone(),
+        }
     }
 
-    pub(super) fn address(&self) -> &Address {
-        &self.way.address
+    /// The server, if it is the one that the URL names.
+    pub(super) fn address(&self) -> Option<&Address> {
+        match &self.route {
+            Route::Known(way) => Some(&way.address),
+            Route::Sentinels(_) => None,
+        }
     }
 
     /// The same for a node of a cluster.
     pub(super) fn at(&self, node: Address) -> Self {
         Self {
-            way: Way {
+            route: Route::Known(Way {
                 // What is wrong with the certificates was found with the first node; a name that no
                 // certificate can be for is told by the handshake that has no connector.
                 #[cfg(feature = "tls")]
                 tls: self.tls.connector(&node).ok().flatten(),
                 address: node,
-            },
+            }),
             is_node: true,
             ..self.clone()
+        }
+    }
+
+    /// Starts to listen to those who know where the server is.
+    pub(super) fn follow(&self, inbox: &UnboundedSender<Report>) -> Following {
+        Following::new(match &self.route {
+            Route::Known(_) => JoinSet::new(),
+            Route::Sentinels(sentinels) => sentinels.watch(inbox),
+        })
+    }
+
+    /// Why there was no connection in time.
+    pub(super) fn no_connection(&self) -> Refusal {
+        match &self.route {
+            Route::Known(_) => failure::no_connection(self.connect_timeout).into(),
+            Route::Sentinels(sentinels) => sentinels.no_connection(self.connect_timeout),
         }
     }
 
@@ -100,14 +147,28 @@ impl Dialer {
         inbox: UnboundedSender<Report>,
         channel: String,
     ) -> Result<Connection, Refusal> {
-        let timeout = self.connect_timeout;
-        tokio::time::timeout(timeout, self.connect(link, generation, inbox, &channel))
+        let dialling = async {
+            match &self.route {
+                Route::Known(way) => self.connect(way, link, generation, inbox, &channel).await,
+                Route::Sentinels(sentinels) => {
+                    let way = sentinels.way_to_master().await?;
+                    let connecting = self.connect(&way, link, generation, inbox, &channel);
+                    let connected = connecting.await;
+                    let mut connection =
+                        connected.map_err(|refusal| refusal.at_master(&way.address))?;
+                    connection.server = Some(way.address);
+                    Ok(connection)
+                }
+            }
+        };
+        tokio::time::timeout(self.connect_timeout, dialling)
             .await
-            .unwrap_or_else(|_| Err(failure::no_connection(timeout).into()))
+            .unwrap_or_else(|_| Err(self.no_connection()))
     }
 
     async fn connect(
         &self,
+        way: &Way,
         link: usize,
         generation: u64,
         inbox: UnboundedSender<Report>,
@@ -132,7 +193,7 @@ impl Dialer {
                 };
                 inbox.send(report).map_err(|_| SendError)
             });
-        let (shared, driver) = self.open(config).await?;
+        let (shared, driver) = self.open(way, config).await?;
         let names = Names::new(self.prefix.clone());
         let mut connection = Connection::new(shared, generation, &driver);
         // Once more, because the client library keeps the answer to the first one to itself.
@@ -170,10 +231,12 @@ impl Dialer {
     /// Connects for a question to the server itself.
     pub(super) async fn visit(&self) -> Result<Visit, BackendError> {
         let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.connect_timeout));
-        let opening = tokio::time::timeout(self.connect_timeout, self.open(config));
+        let Route::Known(way) = &self.route else {
+            return Err(failure::disconnected());
+        };
+        let opening = tokio::time::timeout(self.connect_timeout, self.open(way, config));
         let opened = opening.await;
-        let (shared, driver) =
-            opened.unwrap_or_else(|_| Err(failure::no_connection(self.connect_timeout).into()))?;
+        let (shared, driver) = opened.unwrap_or_else(|_| Err(self.no_connection()))?;
         let driver = driver.abort_handle();
         Ok(Visit { shared, driver })
     }
@@ -181,9 +244,10 @@ impl Dialer {
     /// Logs in.
     async fn open(
         &self,
+        way: &Way,
         config: AsyncConnectionConfig,
     ) -> Result<(MultiplexedConnection, JoinHandle<()>), Refusal> {
-        let stream = self.way.open().await?;
+        let stream = way.open().await?;
         let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
             .await
             .map_err(|error| hello::explain(&error, &self.login))?;
@@ -192,9 +256,7 @@ impl Dialer {
 
     #[cfg(test)]
     pub(super) fn nowhere() -> Self {
-        let settings = RedisSettings::of("redis://localhost/", 1);
-        let target = super::url::parse(&settings.url).unwrap();
-        Self::new(&settings, target).unwrap()
+        Self::new(&RedisSettings::of("redis://localhost/", 1)).unwrap()
     }
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::stream::Address;
 use crate::backend::{BackendError, BackendErrorKind, Failure};
 
 /// The server's error codes for "not now".
@@ -150,7 +151,7 @@ pub(super) fn uncovered(slots: usize) -> BackendError {
 }
 
 /// An attempt was sent from node to node.
-pub(super) fn moved() -> BackendError {
+pub(super) fn slot_is_moving() -> BackendError {
     BackendError::new(
         BackendErrorKind::Unavailable,
         "the slot of this key is moving from one node of the cluster to another",
@@ -163,6 +164,25 @@ pub(super) fn no_certificate_for_host() -> BackendError {
         BackendErrorKind::Untrusted,
         "no certificate can be for the host that the cluster names for this node; see \
          cluster-announce-hostname",
+    )
+}
+
+pub(super) fn moved(master: &Address) -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Unavailable,
+        format!("the sentinels name another master, {master}; the connection was given up"),
+    )
+}
+
+pub(super) fn no_answer(within: Duration) -> BackendError {
+    let said = format!("no answer within {within:?}");
+    BackendError::new(BackendErrorKind::Timeout, said)
+}
+
+pub(super) fn not_of_a_sentinel() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Malformed,
+        "its answer makes no sense for a sentinel",
     )
 }
 

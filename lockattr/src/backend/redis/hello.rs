@@ -1,8 +1,11 @@
 //! What the server says of itself in its answer to HELLO, for which no right is needed.
 
+use std::fmt;
+
 use redis::{ErrorKind, RedisConnectionInfo, RedisError, Value};
 
 use super::failure;
+use super::stream::Address;
 use crate::Error;
 use crate::backend::{BackendError, BackendErrorKind};
 
@@ -24,6 +27,22 @@ impl Refusal {
         Self::Unfit {
             setting: "server",
             reason: reason.into(),
+        }
+    }
+
+    /// Says which server it is about, where the URL does not.
+    pub(super) fn at_master(self, master: &Address) -> Self {
+        let said = |text: &dyn fmt::Display| format!("the master at {master}: {text}");
+        match self {
+            Self::Unfit { setting, reason } => Self::Unfit {
+                setting,
+                reason: said(&reason),
+            },
+            Self::Failed(error) => Self::Failed(BackendError::new(error.kind(), said(&error))),
+            Self::IsNode => Self::Unfit {
+                setting: "url",
+                reason: said(&IS_NODE),
+            },
         }
     }
 
@@ -126,8 +145,8 @@ pub(super) fn check(answer: &Value, is_node: bool) -> Result<(), Refusal> {
         Some("sentinel") => {
             return Err(Refusal::Unfit {
                 setting: "url",
-                reason: "the server there is a Sentinel, which keeps no locks; Sentinel is not \
-                         supported yet: name the master"
+                reason: "the server there is a Sentinel, which keeps no locks; write \
+                         redis+sentinel://host:26379/master-name"
                     .to_owned(),
             });
         }
@@ -142,7 +161,7 @@ pub(super) fn check(answer: &Value, is_node: bool) -> Result<(), Refusal> {
     }
 }
 
-fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
+pub(super) fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     let Value::Map(fields) = answer else {
         return None;
     };
@@ -150,7 +169,7 @@ fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     text(value)
 }
 
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(text) => std::str::from_utf8(text).ok(),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),

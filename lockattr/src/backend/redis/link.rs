@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::dial::Dialer;
 use super::scripts::Known;
+use super::stream::Address;
 use crate::backend::{Attempt, BackendError};
 use crate::clock::Time;
 
@@ -32,6 +33,8 @@ const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Connection {
     pub(super) shared: MultiplexedConnection,
     pub(super) generation: u64,
+    /// Which server it leads to, where that may change.
+    pub(super) server: Option<Address>,
     /// How long the server takes for an answer, at best.
     pub(super) round_trip: Duration,
     pub(super) known: Known,
@@ -52,6 +55,7 @@ impl Connection {
         Self {
             shared,
             generation,
+            server: None,
             round_trip: FAR,
             known: Known::default(),
             driver: driver.abort_handle(),
@@ -102,6 +106,8 @@ pub(super) struct Link {
     /// The generation of the connection that is being dialled: it may come before this one is
     /// given up.
     pub(super) dialling: Option<u64>,
+    /// The task that dials.
+    pub(super) dial: Option<AbortHandle>,
     /// Counts the connections, so that reports about older ones are noticed.
     pub(super) generations: u64,
     /// The channel of the handoffs to this connection's waiters.
@@ -159,6 +165,7 @@ impl Link {
             generations: 0,
             connection: None,
             dialling: None,
+            dial: None,
             channel,
             outgoing: Vec::new(),
             clocks: None,

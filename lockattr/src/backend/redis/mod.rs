@@ -1,4 +1,4 @@
-//! Locks on one Redis server.
+//! Locks on a Redis server, which Sentinel may replace by another one.
 //!
 //! Two things are special to it: an attempt whose connection fails after sending may have been
 //! executed, and connections come and go. Each [`Link`] is one multiplexed connection that is
@@ -19,6 +19,7 @@ mod names;
 mod options;
 mod reply;
 mod scripts;
+mod sentinel;
 mod settings_check;
 mod stream;
 #[cfg(test)]
@@ -48,6 +49,8 @@ use link::{Alarm, Connection, LARGEST_BATCH, Link};
 use names::Names;
 pub use options::RedisOptions;
 use scripts::{Call, Caller};
+use sentinel::Following;
+use stream::Address;
 #[cfg(test)]
 pub(crate) use test_server::RedisServer;
 
@@ -78,6 +81,7 @@ impl RedisSettings {
 }
 
 pub(crate) struct RedisBackend {
+    following: Following,
     names: Names,
     links: Vec<Link>,
     /// If it is one.
@@ -130,6 +134,10 @@ enum Report {
     },
     /// Which node has which slot.
     Discovered(Result<Table, BackendError>),
+    /// Where the master is, in the words of the sentinels.
+    Master {
+        address: Address,
+    },
 }
 
 impl RedisBackend {
@@ -169,7 +177,7 @@ impl RedisBackend {
         let pause = dial::pause(lost.failures);
         let channel = lost.channel.clone();
         let (dialer, inbox) = (Arc::clone(&lost.dialer), self.inbox.clone());
-        tokio::spawn(async move {
+        let dial = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let dialling = dialer.dial(link, generation, inbox.clone(), channel);
             let result = dialling.await;
@@ -180,6 +188,7 @@ impl RedisBackend {
                 result,
             }));
         });
+        self.links[link].dial = Some(dial.abort_handle());
     }
 
     fn on_report(&mut self, report: Report) -> Option<Event> {
@@ -206,6 +215,10 @@ impl RedisBackend {
                 generation,
                 result,
             } => self.on_dialled(link, generation, result),
+            Report::Master { address } => {
+                self.on_master(&address);
+                None
+            }
         }
     }
 

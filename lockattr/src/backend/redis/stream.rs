@@ -37,9 +37,14 @@ impl Address {
             ("", Self::Tcp { host, .. } | Self::Tls { host, .. }) => host.clone(),
             _ => host.to_owned(),
         };
-        match self {
-            Self::Tls { .. } => Self::Tls { host, port },
-            Self::Tcp { .. } | Self::Unix(_) => Self::Tcp { host, port },
+        Self::over_tcp(host, port, matches!(self, Self::Tls { .. }))
+    }
+
+    pub(super) fn over_tcp(host: String, port: u16, is_tls: bool) -> Self {
+        if is_tls {
+            Self::Tls { host, port }
+        } else {
+            Self::Tcp { host, port }
         }
     }
 }

@@ -72,7 +72,7 @@ impl RedisBackend {
 
     fn fail(&mut self, attempts: Vec<Attempt>) {
         for attempt in attempts {
-            let failed = failure::not_sent(failure::moved());
+            let failed = failure::not_sent(failure::slot_is_moving());
             self.done.push_back(Event::Done(attempt.id, Err(failed)));
         }
     }
