@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
+use lockattr::conformance::{Conformance, Violations};
 use lockattr::{BackendErrorKind, Error, LockPool, Wait};
 use lockattr_tests::{RedisCluster, RedisServer, eventually_async};
 
@@ -33,6 +34,14 @@ impl Guarded {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.inside.fetch_sub(1, Ordering::SeqCst);
     }
+}
+
+#[tokio::test]
+async fn it_conforms() -> Result<(), Violations> {
+    let cluster = RedisCluster::start(3, 0);
+    let settings = LockPool::builder().url(cluster.url());
+    let checks = Conformance::of(settings).ttl(Duration::from_millis(600));
+    checks.check().await
 }
 
 #[tokio::test]
