@@ -45,18 +45,22 @@ impl ServiceUrl {
                 name: Some(rest).filter(|name| !name.is_empty()),
             }),
             #[cfg(feature = "redis")]
-            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => {
+            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" | "redis+cluster"
+            | "valkey+cluster" | "redis+sentinel" | "valkey+sentinel" => {
                 Ok(Named::Redis { url: &self.0 })
             }
             #[cfg(feature = "tls")]
-            "rediss" | "valkeys" => Ok(Named::Redis { url: &self.0 }),
+            "rediss" | "valkeys" | "rediss+cluster" | "valkeys+cluster" | "rediss+sentinel"
+            | "valkeys+sentinel" => Ok(Named::Redis { url: &self.0 }),
             #[cfg(not(feature = "tls"))]
-            "rediss" | "valkeys" => Err(Error::config(
+            "rediss" | "valkeys" | "rediss+cluster" | "valkeys+cluster" | "rediss+sentinel"
+            | "valkeys+sentinel" => Err(Error::config(
                 "url",
                 format!("{scheme}:// needs the feature `tls` of lockattr"),
             )),
             #[cfg(not(feature = "redis"))]
-            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" => Err(Error::config(
+            "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" | "redis+cluster"
+            | "valkey+cluster" | "redis+sentinel" | "valkey+sentinel" => Err(Error::config(
                 "url",
                 format!("{scheme}:// needs the feature `redis` of lockattr"),
             )),
@@ -80,22 +84,19 @@ fn without_scheme(url: &str) -> String {
 }
 
 fn unknown_scheme(scheme: &str) -> String {
-    let what = ["sentinel", "cluster"]
-        .into_iter()
-        .find(|what| scheme.contains(what));
-    if let Some(what) = what {
-        return format!(
-            "`{scheme}://` is not supported yet (Redis {what}); name one server: redis://host:port/"
-        );
-    }
-    let hint = if scheme.contains("socket") {
+    let hint = if scheme.contains("cluster") {
+        "; for a cluster write redis+cluster://host:port/"
+    } else if scheme.contains("sentinel") {
+        "; for Sentinel write redis+sentinel://host:26379/master-name"
+    } else if scheme.contains("socket") {
         "; for a unix socket write redis+unix:///path"
     } else if scheme.contains("tls") || scheme.contains("ssl") {
         "; for TLS write rediss://"
     } else {
         ""
     };
-    let known = "redis://, rediss://, redis+unix:// and memory://";
+    let known =
+        "redis://, rediss://, redis+unix://, redis+cluster://, redis+sentinel:// and memory://";
     format!("the scheme `{scheme}` is unknown; there are {known}{hint}")
 }
 
@@ -145,6 +146,7 @@ mod tests {
             "redis://u:s3cret#1@host:1/0",
             "redis://u:s3cret?1@host:1/0",
             "redis+unix:///run/redis.sock?pass=a@s3cret",
+            "redis+sentinel://u:s3cret@h1,h2/m?sentinel_password=s3cret",
             ":s3cret@host://",
             "s3cret",
         ] {
@@ -156,6 +158,11 @@ mod tests {
         assert_eq!(
             ServiceUrl::new("redis://u:p@host:1/2").to_string(),
             "redis://host:1/2"
+        );
+        let url = "redis+sentinel://u:p@h1:1,h2/mymaster?sentinel_user=u&sentinel_password=p";
+        assert_eq!(
+            ServiceUrl::new(url).to_string(),
+            "redis+sentinel://h1:1,h2/mymaster"
         );
     }
 
@@ -172,6 +179,8 @@ mod tests {
             "valkey://h",
             "valkey+unix:///s",
             "unix:///s",
+            "redis+sentinel://h/m",
+            "VALKEY+sentinel://h1,h2/m",
         ] {
             let url = ServiceUrl::new(url);
             assert!(matches!(url.service(), Ok(Named::Redis { .. })), "{url}");
@@ -189,14 +198,11 @@ mod tests {
         assert!(error("unix:/run/r.sock").contains("redis+unix:///"));
         assert!(error("redis+socket:///r.sock").contains("redis+unix:///"));
         assert!(error("redis+tls://h/").contains("rediss://"));
-        for url in [
-            "redis+sentinel://h/m",
-            "redis-cluster://h",
-            "REDISS+CLUSTER://h",
-        ] {
-            assert!(error(url).contains("not supported yet"), "{url}");
-        }
+        assert!(error("redis-sentinel://h/m").contains("redis+sentinel://"));
+        assert!(error("redis-cluster://h").contains("redis+cluster://"));
         #[cfg(not(feature = "tls"))]
-        assert!(error("rediss://x").contains("feature `tls`"));
+        for url in ["rediss://x", "rediss+sentinel://x/m", "rediss+cluster://x"] {
+            assert!(error(url).contains("feature `tls`"), "{url}");
+        }
     }
 }

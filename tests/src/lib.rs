@@ -2,24 +2,30 @@
 //! to wait for, campaigns of many processes whose histories are checked, and a search for secrets
 //! in all output.
 
+mod authority;
 pub mod campaign;
 mod eventually;
 mod fenced_store;
 pub mod history;
 mod preload;
 mod proxy;
+mod redis_cluster;
 mod redis_server;
 mod secrets;
+mod sentinels;
 mod server_clock;
 mod service;
 mod traces;
 
+pub use authority::Authority;
 pub use eventually::{eventually, eventually_async};
 pub use fenced_store::FencedStore;
 pub use preload::Preload;
 pub use proxy::{Direction, Policy, Proxy};
+pub use redis_cluster::{CLUSTER_RIGHTS, RedisCluster};
 pub use redis_server::{RIGHTS, RedisServer};
 pub use secrets::{CANARY, find_secret};
+pub use sentinels::{MASTER_NAME, SENTINEL_RIGHTS, Sentinel, Sentinels};
 pub use server_clock::ServerClock;
 pub use service::Service;
 pub(crate) use traces::trace_layer;

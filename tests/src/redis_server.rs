@@ -201,6 +201,13 @@ impl RedisServer {
         kill_process(self.pid(), Signal::CONT).expect("the server is there");
     }
 
+    /// Returns whether it answers.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.try_connection()
+            .is_ok_and(|mut connection| redis::cmd("PING").exec(&mut connection).is_ok())
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         // A child that is gone needs no kill.
@@ -282,15 +289,19 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
-    // With setpriv, a server ends with the thread of its test, also when that is killed.
-    let mut command = if Path::new("/usr/bin/setpriv").exists() {
+/// With setpriv, a server ends with the thread of its test, also when that is killed.
+pub(crate) fn command() -> Command {
+    if Path::new("/usr/bin/setpriv").exists() {
         let mut command = Command::new("/usr/bin/setpriv");
         command.args(["--pdeathsig", "KILL", "redis-server"]);
         command
     } else {
         Command::new("redis-server")
-    };
+    }
+}
+
+fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
+    let mut command = command();
     let (plain, tls) = if args.iter().any(|arg| arg == "--tls-cert-file") {
         (0, port)
     } else {

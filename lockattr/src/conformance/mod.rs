@@ -28,8 +28,9 @@ mod queue;
 use std::fmt;
 use std::time::Duration;
 
-use crate::backend::{Backend, BackendError, OwnerIds};
-use process::Fleet;
+use crate::backend::{Backend, BackendError, BackendErrorKind, OwnerIds};
+use crate::{Error, LockPoolBuilder};
+use process::{Connecting, Fleet};
 
 /// The result of one check.
 type Checked = Result<(), String>;
@@ -57,6 +58,35 @@ use expected;
 pub struct Conformance<C> {
     connect: C,
     ttl: Duration,
+}
+
+impl Conformance<()> {
+    /// The checks of the lock service that pools with these settings use, such as a deployment of Redis
+    /// with its proxies and its rights. Only the service and the way to it are taken from the settings.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// #[tokio::test]
+    /// async fn it_conforms() -> Result<(), lockattr::conformance::Violations> {
+    ///     let settings = lockattr::LockPool::builder().url("redis://redis.internal/");
+    ///     lockattr::conformance::Conformance::of(settings).check().await
+    /// }
+    /// # fn main() {}
+    /// ```
+    pub fn of(
+        settings: LockPoolBuilder,
+    ) -> Conformance<impl Fn(OwnerIds) -> Connecting + Clone + Send + Sync + 'static> {
+        Conformance::new(move |owners| -> Connecting {
+            let connecting = settings.clone().connect_bare(owners);
+            Box::pin(async move {
+                connecting.await.map_err(|error| match error {
+                    Error::Connect { source, .. } => source,
+                    other => BackendError::new(BackendErrorKind::Refused, other.to_string()),
+                })
+            })
+        })
+    }
 }
 
 impl<C> Conformance<C> {

@@ -23,7 +23,7 @@ pub(super) const MOMENT: Duration = Duration::from_secs(2);
 /// How many tokens a grant asks for, if they come in ranges.
 const TOKENS: u32 = 5;
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
+pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
 
 pub(super) struct Fleet {
     connect: Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>,

@@ -1,5 +1,7 @@
 //! The settings of a pool.
 
+#[cfg(any(test, feature = "conformance"))]
+mod bare;
 mod custom;
 mod variables;
 
@@ -102,13 +104,17 @@ impl LockPoolBuilder {
     /// | `redis://[user:password@]host[:port][/db]` | a Redis or Valkey server |
     /// | `rediss://…` | the same by TLS (feature `tls`) |
     /// | `redis+unix:///path[?db=…&user=…&pass=…]` | the same by a unix socket; also `unix://` |
+    /// | `redis+cluster://[user:password@]host[:port],host…` | a Redis Cluster, by any of its nodes |
+    /// | `redis+sentinel://[user:password@]host[:port],host…/name[/db]` | the master that these sentinels call `name`; the port is 26379 unless set |
+    /// | `rediss+cluster://…`, `rediss+sentinel://…` | the same by TLS (feature `tls`), to all of the servers |
     /// | `memory://`, `memory://name` | this process only; pools share locks by the name |
     ///
-    /// `valkey://`, `valkeys://` and `valkey+unix://` mean the same as the schemes with `redis`.
-    /// The database is 0 unless the path or `?db=` sets another; `?protocol=resp3` is accepted,
-    /// since the pool always speaks it. Other parameters are refused. In a user name or password,
-    /// percent-encode `/` as `%2F`, `?` as `%3F`, `#` as `%23`, `@` as `%40` and `%` as `%25`.
-    /// Cluster and Sentinel are not supported yet: name one server.
+    /// `valkey` and `valkeys` mean the same as `redis` and `rediss` in all of them. A cluster is also
+    /// found behind the URL of one of its nodes. With Sentinel, user and password are those of the master
+    /// and its replicas; `?sentinel_user=…&sentinel_password=…` are those of the sentinels. The database
+    /// is 0 unless the path or `?db=` sets another; `?protocol=resp3` is accepted, since the pool always
+    /// speaks it. Other parameters are refused. In a user name or password, percent-encode `/` as
+    /// `%2F`, `?` as `%3F`, `#` as `%23`, `@` as `%40` and `%` as `%25`.
     pub fn url(mut self, url: impl AsRef<str>) -> Self {
         self.service = Some(Service::Url(ServiceUrl::new(url.as_ref())));
         self
@@ -311,18 +317,25 @@ impl LockPoolBuilder {
             }
             #[cfg(feature = "redis")]
             Named::Redis { url: text } => {
-                let settings = RedisSettings {
-                    url: text.to_owned(),
-                    place: url.to_string(),
-                    options: self.redis,
-                    connect_timeout: self.connect_timeout,
-                    response_timeout: self.response_timeout,
-                    claim_window: self.claim_window,
-                };
+                let settings = self.redis_settings(&url, text);
                 let pool = owners.clone();
                 let connect = async move || RedisBackend::connect(settings, &pool).await;
                 driver::start(limits, owners, connect).await
             }
+        }
+    }
+}
+
+#[cfg(feature = "redis")]
+impl LockPoolBuilder {
+    fn redis_settings(self, url: &ServiceUrl, text: &str) -> RedisSettings {
+        RedisSettings {
+            url: text.to_owned(),
+            place: url.to_string(),
+            options: self.redis,
+            connect_timeout: self.connect_timeout,
+            response_timeout: self.response_timeout,
+            claim_window: self.claim_window,
         }
     }
 }

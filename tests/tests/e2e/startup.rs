@@ -24,19 +24,6 @@ async fn refused(builder: LockPoolBuilder) -> (&'static str, String) {
 }
 
 #[tokio::test]
-async fn a_node_of_a_cluster_is_refused() {
-    let server = RedisServer::start_with(&["--cluster-enabled", "yes"]);
-    for strict in [false, true] {
-        for url in [server.url(), server.admin_url()] {
-            let (setting, text) =
-                refused(builder(url).redis(RedisOptions::new().strict(strict))).await;
-            assert_eq!(setting, "url");
-            assert!(text.contains("Cluster") && text.contains("not supported yet"));
-        }
-    }
-}
-
-#[tokio::test]
 async fn a_node_of_a_cluster_is_refused_later_too() {
     let server = RedisServer::start();
     let proxy = Proxy::start(server.port());
@@ -56,7 +43,7 @@ async fn a_node_of_a_cluster_is_refused_later_too() {
         let failed = std::thread::spawn(move || runtime.unwrap().block_on(request)).join();
         failed
             .unwrap()
-            .is_err_and(|error| error.to_string().contains("not supported yet"))
+            .is_err_and(|error| error.to_string().contains("node of a Redis Cluster"))
     });
     cluster.kill();
     assert!(server.locks().is_empty());

@@ -8,38 +8,11 @@ use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 use lockattr::{BackendErrorKind, Error, LockPool, LockPoolBuilder, RedisOptions};
-use lockattr_tests::{CANARY, Proxy, RedisServer, Service, eventually, eventually_async};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use lockattr_tests::{
+    Authority, CANARY, Proxy, RedisServer, Service, eventually, eventually_async,
+};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// A CA that belongs to one test.
-struct Authority {
-    pem: String,
-    issuer: Issuer<'static, KeyPair>,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::default();
-        // Distinguished by its name: another CA of the same name would only have a wrong signature.
-        let name = format!("authority {:?}", key.public_key_raw());
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let pem = params.self_signed(&key).unwrap().pem();
-        let issuer = Issuer::new(params, key);
-        Self { pem, issuer }
-    }
-
-    /// Issues a certificate for this host, with its key.
-    fn issue(&self, host: &str) -> (String, String) {
-        let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new([host.to_owned()]).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        (certificate.pem(), key.serialize_pem())
-    }
-}
 
 /// A server that speaks only TLS, as 127.0.0.1, and its files.
 struct TlsServer {
@@ -52,23 +25,9 @@ impl TlsServer {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-tls-{}-{number}", process::id()));
-        fs::create_dir_all(&dir).unwrap();
-        let file = |name: &str, text: &str| {
-            let path = dir.join(name);
-            fs::write(&path, text).unwrap();
-            path.to_str().unwrap().to_owned()
-        };
-        let (certificate, key) = authority.issue("127.0.0.1");
-        let server = RedisServer::start_with(&[
-            "--tls-cert-file",
-            &file("server.pem", &certificate),
-            "--tls-key-file",
-            &file("server.key", &key),
-            "--tls-ca-cert-file",
-            &file("ca.pem", &authority.pem),
-            "--tls-auth-clients",
-            if asks_clients { "yes" } else { "no" },
-        ]);
+        let args = authority.server_args(&dir, asks_clients);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        let server = RedisServer::start_with(&args);
         Self { server, dir }
     }
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 use redis::Value;
 use tracing::warn;
 
+use super::cluster::Redirect;
+use super::reply::Question;
 use super::{Answer, RedisBackend, failure, reply};
 use crate::backend::{Event, Failure, Outcome};
 use crate::clock::Time;
@@ -12,22 +14,33 @@ use crate::clock::Time;
 impl RedisBackend {
     /// Splits an answer into outcomes. They are reported one by one, in order.
     pub(super) fn on_answer(&mut self, answer: Answer) {
+        if let Err(error) = &answer.value
+            && let Some(redirect) = Redirect::of(error)
+            && self.cluster.is_some()
+        {
+            if let Some(by) = self.links[answer.link].current(answer.generation) {
+                by.answered();
+            }
+            return self.send_on(answer, &redirect);
+        }
         let Answer {
             link,
             generation,
             number,
             sent_at,
-            questions,
+            attempts,
             value,
+            ..
         } = answer;
+        let questions = || attempts.iter().map(Question::of);
         let current = self.links[link].current(generation);
         let is_current = current.is_some();
         if let Some(connection) = current {
             connection.answered();
         }
-        let all = |failed: &Failure| questions.iter().map(|_| Err(failed.clone())).collect();
+        let all = |failed: &Failure| attempts.iter().map(|_| Err(failed.clone())).collect();
         let outcomes: Vec<Outcome> = match value {
-            Ok(value) => match reply::read_answer(questions.iter().map(|(_, q)| *q), &value) {
+            Ok(value) => match reply::read_answer(questions(), &value) {
                 _ if reply::read_call(&value).is_some_and(|call| call != number) => {
                     if is_current {
                         self.replace(link, failure::confused());
@@ -55,11 +68,11 @@ impl RedisBackend {
             let failed = outcome.as_ref().err()?;
             failure::is_replica(failed).then(|| failed.error.clone())
         });
-        for ((id, _), outcome) in questions.iter().zip(outcomes) {
+        for (id, outcome) in attempts.iter().map(|attempt| attempt.id).zip(outcomes) {
             // A late answer still measures the round trip.
             let is_late = is_current && outcome.is_ok();
-            if self.in_flight.remove(id).is_some() || is_late {
-                self.done.push_back(Event::Done(*id, outcome));
+            if self.in_flight.remove(&id).is_some() || is_late {
+                self.done.push_back(Event::Done(id, outcome));
             }
         }
         if let Some(error) = spoilt.filter(|_| is_current) {

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
-use tokio::sync::mpsc::unbounded_channel;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tracing::info;
 
+use super::cluster::{self, Cluster, discover};
 use super::dial::Dialer;
+use super::hello::Refusal;
 use super::link::{Connection, Link};
 use super::names::Names;
-use super::{RedisBackend, RedisSettings, failure, settings_check};
+use super::sentinel::Following;
+use super::stream::Address;
+use super::{RedisBackend, RedisSettings, Report, failure, settings_check};
 use crate::backend::OwnerIds;
 use crate::{Error, timing};
 
@@ -23,61 +27,122 @@ impl RedisBackend {
     /// under `strict`, and a claim window that is too short for the way there; [`Error::Connect`]
     /// when the server is not there within the connect timeout.
     pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
-        let names = Names::new(settings.options.prefix.clone());
-        let dialer = Arc::new(Dialer::new(&settings)?);
-        let connecting = Self::dial_all(&settings, names, dialer, owners);
+        let (dialer, seeds) = match cluster::seeds(&settings.url)? {
+            Some((target, seeds)) => (Dialer::to(&settings, target)?, Some(seeds)),
+            None => (Dialer::new(&settings)?, None),
+        };
+        let dialer = Arc::new(dialer);
+        let connecting = Self::find(&settings, Arc::clone(&dialer), seeds, owners);
         tokio::time::timeout(settings.connect_timeout, connecting)
             .await
-            .unwrap_or_else(|_| {
-                Err(Error::Connect {
-                    place: settings.place.as_str().into(),
-                    source: failure::no_connection(settings.connect_timeout),
-                })
-            })
+            .unwrap_or_else(|_| Err(dialer.no_connection().at_startup(&settings.place)))
     }
 
-    async fn dial_all(
+    async fn find(
         settings: &RedisSettings,
-        names: Names,
         dialer: Arc<Dialer>,
+        seeds: Option<Vec<Address>>,
         owners: &OwnerIds,
     ) -> Result<Self, Error> {
-        let (inbox, reports) = unbounded_channel();
-        let channel = |link: usize| format!("{}{link}", owners.prefix());
-        let mut dials = JoinSet::new();
-        for link in 0..settings.options.connections {
-            let dialling = Arc::clone(&dialer).dial(link, 0, inbox.clone(), channel(link));
-            dials.spawn(async move { (link, dialling.await) });
+        if let Some(seeds) = seeds {
+            return Self::connect_cluster(settings, dialer, seeds, owners).await;
         }
-        let mut connections: Vec<(usize, Connection)> =
-            Vec::with_capacity(settings.options.connections);
-        while let Some(dialled) = dials.join_next().await {
-            let (link, dialled) = dialled.expect("a dial neither panics nor is aborted");
-            let connection = dialled.map_err(|refusal| refusal.at_startup(&settings.place))?;
-            connections.push((link, connection));
+        let dialers = vec![Arc::clone(&dialer); settings.options.connections];
+        let inbox = unbounded_channel();
+        let following = dialer.follow(&inbox.0);
+        match (dial_all(&dialers, owners, &inbox.0).await, dialer.address()) {
+            (Ok(connections), _) => {
+                let found = (following, None);
+                Self::start(settings, dialers, connections, found, (owners, inbox)).await
+            }
+            (Err((_, Refusal::IsNode)), Some(node)) => {
+                info!(
+                    server = settings.place,
+                    "the server is a node of a Redis Cluster"
+                );
+                let seeds = vec![node.clone()];
+                Self::connect_cluster(settings, dialer, seeds, owners).await
+            }
+            (Err((_, refusal)), _) => Err(refusal.at_startup(&settings.place)),
         }
-        connections.sort_unstable_by_key(|(link, _)| *link);
-        let fastest = connections
-            .iter()
-            .map(|(_, connection)| connection.round_trip);
+    }
+
+    async fn connect_cluster(
+        settings: &RedisSettings,
+        dialer: Arc<Dialer>,
+        seeds: Vec<Address>,
+        owners: &OwnerIds,
+    ) -> Result<Self, Error> {
+        let failed = |source| Error::Connect {
+            place: settings.place.as_str().into(),
+            source,
+        };
+        let table = discover(&dialer, seeds.clone()).await.map_err(failed)?;
+        if !table.is_ok || table.uncovered() > 0 {
+            return Err(failed(failure::uncovered(table.uncovered())));
+        }
+        let nodes = table.nodes();
+        let dialers = nodes.iter().map(|node| Arc::new(dialer.at(node.clone())));
+        let dialers: Vec<Arc<Dialer>> = dialers.collect();
+        let inbox = unbounded_channel();
+        let connections = dial_all(&dialers, owners, &inbox.0).await;
+        let connections = connections.map_err(|(link, refusal)| {
+            let node = &nodes[link];
+            refusal.at_startup(&format!("{node}, a node of {}", settings.place))
+        })?;
+        let following = dialer.follow(&inbox.0);
+        let cluster = Cluster::new(dialer, seeds, &table, nodes);
+        Self::start(
+            settings,
+            dialers,
+            connections,
+            (following, Some(cluster)),
+            (owners, inbox),
+        )
+        .await
+    }
+
+    async fn start(
+        settings: &RedisSettings,
+        dialers: Vec<Arc<Dialer>>,
+        connections: Vec<Connection>,
+        (following, cluster): (Following, Option<Cluster>),
+        (owners, (inbox, reports)): (&OwnerIds, Inbox),
+    ) -> Result<Self, Error> {
+        let round_trips = connections.iter().map(|connection| connection.round_trip);
+        // The way to the farthest node of a cluster, and the best of several to one server.
+        let round_trip = if cluster.is_some() {
+            round_trips.max()
+        } else {
+            round_trips.min()
+        };
         let least_claim_window =
-            least_claim_window(settings.claim_window, fastest.min().unwrap_or_default())?;
-        if let Some((_, first)) = connections.first() {
-            settings_check::check(first.shared.clone(), settings).await?;
+            least_claim_window(settings.claim_window, round_trip.unwrap_or_default())?;
+        let servers = if cluster.is_some() {
+            connections.len()
+        } else {
+            1
+        };
+        for connection in connections.iter().take(servers) {
+            settings_check::check(connection.shared.clone(), settings).await?;
         }
         info!(
             server = settings.place,
             prefix = settings.options.prefix,
+            nodes = servers,
             "locks are kept on Redis"
         );
-        let links = connections.into_iter().map(|(link, connection)| {
-            Link::new(connection, channel(link), failure::disconnected())
+        let links = dialers.into_iter().zip(connections).enumerate();
+        let links = links.map(|(link, (dialer, connection))| {
+            let channel = channel(owners, link);
+            Link::new(dialer, connection, channel, failure::disconnected())
         });
         Ok(Self {
             owners: owners.clone(),
-            dialer,
-            names,
+            following,
+            names: Names::new(settings.options.prefix.clone()),
             links: links.collect(),
+            cluster,
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
             least_claim_window,
@@ -90,6 +155,37 @@ impl RedisBackend {
             reports,
         })
     }
+}
+
+type Inbox = (UnboundedSender<Report>, UnboundedReceiver<Report>);
+
+/// The channel of the handoffs that come by this link.
+pub(super) fn channel(owners: &OwnerIds, link: usize) -> String {
+    format!("{}{link}", owners.prefix())
+}
+
+/// Dials all at once. A failure names its link.
+async fn dial_all(
+    dialers: &[Arc<Dialer>],
+    owners: &OwnerIds,
+    inbox: &UnboundedSender<Report>,
+) -> Result<Vec<Connection>, (usize, Refusal)> {
+    let mut dials = JoinSet::new();
+    for (link, dialer) in dialers.iter().enumerate() {
+        let dialling = Arc::clone(dialer).dial(link, 0, inbox.clone(), channel(owners, link));
+        dials.spawn(async move { (link, dialling.await) });
+    }
+    let mut connections: Vec<(usize, Connection)> = Vec::with_capacity(dialers.len());
+    while let Some(dialled) = dials.join_next().await {
+        let (link, dialled) = dialled.expect("a dial neither panics nor is aborted");
+        let connection = dialled.map_err(|refusal| (link, refusal))?;
+        connections.push((link, connection));
+    }
+    connections.sort_unstable_by_key(|(link, _)| *link);
+    Ok(connections
+        .into_iter()
+        .map(|(_, connection)| connection)
+        .collect())
 }
 
 /// Returns the least claim window that suits the way to the server.

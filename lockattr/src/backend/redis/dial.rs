@@ -9,15 +9,21 @@ use redis::{
     ServerErrorKind, Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::hello::{self, Refusal};
 use super::link::Connection;
 use super::names::Names;
 use super::scripts::{Call, Caller};
-use super::stream::Way;
-use super::{RedisSettings, Report, failure, url};
+use super::sentinel::{self, Following, Sentinels};
+use super::stream::{Address, Way};
+#[cfg(feature = "tls")]
+use super::tls::TlsSettings;
+use super::url::{self, Target};
+use super::{RedisSettings, Report, failure};
 use crate::Error;
+use crate::backend::BackendError;
 use crate::timing;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -34,11 +40,23 @@ pub(super) fn pause(failures: u32) -> Duration {
     }
 }
 
+/// How the server is found.
+#[derive(Clone)]
+enum Route {
+    Known(Way),
+    Sentinels(Arc<Sentinels>),
+}
+
+#[derive(Clone)]
 pub(super) struct Dialer {
-    way: Way,
+    route: Route,
     login: RedisConnectionInfo,
-    names: Names,
+    prefix: String,
     connect_timeout: Duration,
+    /// Whether the server is to be a node of a cluster.
+    is_node: bool,
+    #[cfg(feature = "tls")]
+    tls: TlsSettings,
 }
 
 impl Dialer {
@@ -46,19 +64,79 @@ impl Dialer {
     ///
     /// [`Error::Config`] for a URL or certificates that do not parse.
     pub(super) fn new(settings: &RedisSettings) -> Result<Self, Error> {
-        let target = url::parse(&settings.url)?;
-        #[cfg(feature = "tls")]
-        let tls = settings.options.tls.connector(&target.address)?;
-        Ok(Self {
-            way: Way {
-                address: target.address,
-                #[cfg(feature = "tls")]
-                tls,
-            },
-            login: target.login,
-            names: Names::new(settings.options.prefix.clone()),
+        if sentinel::is_meant_by(&settings.url) {
+            let (sentinels, login) = Sentinels::new(settings)?;
+            let route = Route::Sentinels(Arc::new(sentinels));
+            return Ok(Self::by(settings, route, login));
+        }
+        Self::to(settings, url::parse(&settings.url)?)
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Config`] for certificates that do not parse.
+    #[cfg_attr(
+        not(feature = "tls"),
+        expect(clippy::unnecessary_wraps, reason = "as with the feature")
+    )]
+    pub(super) fn to(settings: &RedisSettings, target: Target) -> Result<Self, Error> {
+        let way = Way {
+            #[cfg(feature = "tls")]
+            tls: settings.options.tls.connector(&target.address)?,
+            address: target.address,
+        };
+        Ok(Self::by(settings, Route::Known(way), target.login))
+    }
+
+    fn by(settings: &RedisSettings, route: Route, login: RedisConnectionInfo) -> Self {
+        Self {
+            route,
+            login,
+            prefix: settings.options.prefix.clone(),
             connect_timeout: settings.connect_timeout,
+            is_node: false,
+            #[cfg(feature = "tls")]
+            tls: settings.options.tls.clone(),
+        }
+    }
+
+    /// The server, if it is the one that the URL names.
+    pub(super) fn address(&self) -> Option<&Address> {
+        match &self.route {
+            Route::Known(way) => Some(&way.address),
+            Route::Sentinels(_) => None,
+        }
+    }
+
+    /// The same for a node of a cluster.
+    pub(super) fn at(&self, node: Address) -> Self {
+        Self {
+            route: Route::Known(Way {
+                // What is wrong with the certificates was found with the first node; a name that no
+                // certificate can be for is told by the handshake that has no connector.
+                #[cfg(feature = "tls")]
+                tls: self.tls.connector(&node).ok().flatten(),
+                address: node,
+            }),
+            is_node: true,
+            ..self.clone()
+        }
+    }
+
+    /// Starts to listen to those who know where the server is.
+    pub(super) fn follow(&self, inbox: &UnboundedSender<Report>) -> Following {
+        Following::new(match &self.route {
+            Route::Known(_) => JoinSet::new(),
+            Route::Sentinels(sentinels) => sentinels.watch(inbox),
         })
+    }
+
+    /// Why there was no connection in time.
+    pub(super) fn no_connection(&self) -> Refusal {
+        match &self.route {
+            Route::Known(_) => failure::no_connection(self.connect_timeout).into(),
+            Route::Sentinels(sentinels) => sentinels.no_connection(self.connect_timeout),
+        }
     }
 
     /// Connects to a server that takes writes. `inbox` hears of the end of the connection.
@@ -69,14 +147,28 @@ impl Dialer {
         inbox: UnboundedSender<Report>,
         channel: String,
     ) -> Result<Connection, Refusal> {
-        let timeout = self.connect_timeout;
-        tokio::time::timeout(timeout, self.connect(link, generation, inbox, &channel))
+        let dialling = async {
+            match &self.route {
+                Route::Known(way) => self.connect(way, link, generation, inbox, &channel).await,
+                Route::Sentinels(sentinels) => {
+                    let way = sentinels.way_to_master().await?;
+                    let connecting = self.connect(&way, link, generation, inbox, &channel);
+                    let connected = connecting.await;
+                    let mut connection =
+                        connected.map_err(|refusal| refusal.at_master(&way.address))?;
+                    connection.server = Some(way.address);
+                    Ok(connection)
+                }
+            }
+        };
+        tokio::time::timeout(self.connect_timeout, dialling)
             .await
-            .unwrap_or_else(|_| Err(failure::no_connection(timeout).into()))
+            .unwrap_or_else(|_| Err(self.no_connection()))
     }
 
     async fn connect(
         &self,
+        way: &Way,
         link: usize,
         generation: u64,
         inbox: UnboundedSender<Report>,
@@ -101,39 +193,100 @@ impl Dialer {
                 };
                 inbox.send(report).map_err(|_| SendError)
             });
-        let stream = self.way.open().await?;
-        let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
-            .await
-            .map_err(|error| hello::explain(&error, &self.login))?;
-        let driver = tokio::spawn(driver);
+        let (shared, driver) = self.open(way, config).await?;
+        let names = Names::new(self.prefix.clone());
         let mut connection = Connection::new(shared, generation, &driver);
         // Once more, because the client library keeps the answer to the first one to itself.
         let greeting = redis::cmd("HELLO").arg(3).to_owned();
         let (greeting, took) = timed(connection.shared.send_packed_command(&greeting)).await;
-        hello::check(&greeting?)?;
+        hello::check(&greeting?, self.is_node)?;
         connection.round_trip = took;
         let (subscribed, took) = timed(
             connection
                 .shared
-                .subscribe(format!("{}{channel}", self.names.channels())),
+                .subscribe(format!("{}{channel}", names.channels())),
         )
         .await;
         subscribed.map_err(|error| explain(&error))?;
         connection.round_trip = took.min(connection.round_trip);
         let caller = Caller {
-            names: &self.names,
+            names: &names,
             channel,
+            is_node: self.is_node,
         };
         // No attempts. By its text, so that the server learns the script, and then by its hash: what
         // is missing for either is told now.
         for _ in 0..2 {
             let nothing = Call::new(&caller, &mut [], 0, &mut connection.known);
-            let (answer, took) = timed(nothing.invoke(&mut connection.shared)).await;
+            let (answer, took) = timed(nothing.invoke(&mut connection.shared, false)).await;
             answer.map_err(|error| explain(&error))?;
             connection.round_trip = took.min(connection.round_trip);
         }
         connection.hears();
         Ok(connection)
+    }
+}
+
+impl Dialer {
+    /// Connects for a question to the server itself.
+    pub(super) async fn visit(&self) -> Result<Visit, BackendError> {
+        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.connect_timeout));
+        let Route::Known(way) = &self.route else {
+            return Err(failure::disconnected());
+        };
+        let opening = tokio::time::timeout(self.connect_timeout, self.open(way, config));
+        let opened = opening.await;
+        let (shared, driver) = opened.unwrap_or_else(|_| Err(self.no_connection()))?;
+        let driver = driver.abort_handle();
+        Ok(Visit { shared, driver })
+    }
+
+    /// Logs in.
+    async fn open(
+        &self,
+        way: &Way,
+        config: AsyncConnectionConfig,
+    ) -> Result<(MultiplexedConnection, JoinHandle<()>), Refusal> {
+        let stream = way.open().await?;
+        let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
+            .await
+            .map_err(|error| hello::explain(&error, &self.login))?;
+        Ok((shared, tokio::spawn(driver)))
+    }
+
+    #[cfg(test)]
+    pub(super) fn nowhere() -> Self {
+        Self::new(&RedisSettings::of("redis://localhost/", 1)).unwrap()
+    }
+}
+
+/// A connection for a question; it is closed with this value.
+pub(super) struct Visit {
+    shared: MultiplexedConnection,
+    driver: AbortHandle,
+}
+
+impl Visit {
+    pub(super) async fn ask(
+        &mut self,
+        questions: &redis::Pipeline,
+        answers: usize,
+    ) -> Result<Vec<Value>, BackendError> {
+        let answered = self
+            .shared
+            .send_packed_commands(questions, 0, answers)
+            .await;
+        let values = answered.and_then(|values| {
+            let sound = values.into_iter().map(Value::extract_error);
+            sound.collect::<Result<Vec<_>, _>>()
+        });
+        values.map_err(|error| failure::classify(&error).error)
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        self.driver.abort();
     }
 }
 

@@ -186,9 +186,10 @@ impl<'a, 'b> Pair<'a, 'b> {
         let caller = Caller {
             names: &self.names,
             channel: if is_reachable { "here" } else { "nowhere" },
+            is_node: false,
         };
         let call = Call::new(&caller, &mut attempts, 0, &mut self.known);
-        let answer = call.invoke(self.connection).await.unwrap();
+        let answer = call.invoke(self.connection, false).await.unwrap();
         let questions: Vec<Question> = attempts.iter().map(Question::of).collect();
         let answer =
             read_answer(questions.into_iter(), &answer).unwrap_or_else(|| panic!("{answer:?}"));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
+use super::stream::Address;
 use crate::backend::{BackendError, BackendErrorKind, Failure};
 
 /// The server's error codes for "not now".
@@ -72,7 +73,9 @@ pub(super) fn without_args(error: &str) -> &str {
 /// Returns the failure of one attempt of a batch, in the server's words.
 pub(super) fn of_attempt(error: &str) -> Failure {
     let code = error.trim_start_matches('-').split(' ').next();
-    let kind = if code.is_some_and(|code| PASSING.contains(&code)) {
+    // While a slot of a cluster moves.
+    let is_elsewhere = error.contains("non local key");
+    let kind = if is_elsewhere || code.is_some_and(|code| PASSING.contains(&code)) {
         BackendErrorKind::Unavailable
     } else {
         BackendErrorKind::Refused
@@ -135,6 +138,51 @@ pub(super) fn no_connection(within: Duration) -> BackendError {
             "no connection within {within:?}: the way there is closed, the server hangs, or \
              rediss:// meets a port without TLS"
         ),
+    )
+}
+
+pub(super) fn uncovered(slots: usize) -> BackendError {
+    let message = if slots == 0 {
+        "cluster_state is not ok: the cluster takes no commands".to_owned()
+    } else {
+        format!("{slots} slots of the cluster have no node; see redis-cli --cluster check")
+    };
+    BackendError::new(BackendErrorKind::Unavailable, message)
+}
+
+/// An attempt was sent from node to node.
+pub(super) fn slot_is_moving() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Unavailable,
+        "the slot of this key is moving from one node of the cluster to another",
+    )
+}
+
+#[cfg(feature = "tls")]
+pub(super) fn no_certificate_for_host() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Untrusted,
+        "no certificate can be for the host that the cluster names for this node; see \
+         cluster-announce-hostname",
+    )
+}
+
+pub(super) fn moved(master: &Address) -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Unavailable,
+        format!("the sentinels name another master, {master}; the connection was given up"),
+    )
+}
+
+pub(super) fn no_answer(within: Duration) -> BackendError {
+    let said = format!("no answer within {within:?}");
+    BackendError::new(BackendErrorKind::Timeout, said)
+}
+
+pub(super) fn not_of_a_sentinel() -> BackendError {
+    BackendError::new(
+        BackendErrorKind::Malformed,
+        "its answer makes no sense for a sentinel",
     )
 }
 

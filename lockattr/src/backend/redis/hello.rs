@@ -1,8 +1,11 @@
 //! What the server says of itself in its answer to HELLO, for which no right is needed.
 
+use std::fmt;
+
 use redis::{ErrorKind, RedisConnectionInfo, RedisError, Value};
 
 use super::failure;
+use super::stream::Address;
 use crate::Error;
 use crate::backend::{BackendError, BackendErrorKind};
 
@@ -15,6 +18,8 @@ pub(super) enum Refusal {
         reason: String,
     },
     Failed(BackendError),
+    /// It is a node of a cluster, and the URL did not say so.
+    IsNode,
 }
 
 impl Refusal {
@@ -22,6 +27,22 @@ impl Refusal {
         Self::Unfit {
             setting: "server",
             reason: reason.into(),
+        }
+    }
+
+    /// Says which server it is about, where the URL does not.
+    pub(super) fn at_master(self, master: &Address) -> Self {
+        let said = |text: &dyn fmt::Display| format!("the master at {master}: {text}");
+        match self {
+            Self::Unfit { setting, reason } => Self::Unfit {
+                setting,
+                reason: said(&reason),
+            },
+            Self::Failed(error) => Self::Failed(BackendError::new(error.kind(), said(&error))),
+            Self::IsNode => Self::Unfit {
+                setting: "url",
+                reason: said(&IS_NODE),
+            },
         }
     }
 
@@ -33,6 +54,7 @@ impl Refusal {
                 place: place.into(),
                 source,
             },
+            Self::IsNode => Error::config("url", IS_NODE),
         }
     }
 }
@@ -54,9 +76,13 @@ impl From<Refusal> for BackendError {
         match refusal {
             Refusal::Unfit { reason, .. } => Self::new(BackendErrorKind::Refused, reason),
             Refusal::Failed(error) => error,
+            Refusal::IsNode => Self::new(BackendErrorKind::Refused, IS_NODE),
         }
     }
 }
+
+const IS_NODE: &str =
+    "the server there is a node of a Redis Cluster; write redis+cluster://host:port/";
 
 /// What is needed, in the words of all errors.
 const NEEDS: &str = "locks need RESP3, that is Redis 6.2 or later (or Valkey), and no proxy in \
@@ -104,22 +130,23 @@ fn without_secrets(text: &str, login: &RedisConnectionInfo) -> String {
 ///
 /// For a replica, which answers from what it last heard, so that its word proves nothing,
 /// and for servers of other kinds.
-pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
+pub(super) fn check(answer: &Value, is_node: bool) -> Result<(), Refusal> {
     match field(answer, "mode") {
-        Some("cluster") => {
+        Some("cluster") if is_node => {}
+        Some("cluster") => return Err(Refusal::IsNode),
+        Some("standalone") if is_node => {
+            let reason = "the server there is not a node of a Redis Cluster; write redis:// instead of \
+                          redis+cluster://";
             return Err(Refusal::Unfit {
                 setting: "url",
-                reason:
-                    "the server there is a node of a Redis Cluster, which is not supported yet; \
-                         name a server with cluster-enabled no"
-                        .to_owned(),
+                reason: reason.to_owned(),
             });
         }
         Some("sentinel") => {
             return Err(Refusal::Unfit {
                 setting: "url",
-                reason: "the server there is a Sentinel, which keeps no locks; Sentinel is not \
-                         supported yet: name the master"
+                reason: "the server there is a Sentinel, which keeps no locks; write \
+                         redis+sentinel://host:26379/master-name"
                     .to_owned(),
             });
         }
@@ -134,7 +161,7 @@ pub(super) fn check(answer: &Value) -> Result<(), Refusal> {
     }
 }
 
-fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
+pub(super) fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     let Value::Map(fields) = answer else {
         return None;
     };
@@ -142,7 +169,7 @@ fn field<'a>(answer: &'a Value, name: &str) -> Option<&'a str> {
     text(value)
 }
 
-fn text(value: &Value) -> Option<&str> {
+pub(super) fn text(value: &Value) -> Option<&str> {
     match value {
         Value::BulkString(text) => std::str::from_utf8(text).ok(),
         Value::SimpleString(text) | Value::VerbatimString { text, .. } => Some(text),
@@ -178,22 +205,27 @@ mod tests {
     }
 
     #[test]
-    fn only_a_master_that_stands_alone_will_do() {
+    fn only_a_master_of_the_right_kind_will_do() {
         let standalone = |role| answer(&[("mode", "standalone"), ("role", role)]);
-        check(&standalone("master")).unwrap();
-        let Err(Refusal::Failed(error)) = check(&standalone("replica")) else {
+        check(&standalone("master"), false).unwrap();
+        let Err(Refusal::Failed(error)) = check(&standalone("replica"), false) else {
             panic!("a replica is refused");
         };
         assert!(error.to_string().contains("replica"));
-        for mode in ["cluster", "sentinel"] {
-            let refused = check(&answer(&[("mode", mode), ("role", "master")]));
-            let Err(Refusal::Unfit { setting, reason }) = refused else {
-                panic!("{mode} is refused");
-            };
-            assert_eq!(setting, "url");
-            assert!(reason.contains("not supported yet"), "{reason}");
-        }
+        let of = |mode| answer(&[("mode", mode), ("role", "master")]);
+        let refused = check(&of("sentinel"), false);
+        assert!(matches!(
+            refused,
+            Err(Refusal::Unfit { setting: "url", .. })
+        ));
+        assert!(matches!(check(&of("cluster"), false), Err(Refusal::IsNode)));
+        check(&of("cluster"), true).unwrap();
+        let refused = check(&standalone("master"), true);
+        assert!(matches!(
+            refused,
+            Err(Refusal::Unfit { setting: "url", .. })
+        ));
         // A server that does not say is taken for a master.
-        check(&Value::Okay).unwrap();
+        check(&Value::Okay, false).unwrap();
     }
 }

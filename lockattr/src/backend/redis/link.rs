@@ -1,12 +1,15 @@
 //! One connection, or the effort to get one, and how long it may be silent.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::MultiplexedConnection;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
+use super::dial::Dialer;
 use super::scripts::Known;
+use super::stream::Address;
 use crate::backend::{Attempt, BackendError};
 use crate::clock::Time;
 
@@ -30,6 +33,8 @@ const FAR: Duration = Duration::from_secs(24 * 60 * 60);
 pub(super) struct Connection {
     pub(super) shared: MultiplexedConnection,
     pub(super) generation: u64,
+    /// Which server it leads to, where that may change.
+    pub(super) server: Option<Address>,
     /// How long the server takes for an answer, at best.
     pub(super) round_trip: Duration,
     pub(super) known: Known,
@@ -50,6 +55,7 @@ impl Connection {
         Self {
             shared,
             generation,
+            server: None,
             round_trip: FAR,
             known: Known::default(),
             driver: driver.abort_handle(),
@@ -95,10 +101,13 @@ impl Drop for Connection {
 }
 
 pub(super) struct Link {
+    pub(super) dialer: Arc<Dialer>,
     pub(super) connection: Option<Connection>,
     /// The generation of the connection that is being dialled: it may come before this one is
     /// given up.
     pub(super) dialling: Option<u64>,
+    /// The task that dials.
+    pub(super) dial: Option<AbortHandle>,
     /// Counts the connections, so that reports about older ones are noticed.
     pub(super) generations: u64,
     /// The channel of the handoffs to this connection's waiters.
@@ -113,6 +122,8 @@ pub(super) struct Link {
     pub(super) last_error: BackendError,
     /// When the connection was lost.
     pub(super) lost_at: Instant,
+    /// Whether its node has no locks any longer, so that it is not dialled.
+    pub(super) is_retired: bool,
 }
 
 /// What is to be done about a link that is silent.
@@ -129,18 +140,47 @@ pub(super) enum Alarm {
 }
 
 impl Link {
-    pub(super) fn new(connection: Connection, channel: String, last_error: BackendError) -> Self {
+    pub(super) fn new(
+        dialer: Arc<Dialer>,
+        connection: Connection,
+        channel: String,
+        last_error: BackendError,
+    ) -> Self {
+        let generations = connection.generation;
         Self {
-            generations: connection.generation,
+            generations,
             connection: Some(connection),
+            ..Self::undialled(dialer, channel, last_error)
+        }
+    }
+
+    /// A link whose first connection is still to be dialled.
+    pub(super) fn undialled(
+        dialer: Arc<Dialer>,
+        channel: String,
+        last_error: BackendError,
+    ) -> Self {
+        Self {
+            dialer,
+            generations: 0,
+            connection: None,
             dialling: None,
+            dial: None,
             channel,
             outgoing: Vec::new(),
             clocks: None,
             failures: 0,
             last_error,
             lost_at: Instant::now(),
+            is_retired: false,
         }
+    }
+
+    /// Gives the connection up for good.
+    pub(super) fn retire(&mut self) {
+        self.connection = None;
+        self.dialling = None;
+        self.is_retired = true;
     }
 
     /// The connection of this generation, if it is the present one.
@@ -250,7 +290,13 @@ mod tests {
         let (shared, driver) = connecting.await.unwrap();
         let mut connection = Connection::new(shared, 0, &tokio::spawn(driver));
         connection.round_trip = round_trip;
-        Link::new(connection, "channel".to_owned(), failure::disconnected())
+        let dialer = Arc::new(Dialer::nowhere());
+        Link::new(
+            dialer,
+            connection,
+            "channel".to_owned(),
+            failure::disconnected(),
+        )
     }
 
     impl Link {

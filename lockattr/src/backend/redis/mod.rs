@@ -1,10 +1,11 @@
-//! Locks on one Redis server.
+//! Locks on a Redis server, which Sentinel may replace by another one.
 //!
 //! Two things are special to it: an attempt whose connection fails after sending may have been
 //! executed, and connections come and go. Each [`Link`] is one multiplexed connection that is
 //! dialled anew when it breaks or falls silent; nothing is ever sent twice from here.
 
 mod answers;
+mod cluster;
 mod connect;
 mod dial;
 #[cfg(test)]
@@ -18,6 +19,7 @@ mod names;
 mod options;
 mod reply;
 mod scripts;
+mod sentinel;
 mod settings_check;
 mod stream;
 #[cfg(test)]
@@ -41,13 +43,14 @@ use tracing::{info, warn};
 
 use super::{Attempt, AttemptId, Backend, BackendError, Capabilities, Event, OwnerIds};
 use crate::clock::Time;
-use dial::Dialer;
+use cluster::{Cluster, Table};
 use hello::Refusal;
 use link::{Alarm, Connection, LARGEST_BATCH, Link};
 use names::Names;
 pub use options::RedisOptions;
-use reply::Question;
 use scripts::{Call, Caller};
+use sentinel::Following;
+use stream::Address;
 #[cfg(test)]
 pub(crate) use test_server::RedisServer;
 
@@ -78,9 +81,11 @@ impl RedisSettings {
 }
 
 pub(crate) struct RedisBackend {
-    dialer: Arc<Dialer>,
+    following: Following,
     names: Names,
     links: Vec<Link>,
+    /// If it is one.
+    cluster: Option<Cluster>,
     owners: OwnerIds,
     response_timeout: Duration,
     least_claim_window: Duration,
@@ -104,7 +109,9 @@ struct Answer {
     /// The call's.
     number: u64,
     sent_at: Time,
-    questions: Vec<(AttemptId, Question)>,
+    attempts: Vec<Attempt>,
+    /// How often they were sent on from node to node.
+    hops: u8,
     value: RedisResult<Value>,
 }
 
@@ -125,6 +132,12 @@ enum Report {
         link: usize,
         generation: u64,
     },
+    /// Which node has which slot.
+    Discovered(Result<Table, BackendError>),
+    /// Where the master is, in the words of the sentinels.
+    Master {
+        address: Address,
+    },
 }
 
 impl RedisBackend {
@@ -137,6 +150,8 @@ impl RedisBackend {
         self.forget(link, &error);
         self.links[link].last_error = error;
         self.redial(link);
+        // Another node may have its slots by now.
+        self.rediscover();
     }
 
     /// What was on its way by the connection of this link has an unknown outcome.
@@ -153,7 +168,7 @@ impl RedisBackend {
     /// Dials, unless that is under way.
     fn redial(&mut self, link: usize) {
         let lost = &mut self.links[link];
-        if lost.dialling.is_some() {
+        if lost.dialling.is_some() || lost.is_retired {
             return;
         }
         lost.generations += 1;
@@ -161,8 +176,8 @@ impl RedisBackend {
         lost.dialling = Some(generation);
         let pause = dial::pause(lost.failures);
         let channel = lost.channel.clone();
-        let (dialer, inbox) = (Arc::clone(&self.dialer), self.inbox.clone());
-        tokio::spawn(async move {
+        let (dialer, inbox) = (Arc::clone(&lost.dialer), self.inbox.clone());
+        let dial = tokio::spawn(async move {
             tokio::time::sleep(pause).await;
             let dialling = dialer.dial(link, generation, inbox.clone(), channel);
             let result = dialling.await;
@@ -173,6 +188,7 @@ impl RedisBackend {
                 result,
             }));
         });
+        self.links[link].dial = Some(dial.abort_handle());
     }
 
     fn on_report(&mut self, report: Report) -> Option<Event> {
@@ -189,16 +205,30 @@ impl RedisBackend {
                 }
                 None
             }
+            Report::Discovered(found) => {
+                self.on_discovered(found);
+                self.flush();
+                None
+            }
             Report::Dialled {
                 link,
                 generation,
                 result,
             } => self.on_dialled(link, generation, result),
+            Report::Master { address } => {
+                self.on_master(&address);
+                None
+            }
         }
     }
 
     /// Sends a batch; an empty one asks for the server's time only.
-    fn send(&mut self, link: usize, mut attempts: Vec<Attempt>) {
+    fn send(&mut self, link: usize, attempts: Vec<Attempt>) {
+        self.send_hop(link, attempts, 0, false);
+    }
+
+    /// Does so for attempts that were sent on so often, `asks` where their slot is still moving there.
+    fn send_hop(&mut self, link: usize, mut attempts: Vec<Attempt>, hops: u8, asks: bool) {
         let to = &mut self.links[link];
         let Some(by) = &mut to.connection else {
             for attempt in attempts {
@@ -215,11 +245,10 @@ impl RedisBackend {
         let caller = Caller {
             names: &self.names,
             channel: &to.channel,
+            is_node: self.cluster.is_some(),
         };
         let call = Call::new(&caller, &mut attempts, number, &mut by.known);
-        let mut questions = Vec::with_capacity(attempts.len());
-        for attempt in attempts {
-            questions.push((attempt.id, Question::of(&attempt)));
+        for attempt in &attempts {
             self.in_flight.insert(attempt.id, link);
         }
         self.calls.push(Box::pin(async move {
@@ -228,8 +257,9 @@ impl RedisBackend {
                 generation,
                 number,
                 sent_at,
-                questions,
-                value: call.invoke(&mut connection).await,
+                attempts,
+                hops,
+                value: call.invoke(&mut connection, asks).await,
             }
         }));
     }
@@ -270,6 +300,7 @@ impl RedisBackend {
                 current.failures = current.failures.saturating_add(1);
                 current.last_error = error.clone();
                 self.redial(link);
+                self.rediscover();
                 warn!(link, %error, "no connection to Redis; trying again");
                 // What was held back for it.
                 self.flush();
@@ -313,24 +344,40 @@ impl RedisBackend {
 impl Backend for RedisBackend {
     fn capabilities(&self) -> Capabilities {
         let links = self.links.len();
-        Capabilities::default()
+        let all = Capabilities::default()
             .with_queue()
             .with_least_claim_window(self.least_claim_window)
-            .with_token_ranges()
-            .with_lanes(links, move |key| link_of(key, links))
+            .with_token_ranges();
+        if self.cluster.is_some() {
+            // A key's node changes, and a call has one slot only, so that there is little to gather.
+            return all;
+        }
+        all.with_lanes(links, move |key| link_of(key, links))
     }
 
     fn room(&self, link: usize, waiting: usize) -> usize {
+        if self.cluster.is_some() {
+            return waiting;
+        }
         self.links[link].room(waiting)
     }
 
     fn submit(&mut self, attempt: Attempt) {
-        let link = link_of(attempt.key(), self.links.len());
+        let link = match &self.cluster {
+            Some(cluster) => cluster.link_of(attempt.key()),
+            None => link_of(attempt.key(), self.links.len()),
+        };
         self.links[link].outgoing.push(attempt);
     }
 
     fn flush(&mut self) {
         for link in 0..self.links.len() {
+            if self.cluster.is_some() && self.links[link].is_due(self.response_timeout) {
+                let outgoing = std::mem::take(&mut self.links[link].outgoing);
+                for call in cluster::by_slot(outgoing) {
+                    self.send(link, call);
+                }
+            }
             while self.links[link].is_due(self.response_timeout) {
                 let outgoing = &mut self.links[link].outgoing;
                 let size = outgoing.len().min(LARGEST_BATCH);

@@ -18,7 +18,9 @@ use std::fmt::Write as _;
 use crate::backend::OwnerId;
 use crate::key::Key;
 
-const BUCKETS: u16 = 1024;
+pub(super) const BUCKETS: u16 = 1024;
+/// How many slots a cluster has.
+const SLOTS: u16 = 16384;
 
 pub(super) struct Names {
     prefix: String,
@@ -83,6 +85,13 @@ pub(super) fn bucket(key: &str) -> u16 {
     crc16(key.as_bytes()) % BUCKETS
 }
 
+/// The slot of a cluster in which all names of a bucket are: what stands in braces counts.
+pub(super) fn slot(bucket: u16) -> u16 {
+    let digits = [bucket >> 8, bucket >> 4, bucket]
+        .map(|digit| b"0123456789abcdef"[usize::from(digit & 0xf)]);
+    crc16(&digits) % SLOTS
+}
+
 /// CRC-16/XMODEM, the checksum that Redis Cluster uses for its slots.
 fn crc16(bytes: &[u8]) -> u16 {
     bytes.iter().fold(0, |crc, byte| {
@@ -118,6 +127,8 @@ mod tests {
         assert_eq!(lock("123456789"), "shop:{1c3}:123456789");
         assert_eq!(lock("order:42"), "shop:{1f3}:order:42");
         assert_eq!(lock("a:{b}"), "shop:{144}:a:{b}");
+        // As CLUSTER KEYSLOT has it.
+        assert_eq!((slot(0x1c3), slot(0), slot(0x3ff)), (10972, 13923, 12569));
         assert_eq!(written(&names, 5, &Name::Fence), "shop:{005}#fence");
         let key = Key::new("order:42").unwrap();
         let queue = written(&names, 5, &Name::Queue(&key));

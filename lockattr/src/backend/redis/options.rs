@@ -62,7 +62,7 @@ impl RedisOptions {
     }
 
     /// Multiplexed connections to the server; the locks are spread over them. Defaults to 1,
-    /// which carries tens of thousands of locks a second.
+    /// which carries tens of thousands of locks a second. A cluster has one connection to each master.
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self

@@ -93,6 +93,8 @@ pub(super) struct Caller<'a> {
     pub(super) names: &'a Names,
     /// The channel that notifies the waiters of this connection.
     pub(super) channel: &'a str,
+    /// Whether the server is a node of a cluster.
+    pub(super) is_node: bool,
 }
 
 impl Call {
@@ -126,6 +128,9 @@ impl Call {
         text.push_str(caller.channel);
         text.push(' ');
         text.push_str(caller.names.channels());
+        if caller.is_node {
+            text.push_str(" node");
+        }
         command.arg(text.as_str());
         let millis_now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -138,11 +143,14 @@ impl Call {
 
     /// Sends the text again if the server has forgotten the script. Needs no right to `SCRIPT
     /// LOAD`.
+    ///
+    /// `asks` a node of a cluster for names that are on their way to it.
     pub(super) async fn invoke(
         &self,
         connection: &mut MultiplexedConnection,
+        asks: bool,
     ) -> RedisResult<Value> {
-        match send(connection, &self.command).await {
+        match send(connection, &self.command, asks).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
                 let mut command = redis::cmd("EVAL");
                 command.arg(self.script.text);
@@ -151,14 +159,25 @@ impl Call {
                         command.arg(arg);
                     }
                 }
-                send(connection, &command).await
+                send(connection, &command, asks).await
             }
             answer => answer,
         }
     }
 }
 
-async fn send(connection: &mut MultiplexedConnection, command: &Cmd) -> RedisResult<Value> {
+async fn send(
+    connection: &mut MultiplexedConnection,
+    command: &Cmd,
+    asks: bool,
+) -> RedisResult<Value> {
+    if asks {
+        let mut pipeline = redis::pipe();
+        pipeline.cmd("ASKING").add_command(command.clone());
+        let answers = connection.send_packed_commands(&pipeline, 1, 1).await?;
+        let answer = answers.into_iter().next();
+        return answer.unwrap_or(Value::Nil).extract_error();
+    }
     connection
         .send_packed_command(command)
         .await?
@@ -200,11 +219,11 @@ impl Code {
         }
     }
 
-    /// Returns how many names an attempt has.
+    /// Returns how many names an attempt declares.
     fn names(self) -> usize {
         match self {
-            Self::Acquire | Self::ReleaseUnknown => 4,
-            Self::Renew | Self::Reserve | Self::Release => 3,
+            Self::Acquire => 4,
+            Self::Renew | Self::Reserve | Self::Release | Self::ReleaseUnknown => 1,
         }
     }
 }

@@ -1,9 +1,9 @@
 //! The way to the server: TCP, TLS on top of it, or a unix socket.
 
-use std::io;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::time::Duration;
+use std::{fmt, io};
 
 use redis::aio::AsyncStream;
 use redis::io::tcp::socket2::{SockRef, TcpKeepalive};
@@ -23,14 +23,46 @@ const USER_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) type Stream = Pin<Box<dyn AsyncStream + Send>>;
 
 /// Where the server listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Address {
     Tcp { host: String, port: u16 },
     Tls { host: String, port: u16 },
     Unix(PathBuf),
 }
 
+impl Address {
+    /// Another server, reached in the same manner; the same host if it is not named.
+    pub(super) fn with(&self, host: &str, port: u16) -> Self {
+        let host = match (host, self) {
+            ("", Self::Tcp { host, .. } | Self::Tls { host, .. }) => host.clone(),
+            _ => host.to_owned(),
+        };
+        Self::over_tcp(host, port, matches!(self, Self::Tls { .. }))
+    }
+
+    pub(super) fn over_tcp(host: String, port: u16, is_tls: bool) -> Self {
+        if is_tls {
+            Self::Tls { host, port }
+        } else {
+            Self::Tcp { host, port }
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp { host, port } | Self::Tls { host, port } if host.contains(':') => {
+                write!(f, "[{host}]:{port}")
+            }
+            Self::Tcp { host, port } | Self::Tls { host, port } => write!(f, "{host}:{port}"),
+            Self::Unix(path) => path.display().fmt(f),
+        }
+    }
+}
+
 /// A way that can be gone many times.
+#[derive(Clone)]
 pub(super) struct Way {
     pub(super) address: Address,
     #[cfg(feature = "tls")]
@@ -53,7 +85,10 @@ impl Way {
 
     #[cfg(feature = "tls")]
     async fn encrypted(&self, host: &str, port: u16) -> Result<Stream, BackendError> {
-        let connector = self.tls.as_ref().expect("made with the address");
+        let connector = self
+            .tls
+            .as_ref()
+            .ok_or_else(failure::no_certificate_for_host)?;
         let stream = tcp(host, port)
             .await
             .map_err(|e| failure::unreachable(&e))?;

@@ -10,7 +10,7 @@ use std::{env, fs, process, thread};
 pub(crate) struct RedisServer {
     child: Child,
     dir: PathBuf,
-    pub(super) client: redis::Client,
+    pub(in crate::backend::redis) client: redis::Client,
 }
 
 impl RedisServer {

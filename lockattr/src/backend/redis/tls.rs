@@ -39,12 +39,25 @@ pub(crate) struct ClientIdentity {
 
 /// TLS to one server, with its own settings: the process's choice of a rustls provider stays
 /// unchanged.
+#[derive(Clone)]
 pub(super) struct Connector {
     config: Arc<ClientConfig>,
     server: ServerName<'static>,
 }
 
 impl Connector {
+    /// Returns the same for another server.
+    pub(super) fn to(&self, address: &Address) -> Result<Self, BackendError> {
+        let server = address.tls_name().ok_or_else(|| {
+            let said = format!("no certificate can be for the host of {address}");
+            BackendError::new(BackendErrorKind::Untrusted, said)
+        })?;
+        Ok(Self {
+            config: Arc::clone(&self.config),
+            server,
+        })
+    }
+
     pub(super) async fn handshake(
         &self,
         stream: TcpStream,
@@ -58,6 +71,16 @@ impl Connector {
                     .and_then(explain_tls)
                     .unwrap_or_else(|| failure::unreachable(&error))
             })
+    }
+}
+
+impl Address {
+    /// Returns what the server's certificate has to name.
+    fn tls_name(&self) -> Option<ServerName<'static>> {
+        match self {
+            Self::Tls { host, .. } => ServerName::try_from(host.clone()).ok(),
+            _ => None,
+        }
     }
 }
 
@@ -84,11 +107,12 @@ impl TlsSettings {
     /// [`Error::Config`] naming the setting that is wrong.
     pub(super) fn connector(&self, address: &Address) -> Result<Option<Connector>, Error> {
         self.check(matches!(address, Address::Tls { .. }))?;
-        let Address::Tls { host, .. } = address else {
+        let Address::Tls { .. } = address else {
             return Ok(None);
         };
-        let server = ServerName::try_from(host.clone())
-            .map_err(|_| Error::config("url", "no certificate can be for this host"))?;
+        let server = address
+            .tls_name()
+            .ok_or_else(|| Error::config("url", "no certificate can be for this host"))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -12,13 +12,13 @@ use crate::Error;
 const ENDS: [char; 3] = ['/', '?', '#'];
 
 /// Where the server is, and as whom to log in.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Target {
     pub(super) address: Address,
     pub(super) login: RedisConnectionInfo,
 }
 
-fn wrong<T>(reason: impl Into<std::sync::Arc<str>>) -> Result<T, Error> {
+pub(super) fn wrong<T>(reason: impl Into<std::sync::Arc<str>>) -> Result<T, Error> {
     Err(Error::config("url", reason))
 }
 
@@ -34,7 +34,8 @@ pub(super) fn parse(url: &str) -> Result<Target, Error> {
     }
 }
 
-fn over_tcp(rest: &str, is_tls: bool) -> Result<Target, Error> {
+/// Splits what follows the scheme into user, password and hosts, and what follows them.
+pub(super) fn split_authority(rest: &str) -> Result<(&str, &str), Error> {
     let end = rest.find(ENDS).unwrap_or(rest.len());
     let (authority, after) = rest.split_at(end);
     if after.contains('@') {
@@ -43,22 +44,24 @@ fn over_tcp(rest: &str, is_tls: bool) -> Result<Target, Error> {
              %2F, `?` as %3F, `#` as %23, `@` as %40",
         );
     }
+    let (before, fragment) = split_optional(after, '#');
+    match fragment {
+        Some("insecure") => wrong(
+            "`#insecure` would trust every server; name the CA with `tls_root_certificates` \
+             instead",
+        ),
+        Some(_) => wrong("a `#` has no meaning here; in a password write it as %23"),
+        None => Ok((authority, before)),
+    }
+}
+
+fn over_tcp(rest: &str, is_tls: bool) -> Result<Target, Error> {
+    let (authority, after) = split_authority(rest)?;
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
     check_host(host)?;
-    let (before, fragment) = split_optional(after, '#');
-    match fragment {
-        Some("insecure") => {
-            return wrong(
-                "`#insecure` would trust every server; name the CA with `tls_root_certificates` \
-                 instead",
-            );
-        }
-        Some(_) => return wrong("a `#` has no meaning here; in a password write it as %23"),
-        None => {}
-    }
-    let (path, query) = split_optional(before, '?');
+    let (path, query) = split_optional(after, '?');
     let info = format!("redis://{authority}/")
         .as_str()
         .into_connection_info()
@@ -84,13 +87,8 @@ fn over_tcp(rest: &str, is_tls: bool) -> Result<Target, Error> {
             _ => parameter(&name, &value, &mut db, "db and protocol")?,
         }
     }
-    let address = if is_tls {
-        Address::Tls { host, port }
-    } else {
-        Address::Tcp { host, port }
-    };
     Ok(Target {
-        address,
+        address: Address::over_tcp(host, port, is_tls),
         login: login(info.redis_settings(), db),
     })
 }
@@ -122,10 +120,11 @@ fn over_unix(rest: &str) -> Result<Target, Error> {
     })
 }
 
-fn check_host(host: &str) -> Result<(), Error> {
+pub(super) fn check_host(host: &str) -> Result<(), Error> {
     if host.contains(',') {
         return wrong(
-            "it names several hosts; Cluster and Sentinel are not supported yet: name one server",
+            "it names several hosts; for Sentinel write redis+sentinel://host1,host2/master-name, for \
+             a cluster redis+cluster://host1,host2/",
         );
     }
     if host.is_empty() {
@@ -146,7 +145,7 @@ fn check_host(host: &str) -> Result<(), Error> {
 }
 
 /// The client library's words hold nothing of the URL.
-fn unreadable(error: &RedisError) -> Error {
+pub(super) fn unreadable(error: &RedisError) -> Error {
     Error::config(
         "url",
         format!(
@@ -156,14 +155,14 @@ fn unreadable(error: &RedisError) -> Error {
     )
 }
 
-fn split_optional(text: &str, at: char) -> (&str, Option<&str>) {
+pub(super) fn split_optional(text: &str, at: char) -> (&str, Option<&str>) {
     match text.split_once(at) {
         Some((before, after)) => (before, Some(after)),
         None => (text, None),
     }
 }
 
-fn parameters(query: &str) -> Result<Vec<(String, String)>, Error> {
+pub(super) fn parameters(query: &str) -> Result<Vec<(String, String)>, Error> {
     let url = redis::parse_redis_url(&format!("redis://h/?{query}"))
         .ok_or_else(|| Error::config("url", "what follows the `?` does not parse"))?;
     let pairs = url.query_pairs();
@@ -172,7 +171,12 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, Error> {
         .collect())
 }
 
-fn parameter(name: &str, value: &str, db: &mut Option<i64>, known: &str) -> Result<(), Error> {
+pub(super) fn parameter(
+    name: &str,
+    value: &str,
+    db: &mut Option<i64>,
+    known: &str,
+) -> Result<(), Error> {
     match (name, value) {
         ("db", number) => {
             let number = database(number)?;
@@ -192,7 +196,7 @@ fn parameter(name: &str, value: &str, db: &mut Option<i64>, known: &str) -> Resu
     }
 }
 
-fn database(text: &str) -> Result<i64, Error> {
+pub(super) fn database(text: &str) -> Result<i64, Error> {
     let is_plain = text.bytes().all(|byte| byte.is_ascii_digit());
     let number = text.parse::<u32>().ok().filter(|_| is_plain);
     number.map(i64::from).map_or_else(
@@ -201,7 +205,7 @@ fn database(text: &str) -> Result<i64, Error> {
     )
 }
 
-fn login(read: &RedisConnectionInfo, db: Option<i64>) -> RedisConnectionInfo {
+pub(super) fn login(read: &RedisConnectionInfo, db: Option<i64>) -> RedisConnectionInfo {
     read.clone()
         .set_db(db.unwrap_or(0))
         // RESP3 tells of a lost connection without being asked.

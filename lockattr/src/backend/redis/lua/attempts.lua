@@ -10,14 +10,16 @@
 --                no life if it wants no place in the queue
 --                KEYS lock, fence, queue, tombstone
 --   n  renew     ttl; owner
---                KEYS lock, fence, queue
+--                KEYS lock
 --   t  reserve   tokens; owner
---                KEYS lock, fence, queue
+--                KEYS lock
 --   r  release   owner
---                KEYS lock, fence, queue
+--                KEYS lock
 --   x  the same, for an owner that leaves the queue or whose acquire may still be on its way
 --                owner, entry of the queue or '', life of the tombstone or ''
---                KEYS lock, fence, queue, tombstone
+--                KEYS lock
+-- What has a lease declares its lock alone: while a slot of a cluster moves, its names are on two nodes,
+-- and a call that declares several of them is refused until all have moved.
 -- An owner is written as the value of its lock begins: "1:owner:". Times are in milliseconds.
 -- Returns <number>, or <number>:<the server's time in microseconds> if it was read; then for each
 --   <token>                                granted with all tokens asked for; no owner waits
@@ -85,7 +87,7 @@ while code do
       end
       r = r + 1
       replies[r] = reply
-      k = k + 3
+      k = k + 1
     end
   elseif code == 'n' then
     local ttl = args[a + 2]
@@ -105,7 +107,7 @@ while code do
       end
       r = r + 1
       replies[r] = reply
-      k = k + 3
+      k = k + 1
     end
   elseif code == 't' then
     local tokens = args[a + 2]
@@ -114,7 +116,7 @@ while code do
     for a = a, a + n - 1 do
       r = r + 1
       replies[r] = long_way(code, k, args[a], tokens)
-      k = k + 3
+      k = k + 1
     end
   else
     long_way = long_way or contended()
@@ -122,7 +124,7 @@ while code do
     for a = a, a + 3 * (n - 1), 3 do
       r = r + 1
       replies[r] = long_way('r', k, args[a], args[a + 1], args[a + 2])
-      k = k + 4
+      k = k + 1
     end
     a = a + 2 * n
   end

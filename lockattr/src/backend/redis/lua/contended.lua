@@ -60,6 +60,12 @@ local function contended()
     return '1w' .. sub(owner, 2)
   end
 
+  -- The other names of a lock: "<prefix>:{<bucket>}" comes first in all of them.
+  local function names(lock)
+    local bucket = string.match(lock, '^[^}]*}')
+    return lock, bucket .. '#fence', bucket .. '#queue:' .. sub(lock, #bucket + 2), bucket .. '#tomb:'
+  end
+
   local function is_owner(value, owner)
     return value and (begins(value, owner) or begins(value, marked(owner)))
   end
@@ -102,12 +108,18 @@ local function contended()
     while entry and entry ~= mine do
       local owner, claim, tokens, channel, who =
         string.match(entry, '^(1:[^:]*:)(%d+):(%d+):([^:]*):(.*)$')
+      -- A message of a node reaches the other nodes too, but only this node's subscribers are counted. So
+      -- that none hears of a lease that goes to the next waiter, they are counted before.
+      local to = string.match(args[2], ' ([^ ]*)') .. (channel or '')
+      if owner and string.find(args[2], ' node$') and call('PUBSUB', 'NUMSUB', to)[2] == 0 then
+        owner = nil
+      end
       if owner then
         local rest = ':' .. format('%.0f', math.floor(now / 1000)) .. ':' .. who
         local token, count, waiters = grant(lock, fence, queue, owner, claim, tokens, rest)
         local message = owner .. token .. ':' .. count .. ':' .. waiters .. ':' .. claim .. ':'
           .. format('%.0f', now)
-        if call('PUBLISH', string.match(args[2], ' (.*)$') .. channel, message) > 0 then
+        if call('PUBLISH', to, message) > 0 then
           break
         end
       end
@@ -159,28 +171,34 @@ local function contended()
     if not is_owner(call('GET', keys[k]), owner) then
       return 'n'
     end
-    prolong(keys[k], ttl)
-    return 'k' .. call('EXISTS', keys[k + 2])
+    local lock, _, queue = names(keys[k])
+    prolong(lock, ttl)
+    -- By pcall: while a slot of a cluster moves, the queue may be on another node.
+    return try('EXISTS', queue) == 1 and 'k1' or 'k0'
   end
 
   local function add_tokens(k, owner, tokens)
     if not is_owner(call('GET', keys[k]), owner) then
       return 'n'
     end
-    local token, count = reserve(keys[k + 1], tokens)
-    return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', keys[k + 2])
+    local _, fence, queue = names(keys[k])
+    local token, count = reserve(fence, tokens)
+    return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
   end
 
   local function release(k, owner, entry, tombstone)
-    local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
+    local lock, fence, queue, tombs = names(keys[k])
     local left
     if tombstone and tombstone ~= '' then
       -- First, and by pcall: out of memory must not undo the release.
-      try('SET', keys[k + 3], '1', 'PX', tombstone)
+      local stone = try('SET', tombs .. sub(owner, 3, -2), '1', 'PX', tombstone)
+      -- While a slot of a cluster moves, there is none yet: the release is asked for again.
+      left = stone.err and string.find(stone.err, 'non local key') and stone or nil
     end
     if entry and entry ~= '' then
       -- By pcall: a foreign value at the queue must not keep the lock.
-      left = try('LREM', queue, 0, entry)
+      local removed = try('LREM', queue, 0, entry)
+      left = type(removed) == 'table' and removed or left
     end
     if is_owner(call('GET', lock), owner) then
       local done, to = pcall(hand_over, lock, fence, queue, nil)
@@ -188,7 +206,7 @@ local function contended()
         call('DEL', lock)
       end
     end
-    if type(left) == 'table' then
+    if left then
       error(left)
     end
     return 'd'

@@ -1,0 +1,30 @@
+//! A backend without a pool around it, for the conformance checks.
+
+use super::{LockPoolBuilder, Service};
+use crate::Error;
+use crate::backend::memory::MemoryBackend;
+#[cfg(feature = "redis")]
+use crate::backend::redis::RedisBackend;
+use crate::backend::{Backend, OwnerIds};
+use crate::service_url::Named;
+
+impl LockPoolBuilder {
+    /// # Errors
+    ///
+    /// As [`build`](Self::build).
+    pub(crate) async fn connect_bare(self, owners: OwnerIds) -> Result<Box<dyn Backend>, Error> {
+        let url = match self.check()? {
+            Service::Url(url) => url,
+            Service::Custom(service) => return service.connect(owners, self.connect_timeout).await,
+        };
+        Ok(match url.service()? {
+            Named::Memory { name: Some(name) } => Box::new(MemoryBackend::named(name)),
+            Named::Memory { name: None } => Box::new(MemoryBackend::private()),
+            #[cfg(feature = "redis")]
+            Named::Redis { url: text } => {
+                let settings = self.redis_settings(&url, text);
+                Box::new(RedisBackend::connect(settings, &owners).await?)
+            }
+        })
+    }
+}

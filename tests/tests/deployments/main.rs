@@ -1,0 +1,6 @@
+//! Deployments of several servers: real processes, real failovers.
+//!
+//! One binary, because each takes seconds to build.
+
+mod cluster;
+mod sentinel;
