@@ -12,15 +12,23 @@ const STEP: Duration = Duration::from_millis(5);
 ///
 /// When it does not within 20 s.
 #[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, condition: impl FnMut() -> bool) {
+    assert!(
+        is_soon(PATIENCE, condition),
+        "not within {PATIENCE:?}: {what}"
+    );
+}
+
+/// Blocks until the condition holds, or so much time has passed. Returns whether it holds.
+pub(crate) fn is_soon(patience: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
-    while !condition() {
-        assert!(
-            start.elapsed() < PATIENCE,
-            "not within {PATIENCE:?}: {what}"
-        );
+    while start.elapsed() < patience {
+        if condition() {
+            return true;
+        }
         std::thread::sleep(STEP);
     }
+    condition()
 }
 
 /// Waits until the condition holds.

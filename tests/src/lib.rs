@@ -4,9 +4,11 @@
 
 mod authority;
 pub mod campaign;
+mod deployment;
 mod eventually;
 mod fenced_store;
 pub mod history;
+mod network;
 mod preload;
 mod proxy;
 mod redis_cluster;
@@ -18,8 +20,11 @@ mod service;
 mod traces;
 
 pub use authority::Authority;
+pub use deployment::{Deployed, Deployment};
+pub(crate) use eventually::is_soon;
 pub use eventually::{eventually, eventually_async};
 pub use fenced_store::FencedStore;
+pub use network::{Host, Network};
 pub use preload::Preload;
 pub use proxy::{Direction, Policy, Proxy};
 pub use redis_cluster::{CLUSTER_RIGHTS, RedisCluster};

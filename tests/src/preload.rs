@@ -30,7 +30,7 @@ impl Preload {
         fs::write(dir.join("shim.c"), source).expect("a file");
         let compiled = Command::new("cc")
             .current_dir(&dir)
-            .args(["-shared", "-fPIC", "-O2", "-o", "shim.so", "shim.c"])
+            .args(["-shared", "-fPIC", "-O2", "-o", "shim.so", "shim.c", "-ldl"])
             .status();
         assert!(
             compiled.is_ok_and(|status| status.success()),

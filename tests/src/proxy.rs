@@ -1,18 +1,27 @@
 //! A TCP proxy in front of a server, which delays, withholds and cuts.
 //!
-//! It runs on a thread of its own, so it goes on when a test's runtime is blocked or ends.
+//! All proxies run on threads of their own, so they go on when a test's runtime is blocked or ends.
 
 use std::net::{Ipv4Addr, TcpListener as StdListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU16, AtomicU64, Ordering};
-use std::thread;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
+    Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("proxy")
+        .enable_all()
+        .build()
+        .expect("threads for the proxies")
+});
 
 /// What happens to the bytes of one direction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,17 +127,7 @@ impl Proxy {
             ends: watch::Sender::new(false),
             budgets: [AtomicI64::new(-1), AtomicI64::new(-1)],
         });
-        let shared = Arc::clone(&controls);
-        thread::Builder::new()
-            .name("proxy".to_owned())
-            .spawn(move || {
-                let runtime = tokio::runtime::Builder::new_current_thread()
-                    .enable_all()
-                    .build()
-                    .expect("a runtime");
-                runtime.block_on(serve(listener, shared));
-            })
-            .expect("a thread");
+        RUNTIME.spawn(serve(listener, Arc::clone(&controls)));
         Self { port, controls }
     }
 

@@ -1,10 +1,12 @@
 //! A real Redis Cluster for one test.
 
+use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::time::Duration;
 
 use redis::{Connection, FromRedisValue, RedisResult, Value};
 
-use crate::{CANARY, RedisServer, eventually};
+use crate::{CANARY, Network, RedisServer, eventually, is_soon};
 
 /// The rights that a pool needs on a cluster, beside those on a single server.
 pub const CLUSTER_RIGHTS: [&str; 4] = [
@@ -31,8 +33,23 @@ impl RedisCluster {
     /// When a server does not start, or the cluster does not come together.
     #[must_use]
     pub fn start(masters: usize, replicas: usize) -> Self {
+        Self::start_with(masters, replicas, &[], None)
+    }
+
+    /// Does the same with more arguments for all nodes, on a network.
+    ///
+    /// # Panics
+    ///
+    /// As [`start`](Self::start).
+    #[must_use]
+    pub fn start_with(
+        masters: usize,
+        replicas: usize,
+        args: &[&str],
+        network: Option<&Network>,
+    ) -> Self {
         let nodes: Vec<RedisServer> = (0..masters * (1 + replicas))
-            .map(|_| start_node())
+            .map(|_| start_node(args, network))
             .collect();
         let cluster = Self { nodes, masters };
         for (n, node) in cluster.nodes.iter().take(masters).enumerate() {
@@ -74,7 +91,7 @@ impl RedisCluster {
         cluster
     }
 
-    fn is_ok(&self) -> bool {
+    pub(crate) fn is_ok(&self) -> bool {
         self.nodes
             .iter()
             .all(|node| info(node, "cluster_state") == "ok")
@@ -112,6 +129,20 @@ impl RedisCluster {
     #[must_use]
     pub fn replica_of(&self, n: usize) -> usize {
         self.masters + n
+    }
+
+    /// Returns the other node of a pair of master and replica.
+    #[must_use]
+    pub fn partner(&self, n: usize) -> usize {
+        (n + self.masters) % self.nodes.len()
+    }
+
+    /// Returns the first and last slot of each range and the port of its master, as a node sees it.
+    pub(crate) fn view(node: &RedisServer) -> BTreeSet<(u16, u16, u16)> {
+        let Value::Array(ranges) = query::<Value>(node, &["CLUSTER", "SLOTS"]) else {
+            panic!("CLUSTER SLOTS returns an array");
+        };
+        ranges.iter().filter_map(range).collect()
     }
 
     /// Returns the names of the locks on all masters.
@@ -192,10 +223,11 @@ impl RedisCluster {
     /// When a node refuses it.
     pub fn end_migration(&self, slot: u16, to: usize) {
         let owner = id(&self.nodes[to]);
-        let (number, slot) = (i64::from(slot), slot.to_string());
+        let (number, slot) = (slot, slot.to_string());
         let has_it = |node: &RedisServer| {
-            let asked: Value = query(node, &["CLUSTER", "SLOTS"]);
-            owner_of(&asked, number) == Some(self.nodes[to].port())
+            let view = Self::view(node).into_iter();
+            let mut of_new_owner = view.filter(|(.., owner)| *owner == self.nodes[to].port());
+            of_new_owner.any(|(first, last, _)| (first..=last).contains(&number))
         };
         // The new owner first: it takes a new epoch, by which the others believe it. What a node says that
         // has not heard of it yet can undo it, so it is said until all agree.
@@ -226,9 +258,14 @@ impl RedisCluster {
     ///
     /// When it refuses.
     pub fn fail_over_to(&self, replica: usize) {
+        /// A planned failover is given up by the nodes after 5 s.
+        const GIVEN_UP: Duration = Duration::from_secs(6);
         let node = &self.nodes[replica];
-        node.raw(&["CLUSTER", "FAILOVER"]).expect("it agrees");
-        eventually("it is a master", || is_master(node));
+        let is_done = (0..4).any(|_| {
+            node.raw(&["CLUSTER", "FAILOVER"]).expect("it agrees");
+            is_soon(GIVEN_UP, || is_master(node))
+        });
+        assert!(is_done, "the planned failover does not end");
     }
 
     /// Waits until a node has become a master.
@@ -237,27 +274,24 @@ impl RedisCluster {
     }
 }
 
-fn start_node() -> RedisServer {
+fn start_node(args: &[&str], network: Option<&Network>) -> RedisServer {
     let bus = TcpListener::bind(("127.0.0.1", 0))
         .and_then(|socket| socket.local_addr())
         .expect("a free port")
         .port();
-    let bus = bus.to_string();
-    let node = RedisServer::start_with(&[
-        "--cluster-enabled",
-        "yes",
-        "--cluster-node-timeout",
-        "1000",
-        "--cluster-port",
-        &bus,
-        "--repl-diskless-sync-delay",
-        "0",
-    ]);
-    let grant: Vec<&str> = ["ACL", "SETUSER", "locker"]
-        .into_iter()
-        .chain(CLUSTER_RIGHTS)
-        .collect();
-    node.raw(&grant).expect("its rights");
+    let bus_text = bus.to_string();
+    // They follow the other rights of the user, so that it has them after a restart too.
+    let mut all = CLUSTER_RIGHTS.to_vec();
+    all.extend(["--cluster-enabled", "yes"]);
+    all.extend(["--cluster-node-timeout", "1000"]);
+    all.extend(["--cluster-port", &bus_text]);
+    all.extend(["--repl-diskless-sync-delay", "0"]);
+    all.extend(args);
+    let Some(network) = network else {
+        return RedisServer::start_with(&all);
+    };
+    let node = RedisServer::start_in(network, &all);
+    node.host().listens_on(bus);
     node
 }
 
@@ -266,33 +300,26 @@ fn bus_port(node: &RedisServer) -> u16 {
     port[1].parse().expect("a number")
 }
 
-/// Returns the port of the node that has the slot, by an answer to CLUSTER SLOTS.
-fn owner_of(slots: &Value, slot: i64) -> Option<u16> {
-    let Value::Array(ranges) = slots else {
+/// Reads `[first, last, [host, port, …], …]`.
+fn range(value: &Value) -> Option<(u16, u16, u16)> {
+    let Value::Array(parts) = value else {
         return None;
     };
-    ranges.iter().find_map(|range| match range {
-        Value::Array(parts) => match &parts[..] {
-            [
-                Value::Int(first),
-                Value::Int(last),
-                Value::Array(master),
-                ..,
-            ] if (*first..=*last).contains(&slot) => match master.get(1) {
-                Some(Value::Int(port)) => u16::try_from(*port).ok(),
-                _ => None,
-            },
-            _ => None,
-        },
+    let [first, last, Value::Array(master), ..] = &parts[..] else {
+        return None;
+    };
+    let number = |value: &Value| match value {
+        Value::Int(number) => u16::try_from(*number).ok(),
         _ => None,
-    })
+    };
+    Some((number(first)?, number(last)?, number(master.get(1)?)?))
 }
 
 fn id(node: &RedisServer) -> String {
     query(node, &["CLUSTER", "MYID"])
 }
 
-fn is_master(node: &RedisServer) -> bool {
+pub(crate) fn is_master(node: &RedisServer) -> bool {
     let role = || -> RedisResult<Value> { node.raw(&["ROLE"]) };
     node.is_up()
         && matches!(role(), Ok(Value::Array(parts)) if parts.first() == Some(&Value::BulkString(b"master".to_vec())))
@@ -306,7 +333,7 @@ fn info(node: &RedisServer, field: &str) -> String {
     value.unwrap_or_default().trim().to_owned()
 }
 
-fn query<T: FromRedisValue>(node: &RedisServer, command: &[&str]) -> T {
+pub(crate) fn query<T: FromRedisValue>(node: &RedisServer, command: &[&str]) -> T {
     let mut connection: Connection = node.connection();
     let (name, args) = command.split_first().expect("a command");
     redis::cmd(name)

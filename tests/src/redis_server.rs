@@ -10,7 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{CANARY, ServerClock, trace_to_file};
+use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 
 /// The rights of the pools' user: exactly the rights that the README asks for.
 pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
@@ -28,6 +28,7 @@ pub struct RedisServer {
     dir: PathBuf,
     args: Vec<String>,
     clock: Option<ServerClock>,
+    host: Option<Host>,
     child: Child,
 }
 
@@ -46,16 +47,24 @@ impl RedisServer {
     /// When there is no `redis-server`, or it does not start.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
-        Self::start_on(args, None)
+        Self::start_on(args, None, None)
+    }
+
+    /// Does the same on a network.
+    #[must_use]
+    pub fn start_in(network: &Network, args: &[&str]) -> Self {
+        let server = Self::start_on(args, None, Some(network.join()));
+        server.host().listens_on(server.port);
+        server
     }
 
     /// Starts a server whose clock can be set.
     #[must_use]
     pub fn start_with_clock(clock: &ServerClock) -> Self {
-        Self::start_on(&[], Some(clock))
+        Self::start_on(&[], Some(clock), None)
     }
 
-    fn start_on(args: &[&str], clock: Option<&ServerClock>) -> Self {
+    fn start_on(args: &[&str], clock: Option<&ServerClock>, host: Option<Host>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         trace_to_file();
         let found = Command::new("redis-server").arg("--version").output();
@@ -73,12 +82,13 @@ impl RedisServer {
                 .and_then(|socket| socket.local_addr())
                 .expect("a free port")
                 .port();
-            let child = spawn(port, &dir, &args, clock);
+            let child = spawn(port, &dir, &args, clock, host.as_ref());
             let mut server = Self {
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
                 clock: clock.cloned(),
+                host: host.clone(),
                 child,
             };
             if server.comes_up() {
@@ -144,6 +154,16 @@ impl RedisServer {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns its place on the network that it was started in.
+    ///
+    /// # Panics
+    ///
+    /// When it was started without one.
+    #[must_use]
+    pub fn host(&self) -> &Host {
+        self.host.as_ref().expect("a server on a network")
     }
 
     /// Opens a connection to inspect the server.
@@ -228,7 +248,8 @@ impl RedisServer {
     /// Does the same without waiting until it answers.
     pub fn begin_restart(&mut self) {
         self.kill();
-        self.child = spawn(self.port, &self.dir, &self.args, self.clock.as_ref());
+        let (clock, host) = (self.clock.as_ref(), self.host.as_ref());
+        self.child = spawn(self.port, &self.dir, &self.args, clock, host);
     }
 
     /// Starts it again without the data that it may have kept on the disk.
@@ -300,7 +321,13 @@ pub(crate) fn command() -> Command {
     }
 }
 
-fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
+fn spawn(
+    port: u16,
+    dir: &Path,
+    args: &[String],
+    clock: Option<&ServerClock>,
+    host: Option<&Host>,
+) -> Child {
     let mut command = command();
     let (plain, tls) = if args.iter().any(|arg| arg == "--tls-cert-file") {
         (0, port)
@@ -309,6 +336,9 @@ fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) ->
     };
     if let Some(clock) = clock {
         command.envs(clock.environment());
+    }
+    if let Some(host) = host {
+        command.envs(host.environment());
     }
     command
         .current_dir(dir)

@@ -10,7 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{CANARY, RedisServer, eventually};
+use crate::{CANARY, Host, Network, RedisServer, eventually};
 
 /// The name of the master in all deployments.
 pub const MASTER_NAME: &str = "mymaster";
@@ -53,22 +53,41 @@ impl Sentinels {
     /// When they do not start.
     #[must_use]
     pub fn start_with(nodes: usize, sentinels: usize, args: &[&str]) -> Self {
+        Self::start_in(None, nodes, sentinels, args)
+    }
+
+    /// Does the same on a network.
+    ///
+    /// # Panics
+    ///
+    /// When they do not start.
+    #[must_use]
+    pub fn start_in(
+        network: Option<&Network>,
+        nodes: usize,
+        sentinels: usize,
+        args: &[&str],
+    ) -> Self {
+        let start_server = |args: &[&str]| match network {
+            Some(network) => RedisServer::start_in(network, args),
+            None => RedisServer::start_with(args),
+        };
         let secret = format!(">{CANARY}");
         let mut args = args.to_vec();
         args.extend(["--user", INNER, "on", &secret, "~*", "&*", "+@all"]);
         args.extend(["--masteruser", INNER, "--masterauth", CANARY]);
         args.extend(["--repl-diskless-sync-delay", "0"]);
-        let master = RedisServer::start_with(&args);
+        let master = start_server(&args);
         let port = master.port().to_string();
         args.extend(["--replicaof", "127.0.0.1", &port]);
         let mut servers = vec![master];
-        servers.extend((1..nodes).map(|_| RedisServer::start_with(&args)));
+        servers.extend((1..nodes).map(|_| start_server(&args)));
         let mut deployment = Self {
             nodes: servers,
             sentinels: Vec::new(),
         };
         eventually("the replicas follow", || deployment.replicas() == nodes - 1);
-        deployment.start_sentinels(sentinels, &args);
+        deployment.start_sentinels(network, sentinels, &args);
         deployment
     }
 
@@ -82,7 +101,7 @@ impl Sentinels {
             .count()
     }
 
-    fn start_sentinels(&mut self, count: usize, args: &[&str]) {
+    fn start_sentinels(&mut self, network: Option<&Network>, count: usize, args: &[&str]) {
         for _ in 0..20 {
             let free = |_| {
                 let socket = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
@@ -91,8 +110,18 @@ impl Sentinels {
             };
             let (sockets, ports): (Vec<_>, Vec<_>) = (0..count).map(free).unzip();
             drop(sockets);
-            let start = |port: &u16| Sentinel::start(*port, &self.settings(*port, &ports, args));
-            self.sentinels = ports.iter().map(start).collect();
+            let hosts: Vec<Option<Host>> = ports
+                .iter()
+                .map(|port| {
+                    let host = network?.join();
+                    host.listens_on(*port);
+                    Some(host)
+                })
+                .collect();
+            let start = |(port, host): (&u16, Option<Host>)| {
+                Sentinel::start(*port, &self.settings(*port, &ports, args), host.as_ref())
+            };
+            self.sentinels = ports.iter().zip(hosts).map(start).collect();
             // Another process may take a port before the sentinel does: then try again.
             if self.sentinels.iter_mut().all(Sentinel::comes_up) {
                 break;
@@ -230,13 +259,17 @@ impl Sentinels {
 }
 
 impl Sentinel {
-    fn start(port: u16, lines: &[String]) -> Self {
+    fn start(port: u16, lines: &[String], host: Option<&Host>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-sentinel-{}-{number}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the sentinel");
         fs::write(dir.join("sentinel.conf"), lines.join("\n")).expect("the directory is ours");
-        let child = crate::redis_server::command()
+        let mut command = crate::redis_server::command();
+        if let Some(host) = host {
+            command.envs(host.environment());
+        }
+        let child = command
             .current_dir(&dir)
             .args(["sentinel.conf", "--sentinel"])
             .stdin(Stdio::null())

@@ -1,17 +1,18 @@
-//! `campaign soak [MINUTES] [SEED]`: processes compete for keys while everything is disturbed,
-//! round after round with a new seed, and their histories are checked. With a seed, only that round
-//! runs. In one round of eight the server loses its data too, and only the fencing token protects.
+//! `campaign soak [MINUTES] [DEPLOYMENT] [SEED]`: processes compete for keys while everything is
+//! disturbed, round after round with a new seed, and their histories are checked. With a seed, only that
+//! round runs. In some rounds the deployment forgets holders too, and only the fencing token protects.
 
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
 use std::{env, process, thread};
 
+use lockattr_tests::Deployment;
 use lockattr_tests::campaign::{Campaign, Contender, Disturbance, contend};
 use lockattr_tests::history::Summary;
 
 const ROUND: Duration = Duration::from_secs(30);
-/// The number of rounds at a time, each with its own server: they mostly wait.
-const AT_ONCE: usize = 6;
+/// The number of servers at a time, in rounds with servers of their own: they mostly wait.
+const SERVERS: usize = 6;
 
 fn main() {
     let args: Vec<String> = env::args().skip(1).collect();
@@ -23,7 +24,7 @@ fn main() {
 }
 
 fn usage() -> ! {
-    eprintln!("usage: campaign soak [MINUTES] [SEED]");
+    eprintln!("usage: campaign soak [MINUTES] [single|sentinel|cluster] [SEED]");
     process::exit(2);
 }
 
@@ -41,40 +42,47 @@ fn contend_for_keys(args: &[String]) {
 }
 
 fn soak(args: &[String]) {
-    let number = |at: usize| {
-        args.get(at)
-            .map(|text| text.parse().unwrap_or_else(|_| usage()))
-    };
-    let minutes: u64 = number(0).unwrap_or(1);
-    if let Some(seed) = number(1) {
-        fight(seed);
+    let mut args = args.iter().map(String::as_str);
+    let number = |text: &str| text.parse().unwrap_or_else(|_| usage());
+    let minutes: u64 = args.next().map_or(1, number);
+    let deployment = args.next().unwrap_or("single");
+    let deployment: Deployment = deployment.parse().unwrap_or_else(|_| usage());
+    if let Some(seed) = args.next() {
+        fight(deployment, number(seed));
         return;
     }
     let end = Instant::now() + Duration::from_secs(60 * minutes);
-    let sides: Vec<_> = (0..AT_ONCE)
-        .map(|_| thread::spawn(move || soak_until(end)))
+    let at_once = match deployment {
+        Deployment::Single => SERVERS,
+        Deployment::Sentinel | Deployment::Cluster => SERVERS / 3,
+    };
+    let sides: Vec<_> = (0..at_once)
+        .map(|_| thread::spawn(move || soak_until(deployment, end)))
         .collect();
     let mut total = Total::default();
     for side in sides {
         total += side.join().expect("it ends by itself");
     }
-    println!("no violation\nserver keeps its data: {:#?}", total.kept);
-    println!("server loses its data: {:#?}", total.lost);
+    println!(
+        "no violation on {deployment}\nholders are kept: {:#?}",
+        total.kept
+    );
+    println!("holders are forgotten: {:#?}", total.lost);
 }
 
-fn soak_until(end: Instant) -> Total {
+fn soak_until(deployment: Deployment, end: Instant) -> Total {
     let mut total = Total::default();
     while Instant::now() < end {
-        total += fight(fastrand::u64(..));
+        total += fight(deployment, fastrand::u64(..));
     }
     total
 }
 
-fn fight(seed: u64) -> Total {
-    let campaign = round(seed);
+fn fight(deployment: Deployment, seed: u64) -> Total {
+    let campaign = round(deployment, seed);
     let outcome = campaign.run();
     if !outcome.is_clean() {
-        eprintln!("seed {seed}: {outcome}\nonce more: campaign soak 1 {seed}");
+        eprintln!("seed {seed}: {outcome}\nonce more: campaign soak 1 {deployment} {seed}");
         process::exit(1);
     }
     println!("seed {seed}: {outcome}");
@@ -120,12 +128,16 @@ impl AddAssign for Tally {
     }
 }
 
-fn round(seed: u64) -> Campaign {
+fn round(deployment: Deployment, seed: u64) -> Campaign {
     let program = env::current_exe().expect("this program");
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut disturbances = Disturbance::SURVIVABLE.to_vec();
-    if random.u8(..8) == 0 {
-        disturbances.extend([Disturbance::LoseData, Disturbance::FlushAll].repeat(4));
+    let mut disturbances = Disturbance::survivable(deployment);
+    let forgetting = match deployment {
+        Deployment::Single => 1,
+        Deployment::Sentinel | Deployment::Cluster => 3,
+    };
+    if random.u8(..8) < forgetting {
+        disturbances.extend(Disturbance::forgetting(deployment).repeat(4));
     }
     Campaign {
         duration: ROUND,
@@ -137,6 +149,6 @@ fn round(seed: u64) -> Campaign {
         renews: random.u8(..4) > 0,
         passes_on: random.u8(..4) > 0,
         disturbances,
-        ..Campaign::new(program, seed).durable()
+        ..Campaign::new(program, deployment, seed).durable()
     }
 }

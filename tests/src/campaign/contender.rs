@@ -12,8 +12,8 @@ use std::{io, thread};
 use lockattr::{Error, Lease, LockPool, OnLost};
 
 use super::places;
-use crate::FencedStore;
 use crate::history::{Event, Recorder, now};
+use crate::{Deployment, FencedStore, Host};
 
 /// The default; a longer ttl gets a longer window, so that the claim, two fifths of it, is a whole
 /// ttl.
@@ -27,7 +27,9 @@ const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
 /// The settings of a process.
 #[derive(Debug, Clone)]
 pub struct Contender {
-    /// The URL of the server, or of the proxy in front of it.
+    /// What it locks on.
+    pub deployment: Deployment,
+    /// The URL of the deployment.
     pub url: String,
     /// The folder for histories and counters.
     pub dir: PathBuf,
@@ -51,9 +53,10 @@ pub struct Contender {
 
 impl Contender {
     /// Starts the contender as a process, which ends when its input ends.
-    pub(super) fn spawn(&self, program: &PathBuf) -> Child {
+    pub(super) fn spawn(&self, program: &PathBuf, host: &Host) -> Child {
         Command::new(program)
-            .arg("contend")
+            .envs(host.environment())
+            .args(["contend", &self.deployment.to_string()])
             .args([&self.url, &self.dir.display().to_string()])
             .args([self.process.to_string(), self.seed.to_string()])
             .args([self.tasks.to_string(), self.keys.to_string()])
@@ -72,6 +75,7 @@ impl Contender {
     #[must_use]
     pub fn from_args(args: &[String]) -> Self {
         let [
+            deployment,
             url,
             dir,
             process,
@@ -84,9 +88,10 @@ impl Contender {
             renews,
         ] = args
         else {
-            panic!("contend URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS")
+            panic!("contend DEPLOYMENT URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS")
         };
         Self {
+            deployment: deployment.parse().expect("a deployment"),
             url: url.clone(),
             dir: dir.into(),
             process: process.parse().expect("a number"),
@@ -114,8 +119,8 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     let recorder = Recorder::create(&contender.dir, contender.process);
     let recorder = Arc::new(recorder.expect("a file for the history"));
     places::record(&recorder);
-    let pool = LockPool::builder()
-        .url(&contender.url)
+    let builder = contender.deployment.builder(&contender.url);
+    let pool = builder
         .default_ttl(Duration::from_millis(contender.ttl))
         .batch_size(contender.batch_size)
         .connect_timeout(Duration::from_secs(20))

@@ -1,8 +1,9 @@
-//! Processes that compete for a few keys on a real server, while the server, the network and the
+//! Processes that compete for a few keys on a real deployment, while its servers, the network and the
 //! processes themselves are disturbed from a seed.
 
 mod contender;
 mod disturbance;
+mod faults;
 mod nemesis;
 mod places;
 
@@ -16,7 +17,7 @@ pub use disturbance::Disturbance;
 use nemesis::Nemesis;
 
 use crate::history::{Event, Recorder, Rules, Verdict, check, read_all};
-use crate::{FencedStore, RedisServer, eventually};
+use crate::{Deployed, Deployment, FencedStore, Network, eventually, is_soon};
 
 /// How much longer than its `wait` a call may take on a machine that is busy with a campaign.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -26,6 +27,8 @@ const MARGIN: Duration = Duration::from_secs(2);
 pub struct Campaign {
     /// The program that each process runs as `contend`.
     pub program: PathBuf,
+    /// What they lock on.
+    pub deployment: Deployment,
     /// Decides what happens: the same seed repeats it, as far as machines allow.
     pub seed: u64,
     /// How long the processes compete.
@@ -46,7 +49,7 @@ pub struct Campaign {
     pub passes_on: bool,
     /// The disturbances to choose from.
     pub disturbances: Vec<Disturbance>,
-    /// Additional arguments of the server.
+    /// Additional arguments of each server.
     pub server: Vec<String>,
 }
 
@@ -55,7 +58,7 @@ pub struct Campaign {
 pub struct Outcome {
     /// The result of checking the histories.
     pub verdict: Verdict,
-    /// The names left on the server, besides fencing tokens and tombstones.
+    /// The names left on the masters, besides fencing tokens and tombstones.
     pub left_behind: Vec<String>,
     /// The number of disturbances.
     pub disturbed: usize,
@@ -91,9 +94,10 @@ impl std::fmt::Display for Outcome {
 impl Campaign {
     /// Makes a campaign without disturbances.
     #[must_use]
-    pub fn new(program: impl Into<PathBuf>, seed: u64) -> Self {
+    pub fn new(program: impl Into<PathBuf>, deployment: Deployment, seed: u64) -> Self {
         Self {
             program: program.into(),
+            deployment,
             seed,
             duration: Duration::from_secs(5),
             processes: 3,
@@ -108,7 +112,7 @@ impl Campaign {
         }
     }
 
-    /// Uses a server that loses nothing when it is killed.
+    /// Uses servers that lose nothing when they are killed.
     #[must_use]
     pub fn durable(mut self) -> Self {
         let args = ["--appendonly", "yes", "--appendfsync", "always"];
@@ -116,7 +120,8 @@ impl Campaign {
         self
     }
 
-    /// Returns whether the server may forget holders.
+    /// Returns whether the deployment may forget holders. Otherwise no replica takes a master's place
+    /// without having all its data.
     #[must_use]
     pub fn loses_data(&self) -> bool {
         self.disturbances.iter().any(|what| what.breaks_exclusion())
@@ -133,16 +138,18 @@ impl Campaign {
             env::temp_dir().join(format!("lockattr-campaign-{}-{}", process::id(), self.seed));
         fs::create_dir_all(&dir).expect("a folder for the histories");
         let args: Vec<&str> = self.server.iter().map(String::as_str).collect();
-        let mut server = RedisServer::start_with(&args);
+        let network = Network::new();
+        let mut deployed = self.deployment.start(&network, &args);
+        deployed.replaces_masters(self.loses_data());
         let recorder = Recorder::create(&dir, 0).expect("a file for the history");
-        let mut nemesis = Nemesis::new(self, &dir, &mut server, recorder);
+        let mut nemesis = Nemesis::new(self, &dir, &network, &mut *deployed, recorder);
         let start = Instant::now();
         while start.elapsed() < self.duration {
             nemesis.strike();
         }
         let disturbed = nemesis.end();
 
-        let left_behind = self.left_behind(&server);
+        let left_behind = self.left_behind(&*deployed);
         let records = read_all(&dir).expect("the histories are there");
         let verdict = check(&records, &self.stored(&dir), &self.rules(&records));
         let mut outcome = Outcome {
@@ -178,46 +185,31 @@ impl Campaign {
     }
 
     /// Returns the names that stay longer than the last lease could, and have no later purpose.
-    fn left_behind(&self, server: &RedisServer) -> Vec<String> {
+    fn left_behind(&self, deployed: &dyn Deployed) -> Vec<String> {
         let is_meant = |name: &String| name.ends_with("#fence") || name.contains("#tomb:");
         let left = || -> Vec<String> {
-            let mut names = server.keys("*");
+            let mut names = deployed.names();
             names.retain(|name| !is_meant(name));
             names
         };
         // Processes that were killed leave leases and places in queues, which end by themselves:
         // leases by their ttl, places with the next call that asks.
-        let patience = self.ttl * 4;
-        let start = Instant::now();
-        while start.elapsed() < patience && !left().is_empty() {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let left = left();
-        let (queues, locks): (Vec<_>, Vec<_>) =
-            left.into_iter().partition(|name| name.contains("#queue:"));
+        is_soon(self.ttl * 4, || left().is_empty());
+        let (queues, locks): (Vec<_>, Vec<_>) = left()
+            .into_iter()
+            .partition(|name| name.contains("#queue:"));
+        let tombstones = deployed.names().into_iter();
+        let tombstones = tombstones.filter(|name| name.contains("#tomb:"));
         let killed = self.disturbances.contains(&Disturbance::KillProcess);
         let mut left = locks;
         left.extend(
             queues
                 .into_iter()
-                .filter(|name| !killed || !ends(server, name)),
+                .filter(|name| !killed || !deployed.ends(name)),
         );
-        left.extend(
-            server
-                .keys("*#tomb:*")
-                .into_iter()
-                .filter(|name| !ends(server, name)),
-        );
+        left.extend(tombstones.filter(|name| !deployed.ends(name)));
         left
     }
-}
-
-fn ends(server: &RedisServer, name: &str) -> bool {
-    let left: i64 = redis::cmd("PTTL")
-        .arg(name)
-        .query(&mut server.connection())
-        .expect("the server is there");
-    left != -1
 }
 
 /// Waits until the process has recorded that it is ready, which is its first record.

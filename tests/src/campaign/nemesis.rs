@@ -2,19 +2,21 @@
 
 use std::path::Path;
 use std::process::Child;
+use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{Campaign, Contender, Disturbance, is_ready};
+use super::{Campaign, Contender, Disturbance, faults, is_ready};
 use crate::history::{Event, Recorder};
-use crate::{Direction, Policy, Proxy, RedisServer};
+use crate::{Deployed, Direction, Host, Network, Policy, Proxy};
 
 pub(super) struct Nemesis<'a> {
     campaign: &'a Campaign,
     dir: &'a Path,
-    server: &'a mut RedisServer,
+    network: &'a Network,
+    deployed: &'a mut dyn Deployed,
     recorder: Recorder,
     random: fastrand::Rng,
     places: Vec<Place>,
@@ -22,9 +24,9 @@ pub(super) struct Nemesis<'a> {
     strikes: usize,
 }
 
-/// One process at a time, behind a proxy of its own.
+/// One process at a time.
 struct Place {
-    proxy: Proxy,
+    host: Host,
     number: u32,
     child: Child,
 }
@@ -33,13 +35,15 @@ impl<'a> Nemesis<'a> {
     pub(super) fn new(
         campaign: &'a Campaign,
         dir: &'a Path,
-        server: &'a mut RedisServer,
+        network: &'a Network,
+        deployed: &'a mut dyn Deployed,
         recorder: Recorder,
     ) -> Self {
         let mut nemesis = Self {
             campaign,
             dir,
-            server,
+            network,
+            deployed,
             recorder,
             random: fastrand::Rng::with_seed(campaign.seed),
             places: Vec::new(),
@@ -47,13 +51,8 @@ impl<'a> Nemesis<'a> {
             strikes: 0,
         };
         for _ in 0..campaign.processes {
-            let proxy = Proxy::start(nemesis.server.port());
-            let (number, child) = nemesis.start(&proxy);
-            nemesis.places.push(Place {
-                proxy,
-                number,
-                child,
-            });
+            let place = nemesis.start();
+            nemesis.places.push(place);
         }
         for place in &nemesis.places {
             is_ready(dir, place.number);
@@ -61,11 +60,12 @@ impl<'a> Nemesis<'a> {
         nemesis
     }
 
-    fn start(&mut self, proxy: &Proxy) -> (u32, Child) {
+    fn start(&mut self) -> Place {
         self.started += 1;
         let millis = |span: Duration| u64::try_from(span.as_millis()).expect("a short one");
         let contender = Contender {
-            url: self.server.url_at(proxy.port()),
+            deployment: self.campaign.deployment,
+            url: self.deployed.url(),
             dir: self.dir.to_owned(),
             process: self.started,
             seed: self.random.u64(..),
@@ -76,7 +76,12 @@ impl<'a> Nemesis<'a> {
             renews: self.campaign.renews,
             batch_size: if self.campaign.passes_on { 256 } else { 1 },
         };
-        (self.started, contender.spawn(&self.campaign.program))
+        let host = self.network.join();
+        Place {
+            number: self.started,
+            child: contender.spawn(&self.campaign.program, &host),
+            host,
+        }
     }
 
     /// Disturbs one thing for a while, and then lets everything work for a while.
@@ -84,6 +89,7 @@ impl<'a> Nemesis<'a> {
         let ttl = self.campaign.ttl;
         if let Some(what) = self.random.choice(&self.campaign.disturbances) {
             self.disturb(*what);
+            self.deployed.settle();
             self.strikes += 1;
         }
         sleep(ttl.mul_f64(self.random.f64()));
@@ -93,91 +99,59 @@ impl<'a> Nemesis<'a> {
         let ttl = self.campaign.ttl;
         let a_while = ttl.mul_f64(3.0 * self.random.f64() * self.random.f64());
         let place = self.random.usize(..self.places.len());
+        let masters = self.deployed.masters();
+        let master = *self.random.choice(&masters).expect("there is a master");
         let direction = [Direction::Requests, Direction::Replies][self.random.usize(..2)];
         let late = Policy::Delay(ttl.mul_f64(0.6 * self.random.f64()));
+        let routes = self.some_routes(place);
         let who = self.places[place].number;
-        let text = format!("{what:?} for {a_while:?}, process {who}, {direction:?}, {late:?}");
+        let text = format!(
+            "{what:?} for {a_while:?}, master {master}, process {who} on {} routes, {direction:?}, {late:?}",
+            routes.len()
+        );
         self.recorder.record(0, Event::Fault(text));
-        let proxy = &self.places[place].proxy;
+        let set = |direction, policy| routes.iter().for_each(|it| it.set(direction, policy));
         match what {
-            Disturbance::Cut => proxy.cut(),
-            Disturbance::DelayRequests => proxy.set(Direction::Requests, late),
-            Disturbance::DelayReplies => proxy.set(Direction::Replies, late),
-            Disturbance::Stall => proxy.set(direction, Policy::Stall),
-            Disturbance::Swallow => proxy.set(direction, Policy::Drop),
-            Disturbance::Drip => proxy.set(direction, Policy::Drip),
-            Disturbance::HalfOpen => proxy.set_both(Policy::Drop),
-            Disturbance::Refuse => {
-                proxy.refuse(true);
-                proxy.cut();
-            }
+            Disturbance::Cut => routes.iter().for_each(|it| it.cut()),
+            Disturbance::DelayRequests => set(Direction::Requests, late),
+            Disturbance::DelayReplies => set(Direction::Replies, late),
+            Disturbance::Stall => set(direction, Policy::Stall),
+            Disturbance::Swallow => set(direction, Policy::Drop),
+            Disturbance::Drip => set(direction, Policy::Drip),
+            Disturbance::HalfOpen => routes.iter().for_each(|it| it.set_both(Policy::Drop)),
+            Disturbance::Refuse => routes.iter().for_each(|it| {
+                it.refuse(true);
+                it.cut();
+            }),
             Disturbance::StopProcess => return self.stop_process(place, a_while),
             Disturbance::KillProcess => return self.kill_process(place),
-            Disturbance::StopServer => {
-                self.server.pause();
-                sleep(a_while);
-                self.server.resume();
+            Disturbance::MoveSlot => {
+                return self.deployed.move_slot(&mut self.random, a_while);
             }
-            Disturbance::RestartServer => self.server.restart(),
-            Disturbance::LoseData => self.server.restart_empty(),
-            Disturbance::FlushAll => self.tell(&["FLUSHALL"]),
-            Disturbance::FlushScripts => {
-                for _ in 0..10 {
-                    self.tell(&["SCRIPT", "FLUSH"]);
-                }
-            }
-            Disturbance::KillClients => {
-                for _ in 0..5 {
-                    self.tell(&["CLIENT", "KILL", "TYPE", "normal"]);
-                    sleep(a_while / 10);
-                }
-            }
-            Disturbance::PauseClients => {
-                let millis = a_while.as_millis().to_string();
-                self.tell(&["CLIENT", "PAUSE", &millis, "ALL"]);
-            }
-            Disturbance::Sleep => {
-                let seconds = a_while.as_secs_f64().to_string();
-                self.tell(&["DEBUG", "SLEEP", &seconds]);
-            }
-            Disturbance::Busy => self.keep_busy(a_while),
-            Disturbance::OutOfMemory => {
-                self.tell(&["CONFIG", "SET", "maxmemory", "1"]);
-                sleep(a_while);
-                self.tell(&["CONFIG", "SET", "maxmemory", "0"]);
-            }
+            of_servers => return faults::strike(self.deployed, of_servers, master, a_while),
         }
         sleep(a_while);
-        let proxy = &self.places[place].proxy;
-        proxy.set_both(Policy::Pass);
-        proxy.refuse(false);
-        if matches!(
-            what,
-            Disturbance::Swallow | Disturbance::HalfOpen | Disturbance::Drip
-        ) {
-            // Bytes swallowed in the middle of an answer make nonsense of the rest.
-            proxy.cut();
+        for proxy in &routes {
+            proxy.set_both(Policy::Pass);
+            proxy.refuse(false);
+            if matches!(
+                what,
+                Disturbance::Swallow | Disturbance::HalfOpen | Disturbance::Drip
+            ) {
+                // Bytes swallowed in the middle of an answer make nonsense of the rest.
+                proxy.cut();
+            }
         }
     }
 
-    /// Runs a script that never ends, and kills it again.
-    fn keep_busy(&mut self, a_while: Duration) {
-        self.tell(&["CONFIG", "SET", "busy-reply-threshold", "20"]);
-        let mut connection = self.server.connection();
-        let spinning = std::thread::spawn(move || {
-            let spin = redis::cmd("EVAL")
-                .arg("while true do end")
-                .arg(0)
-                .to_owned();
-            // Returns when the script is killed.
-            let _ = spin.exec(&mut connection);
-        });
-        sleep(a_while);
-        while !spinning.is_finished() {
-            // Refused until the server has noticed that the script is slow.
-            let _ = self.server.raw(&["SCRIPT", "KILL"]);
-            sleep(Duration::from_millis(2));
+    /// Returns the ways of a process to all servers, or to one of them.
+    fn some_routes(&mut self, place: usize) -> Vec<Arc<Proxy>> {
+        let mut routes = self.places[place].host.routes();
+        let one = self.random.usize(..routes.len());
+        if self.random.bool() {
+            routes = vec![routes.swap_remove(one)];
         }
+        routes
     }
 
     fn stop_process(&mut self, place: usize, a_while: Duration) {
@@ -191,22 +165,18 @@ impl<'a> Nemesis<'a> {
     }
 
     fn kill_process(&mut self, place: usize) {
-        let Place { number, child, .. } = &mut self.places[place];
+        let Place {
+            number,
+            child,
+            host,
+        } = &mut self.places[place];
         self.recorder.record_of(*number, Event::Killed);
         child.kill().expect("the process is there");
         child.wait().expect("the process was there");
-        let proxy = Proxy::start(self.server.port());
-        let (number, child) = self.start(&proxy);
-        is_ready(self.dir, number);
-        self.places[place] = Place {
-            proxy,
-            number,
-            child,
-        };
-    }
-
-    fn tell(&self, command: &[&str]) {
-        self.server.raw(command).expect("the server takes it");
+        host.leave();
+        let new = self.start();
+        is_ready(self.dir, new.number);
+        self.places[place] = new;
     }
 
     /// Disturbs nothing until every process has ended. Returns the number of disturbances.

@@ -1,49 +1,18 @@
-//! Many processes whose histories are checked from outside.
+//! One server.
 
 use std::time::Duration;
 
+use lockattr_tests::Deployment::Single;
 use lockattr_tests::campaign::{Campaign, Disturbance};
-use lockattr_tests::history::Summary;
 
-fn campaign(seed: u64, disturbances: &[Disturbance]) -> Campaign {
-    Campaign {
-        disturbances: disturbances.to_vec(),
-        ..Campaign::new(env!("CARGO_BIN_EXE_campaign"), seed)
-    }
-}
-
-#[track_caller]
-fn clean(campaign: &Campaign) -> Summary {
-    let outcome = campaign.run();
-    println!("seed {}: {outcome}", campaign.seed);
-    assert!(outcome.is_clean(), "seed {}: {outcome}", campaign.seed);
-    outcome.verdict.summary
-}
-
-/// Runs campaigns with one seed after the other, until the expected effect has happened: without
-/// it, a clean history would prove nothing.
-#[track_caller]
-fn clean_until(campaign: &Campaign, what: &str, happened: impl Fn(&Summary) -> bool) -> Summary {
-    let mut total = Summary::default();
-    for round in 0..12 {
-        let seed = campaign.seed + 1000 * round;
-        total += clean(&Campaign {
-            seed,
-            ..campaign.clone()
-        });
-        if happened(&total) {
-            return total;
-        }
-    }
-    panic!("it never happened that {what}: {total:?}");
-}
+use super::{campaign, clean_until};
 
 #[test]
 fn without_disturbances_every_process_has_its_turns() {
     // The ttl is so long that no lease lapses just because the machine is busy.
     let campaign = Campaign {
         ttl: Duration::from_secs(1),
-        ..campaign(1, &[])
+        ..campaign(Single, 1, &[])
     };
     let what = "much was granted";
     let summary = clean_until(&campaign, what, |s| s.grants > 500 && s.cancelled > 0);
@@ -54,7 +23,7 @@ fn without_disturbances_every_process_has_its_turns() {
 fn all_disturbances_of_a_single_server_and_its_network() {
     let campaign = Campaign {
         duration: Duration::from_secs(20),
-        ..campaign(2, &Disturbance::SURVIVABLE).durable()
+        ..campaign(Single, 2, &Disturbance::survivable(Single)).durable()
     };
     let what = "much was granted, given up, and held for too long";
     clean_until(&campaign, what, |s| {
@@ -73,7 +42,7 @@ fn answers_alone_that_are_late() {
         dwell: Duration::from_millis(600),
         renews: false,
         duration: Duration::from_secs(20),
-        ..campaign(6, &[Disturbance::DelayReplies])
+        ..campaign(Single, 6, &[Disturbance::DelayReplies])
     };
     clean_until(&campaign, "a body outlived its lease", |s| s.overdue > 0);
 }
@@ -83,7 +52,7 @@ fn a_process_that_is_stopped_is_kept_out_by_its_token() {
     let campaign = Campaign {
         keys: 1,
         dwell: Duration::from_millis(100),
-        ..campaign(3, &[Disturbance::StopProcess])
+        ..campaign(Single, 3, &[Disturbance::StopProcess])
     };
     let what = "a process was stopped in the section";
     let summary = clean_until(&campaign, what, |s| s.concurrent > 0 && s.rejected > 0);
@@ -95,7 +64,7 @@ fn a_server_that_forgets_lets_two_in_but_tokens_grow() {
     let campaign = Campaign {
         passes_on: false,
         dwell: Duration::from_millis(60),
-        ..campaign(4, &[Disturbance::LoseData, Disturbance::FlushAll])
+        ..campaign(Single, 4, &[Disturbance::LoseData, Disturbance::FlushAll])
     };
     let what = "two leases were valid, and a write refused";
     clean_until(&campaign, what, |s| s.both_valid > 0 && s.rejected > 0);
@@ -105,7 +74,7 @@ fn a_server_that_forgets_lets_two_in_but_tokens_grow() {
 fn the_store_is_not_harmed_while_leases_are_passed_on() {
     let campaign = Campaign {
         dwell: Duration::from_millis(60),
-        ..campaign(5, &[Disturbance::LoseData, Disturbance::FlushAll])
+        ..campaign(Single, 5, &[Disturbance::LoseData, Disturbance::FlushAll])
     };
     clean_until(&campaign, "two leases were valid", |s| s.both_valid > 0);
 }

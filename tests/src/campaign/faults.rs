@@ -1,0 +1,114 @@
+//! What a campaign does to the servers of a deployment.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::Disturbance;
+use crate::{Deployed, RedisServer};
+
+/// Does it to a master, for a while.
+///
+/// # Panics
+///
+/// When it is not done to servers.
+pub(super) fn strike(
+    deployed: &mut dyn Deployed,
+    what: Disturbance,
+    master: usize,
+    a_while: Duration,
+) {
+    let server = &deployed.nodes()[master];
+    let tell = |command: &[&str]| {
+        server.raw(command).expect("the server takes it");
+    };
+    match what {
+        Disturbance::StopServer => {
+            server.pause();
+            sleep(a_while);
+            server.resume();
+        }
+        Disturbance::RestartServer => deployed.node_mut(master).restart(),
+        Disturbance::LoseData => deployed.node_mut(master).restart_empty(),
+        Disturbance::FlushAll => tell(&["FLUSHALL"]),
+        Disturbance::FlushScripts => {
+            for _ in 0..10 {
+                tell(&["SCRIPT", "FLUSH"]);
+            }
+        }
+        Disturbance::KillClients => {
+            for _ in 0..5 {
+                tell(&["CLIENT", "KILL", "TYPE", "normal"]);
+                sleep(a_while / 10);
+            }
+        }
+        Disturbance::PauseClients => {
+            let millis = a_while.as_millis().to_string();
+            tell(&["CLIENT", "PAUSE", &millis, "ALL"]);
+            sleep(a_while);
+        }
+        Disturbance::Sleep => {
+            let seconds = a_while.as_secs_f64().to_string();
+            tell(&["DEBUG", "SLEEP", &seconds]);
+        }
+        Disturbance::Busy => keep_busy(server, a_while),
+        Disturbance::OutOfMemory => {
+            tell(&["CONFIG", "SET", "maxmemory", "1"]);
+            sleep(a_while);
+            tell(&["CONFIG", "SET", "maxmemory", "0"]);
+        }
+        Disturbance::CutOffFromClients => {
+            let host = server.host();
+            host.network().cut_off_from_clients(host);
+            sleep(a_while);
+            host.network().rejoin(host);
+        }
+        Disturbance::CutOffFromServers => {
+            let host = server.host();
+            host.network().cut_off_from_servers(host);
+            sleep(a_while);
+            host.network().rejoin(host);
+        }
+        Disturbance::HandOver => deployed.hand_over(master),
+        Disturbance::RestartOneByOne => deployed.restart_one_by_one(),
+        Disturbance::TakeOver => deployed.take_over(master),
+        Disturbance::KillMaster => {
+            deployed.node_mut(master).kill();
+            deployed.is_replaced(master);
+            deployed.node_mut(master).restart();
+        }
+        Disturbance::HangMaster => {
+            server.pause();
+            deployed.is_replaced(master);
+            server.resume();
+        }
+        Disturbance::IsolateMaster => {
+            let host = server.host();
+            host.network().cut_off_from_servers(host);
+            deployed.is_replaced(master);
+            sleep(a_while);
+            host.network().rejoin(host);
+        }
+        other => unreachable!("{other:?} is not done to servers"),
+    }
+}
+
+/// Runs a script that never ends, and kills it again.
+fn keep_busy(server: &RedisServer, a_while: Duration) {
+    let tell = |command: &[&str]| server.raw(command);
+    tell(&["CONFIG", "SET", "busy-reply-threshold", "20"]).expect("the server takes it");
+    let mut connection = server.connection();
+    let spinning = std::thread::spawn(move || {
+        let spin = redis::cmd("EVAL")
+            .arg("while true do end")
+            .arg(0)
+            .to_owned();
+        // Returns when the script is killed.
+        let _ = spin.exec(&mut connection);
+    });
+    sleep(a_while);
+    while !spinning.is_finished() {
+        // Refused until the server has noticed that the script is slow.
+        let _ = tell(&["SCRIPT", "KILL"]);
+        sleep(Duration::from_millis(2));
+    }
+}

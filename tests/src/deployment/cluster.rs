@@ -1,0 +1,86 @@
+//! A Redis Cluster whose masters have a replica each.
+
+use std::collections::BTreeSet;
+use std::thread::sleep;
+use std::time::Duration;
+
+use super::Deployed;
+use crate::redis_cluster::{RedisCluster, is_master, query};
+use crate::{RedisServer, eventually};
+
+impl Deployed for RedisCluster {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn nodes(&self) -> &[RedisServer] {
+        Self::nodes(self)
+    }
+
+    fn node_mut(&mut self, node: usize) -> &mut RedisServer {
+        Self::node_mut(self, node)
+    }
+
+    fn masters(&self) -> Vec<usize> {
+        let nodes = Self::nodes(self).iter().enumerate();
+        let masters = nodes.filter(|(_, node)| is_master(node));
+        masters.map(|(n, _)| n).collect()
+    }
+
+    fn replaces_masters(&self, replaces: bool) {
+        let keeps = if replaces { "no" } else { "yes" };
+        for node in Self::nodes(self) {
+            let set = ["CONFIG", "SET", "cluster-replica-no-failover", keeps];
+            node.raw(&set).expect("it is there");
+        }
+    }
+
+    fn hand_over(&self, master: usize) {
+        self.fail_over_to(self.partner(master));
+    }
+
+    fn take_over(&self, master: usize) {
+        let replica = &Self::nodes(self)[self.partner(master)];
+        replica
+            .raw(&["CLUSTER", "FAILOVER", "TAKEOVER"])
+            .expect("it takes over");
+        eventually("it is a master", || is_master(replica));
+    }
+
+    fn is_replaced(&self, master: usize) {
+        self.becomes_master(self.partner(master));
+    }
+
+    fn is_whole(&self) -> bool {
+        let nodes = Self::nodes(self);
+        if !nodes.iter().all(RedisServer::is_up) || !self.is_ok() {
+            return false;
+        }
+        let views: Vec<BTreeSet<(u16, u16, u16)>> = nodes.iter().map(RedisCluster::view).collect();
+        let owners: BTreeSet<u16> = views[0].iter().map(|(.., owner)| *owner).collect();
+        let in_step = nodes.iter().all(|node| {
+            let info: String = query(node, &["INFO", "replication"]);
+            let is_master = info.contains("role:master");
+            is_master == owners.contains(&node.port())
+                && (is_master || info.contains("master_link_status:up"))
+        });
+        in_step && owners.len() == nodes.len() / 2 && views.iter().all(|view| *view == views[0])
+    }
+
+    fn move_slot(&self, random: &mut fastrand::Rng, pause: Duration) {
+        let masters = self.masters();
+        let names = Deployed::names(self);
+        let Some(name) = random.choice(&names) else {
+            return;
+        };
+        let (slot, from) = self.owner(name);
+        let others: Vec<usize> = masters.into_iter().filter(|it| *it != from).collect();
+        let to = *random.choice(&others).expect("there are three masters");
+        self.begin_migration(slot, from, to);
+        sleep(pause / 2);
+        self.move_keys(slot, from, to);
+        sleep(pause / 2);
+        self.move_keys(slot, from, to);
+        self.end_migration(slot, to);
+    }
+}

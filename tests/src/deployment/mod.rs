@@ -1,0 +1,166 @@
+//! The deployments that a pool can lock on, for tests that run on each of them.
+
+mod cluster;
+mod sentinel;
+mod single;
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use lockattr::{LockPool, LockPoolBuilder};
+
+use crate::sentinels::Sentinels;
+use crate::{Network, RedisCluster, RedisServer, is_soon};
+
+/// How long a deployment may take to be whole again after a fault.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// One kind of deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deployment {
+    /// One server.
+    Single,
+    /// A master, two replicas and three sentinels.
+    Sentinel,
+    /// A cluster of three masters with a replica each.
+    Cluster,
+}
+
+impl Deployment {
+    /// Each kind once.
+    pub const ALL: [Self; 3] = [Self::Single, Self::Sentinel, Self::Cluster];
+
+    /// Starts it, with these arguments for each server.
+    ///
+    /// # Panics
+    ///
+    /// When its servers do not start.
+    #[must_use]
+    pub fn start(self, network: &Network, args: &[&str]) -> Box<dyn Deployed> {
+        match self {
+            Self::Single => Box::new(RedisServer::start_in(network, args)),
+            Self::Sentinel => Box::new(Sentinels::start_in(Some(network), 3, 3, args)),
+            Self::Cluster => Box::new(RedisCluster::start_with(3, 1, args, Some(network))),
+        }
+    }
+
+    /// Returns the settings of a pool for it: the URL, and what the deployment has besides.
+    #[must_use]
+    pub fn builder(self, url: &str) -> LockPoolBuilder {
+        match self {
+            Self::Single | Self::Sentinel | Self::Cluster => LockPool::builder().url(url),
+        }
+    }
+}
+
+impl fmt::Display for Deployment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Single => "single",
+            Self::Sentinel => "sentinel",
+            Self::Cluster => "cluster",
+        })
+    }
+}
+
+impl FromStr for Deployment {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|it| it.to_string() == name)
+            .ok_or_else(|| format!("no deployment `{name}`"))
+    }
+}
+
+/// The servers of a deployment, which end with this value.
+///
+/// A node is named by its place in [`nodes`](Self::nodes).
+pub trait Deployed: fmt::Debug {
+    /// Returns the URL for pools with the prefix `lockattr`, as users with the least rights.
+    fn url(&self) -> String;
+
+    /// Returns all servers that have locks or copies of locks.
+    fn nodes(&self) -> &[RedisServer];
+
+    /// Returns a server, to disturb it.
+    fn node_mut(&mut self, node: usize) -> &mut RedisServer;
+
+    /// Returns the servers that grant leases. All servers have to be up.
+    fn masters(&self) -> Vec<usize>;
+
+    /// Sets whether a master that does not answer is replaced by a replica, which may lose data.
+    fn replaces_masters(&self, replaces: bool);
+
+    /// Lets a replica take the master's place as the manuals of the deployment advise: nothing is lost.
+    fn hand_over(&self, master: usize);
+
+    /// Lets a replica take the master's place at once: what was not replicated is lost.
+    fn take_over(&self, master: usize);
+
+    /// Waits until another server has taken the place of a master that the others cannot reach.
+    fn is_replaced(&self, master: usize);
+
+    /// Returns whether all servers are up, agree on the masters, and all replicas are in step.
+    fn is_whole(&self) -> bool;
+
+    /// Moves a slot that is in use from one master to another. The pauses are before and after the names
+    /// are moved.
+    fn move_slot(&self, random: &mut fastrand::Rng, pause: Duration);
+
+    /// Waits until the deployment [is whole](Self::is_whole).
+    ///
+    /// # Panics
+    ///
+    /// When it is not within a minute.
+    fn settle(&self) {
+        let is_whole = is_soon(RECOVERY, || self.is_whole());
+        assert!(is_whole, "not whole within {RECOVERY:?}: {self:?}");
+    }
+
+    /// Restarts all servers one by one, as for a rolling upgrade: a master hands over first.
+    fn restart_one_by_one(&mut self) {
+        for node in 0..self.nodes().len() {
+            if self.masters().contains(&node) {
+                self.hand_over(node);
+                self.settle();
+            }
+            self.node_mut(node).restart();
+            self.settle();
+        }
+    }
+
+    /// Returns all names on the masters, sorted.
+    fn names(&self) -> Vec<String> {
+        let masters = self.masters().into_iter();
+        let mut names: Vec<String> = masters
+            .flat_map(|node| self.nodes()[node].keys("*"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    /// Returns the locks on the masters.
+    fn locks(&self) -> Vec<String> {
+        let masters = self.masters().into_iter();
+        masters
+            .flat_map(|node| self.nodes()[node].locks())
+            .collect()
+    }
+
+    /// Returns whether a name ends by itself, or has ended.
+    ///
+    /// # Panics
+    ///
+    /// When a master cannot be reached.
+    fn ends(&self, name: &str) -> bool {
+        // Of a cluster only one master has the name; the others refuse the question.
+        let left = |node: usize| -> Option<i64> {
+            let left = self.nodes()[node].raw(&["PTTL", name]).ok()?;
+            Some(redis::from_redis_value(left).expect("a number"))
+        };
+        let mut left = self.masters().into_iter().filter_map(left);
+        left.all(|left| left != -1)
+    }
+}

@@ -1,0 +1,110 @@
+//! A master and its replicas, watched by sentinels.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::Deployed;
+use crate::redis_cluster::query;
+use crate::sentinels::{MASTER_NAME, Sentinels};
+use crate::{RedisServer, eventually};
+
+/// No hang and no partition of a test lasts so long.
+const NEVER: &str = "600000";
+const SOON: &str = "500";
+
+impl Deployed for Sentinels {
+    fn url(&self) -> String {
+        Self::url(self)
+    }
+
+    fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+
+    fn node_mut(&mut self, node: usize) -> &mut RedisServer {
+        &mut self.nodes[node]
+    }
+
+    fn masters(&self) -> Vec<usize> {
+        let port = self.sentinels[0].master_port();
+        let master = self.nodes.iter().position(|node| node.port() == port);
+        vec![master.expect("it is one of the nodes")]
+    }
+
+    fn replaces_masters(&self, replaces: bool) {
+        let patience = if replaces { SOON } else { NEVER };
+        for sentinel in &self.sentinels {
+            let set = ["SET", MASTER_NAME, "down-after-milliseconds", patience];
+            sentinel.query::<()>(&set).expect("it is there");
+        }
+    }
+
+    /// A failover of the sentinels asks neither the master nor its clients. So writes are paused until
+    /// the old master is a replica: those of present clients end with their connections.
+    fn hand_over(&self, master: usize) {
+        let old = &self.nodes[master];
+        old.raw(&["CLIENT", "PAUSE", NEVER, "WRITE"]).expect("done");
+        let offset = |node: &RedisServer| replication(node)["master_repl_offset"].clone();
+        eventually("the replicas are in step", || {
+            self.nodes.iter().all(|node| offset(node) == offset(old))
+        });
+        self.take_over(master);
+        let new = self.nodes[self.masters()[0]].port();
+        follow(old, new);
+        old.raw(&["CLIENT", "UNPAUSE"]).expect("done");
+    }
+
+    fn take_over(&self, _: usize) {
+        let all: Vec<usize> = (0..self.sentinels.len()).collect();
+        self.fail_over(&all);
+    }
+
+    fn is_replaced(&self, master: usize) {
+        let all: Vec<usize> = (0..self.sentinels.len()).collect();
+        self.new_master(self.nodes[master].port(), &all);
+    }
+
+    fn is_whole(&self) -> bool {
+        let port = self.sentinels[0].master_port();
+        let is_agreed = self.sentinels.iter().all(|sentinel| {
+            let state: HashMap<String, String> = sentinel
+                .query(&["MASTER", MASTER_NAME])
+                .expect("it is there");
+            sentinel.master_port() == port && state["flags"] == "master"
+        });
+        if !is_agreed || !self.nodes.iter().all(RedisServer::is_up) {
+            return false;
+        }
+        let mut is_whole = true;
+        for node in &self.nodes {
+            let state = replication(node);
+            if node.port() == port {
+                is_whole &= state["role"] == "master";
+            } else if state.get("master_port") == Some(&port.to_string()) {
+                is_whole &= state["master_link_status"] == "up";
+            } else {
+                // An old master that came back. The sentinels would do this too, some 10 s later.
+                follow(node, port);
+                is_whole = false;
+            }
+        }
+        is_whole
+    }
+
+    fn move_slot(&self, _: &mut fastrand::Rng, _: Duration) {
+        unreachable!("without a cluster there are no slots");
+    }
+}
+
+fn follow(node: &RedisServer, master: u16) {
+    let port = master.to_string();
+    node.raw(&["REPLICAOF", "127.0.0.1", &port]).expect("done");
+}
+
+fn replication(node: &RedisServer) -> HashMap<String, String> {
+    let info: String = query(node, &["INFO", "replication"]);
+    let fields = info.lines().filter_map(|line| line.split_once(':'));
+    fields
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
+}
