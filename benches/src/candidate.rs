@@ -63,6 +63,7 @@ impl Candidate {
         }
     }
 
+    /// Connects to a server or a deployment; Redlock takes the URLs of several servers, with blanks between.
     pub(crate) async fn connect(self, url: &str) -> Locker {
         let pool = LockPool::builder()
             .url(url)
@@ -83,7 +84,7 @@ impl Candidate {
                 )
             }
             Self::Rslock => {
-                let mut locks = rslock::LockManager::new(vec![url]);
+                let mut locks = rslock::LockManager::new(url.split(' ').collect());
                 // Its default gives up after three tries.
                 locks.set_retry(1_000_000, Duration::from_millis(200));
                 Locker::Rslock(locks)

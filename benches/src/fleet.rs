@@ -34,12 +34,12 @@ struct Stay {
     waited: u64,
 }
 
-struct Figures {
-    rate: f64,
-    commands: f64,
-    fairness: f64,
-    longest_wait: f64,
-    handoff: (f64, f64),
+pub(crate) struct Figures {
+    pub(crate) rate: f64,
+    pub(crate) commands: f64,
+    pub(crate) fairness: f64,
+    pub(crate) longest_wait: f64,
+    pub(crate) handoff: (f64, f64),
 }
 
 pub(crate) async fn run(effort: Effort, report: &mut Report) {
@@ -69,7 +69,8 @@ async fn workload(
     let port = proxy.as_ref().map_or(server.port(), DelayProxy::port);
     let url = server.admin_url_at(port);
     let all = interleave(effort, candidates, async |candidate| {
-        one_run(&server, &url, candidate, section, effort.run)
+        let servers = std::slice::from_ref(&server);
+        one_run(servers, &url, candidate, section, effort.run)
     })
     .await;
     for (candidate, rounds) in all {
@@ -85,14 +86,19 @@ async fn workload(
     }
 }
 
-fn one_run(
-    server: &RedisServer,
+/// Lets the processes compete once, for a section of this many microseconds.
+pub(crate) fn one_run(
+    servers: &[RedisServer],
     url: &str,
     candidate: Candidate,
     section: u64,
     time: Duration,
 ) -> Figures {
-    let before = commands_sent(server, candidate);
+    let sent = || -> u64 {
+        let by_server = servers.iter();
+        by_server.map(|it| commands_sent(it, candidate)).sum()
+    };
+    let before = sent();
     let start = now() + 100_000_000;
     let workers: Vec<_> = (0..PROCESSES)
         .map(|_| {
@@ -113,7 +119,7 @@ fn one_run(
         stays.extend(said.chunks_exact(32).map(|bytes| decode(process, bytes)));
     }
     stays.sort_unstable_by_key(|stay| stay.entered);
-    figures(&stays, time, commands_sent(server, candidate) - before)
+    figures(&stays, time, sent() - before)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for people")]

@@ -1,10 +1,12 @@
 //! Measures the library against its peers, in interleaved rounds on a server of its own.
 //!
 //! `cargo run --release -p benches` runs all workloads (some 20 minutes), `-- --quick` in two
-//! to three minutes; `-- W3` only one. The results are in `benches/results/`.
+//! to three minutes; `-- W3` only one; `-- deployments` compares the deployments instead. The results are
+//! in `benches/results/`.
 
 mod candidate;
 mod delay;
+mod deployments;
 mod fleet;
 mod hot_key;
 mod loss;
@@ -29,6 +31,10 @@ async fn main() {
         return fleet::work(&args[1..]).await;
     }
     let effort = Effort::new(args.iter().any(|arg| arg == "--quick"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+    if args.iter().any(|arg| arg == "deployments") {
+        return deployments::run(effort, &folder).await;
+    }
     let wanted: Vec<&String> = args.iter().filter(|arg| arg.starts_with('W')).collect();
     let wants = |workload: &str| wanted.is_empty() || wanted.iter().any(|arg| *arg == workload);
     let mut report = Report::default();
@@ -58,7 +64,6 @@ async fn main() {
     }
     if wanted.is_empty() {
         macro_overhead::run(effort).await;
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         report.save(&folder);
     }
 }

@@ -38,12 +38,12 @@ pub(crate) async fn run(effort: Effort, report: &mut Report) {
     }
 }
 
-fn pairs(effort: Effort) -> usize {
+pub(crate) fn pairs(effort: Effort) -> usize {
     if effort.is_quick { 4096 } else { 64 * 1024 }
 }
 
 /// Lets all tasks acquire a key of their own at the same time, and release it at the same time.
-async fn all_at_once(locker: &Locker, tasks: usize, rounds: usize) {
+pub(crate) async fn all_at_once(locker: &Locker, tasks: usize, rounds: usize) {
     let barrier = Arc::new(Barrier::new(tasks));
     let running: Vec<_> = (0..tasks)
         .map(|task| {

@@ -10,7 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{CANARY, Host, Network, RedisServer, eventually};
+use crate::{CANARY, Host, Network, RedisServer, eventually, is_soon};
 
 /// The name of the master in all deployments.
 pub const MASTER_NAME: &str = "mymaster";
@@ -77,11 +77,11 @@ impl Sentinels {
         args.extend(["--user", INNER, "on", &secret, "~*", "&*", "+@all"]);
         args.extend(["--masteruser", INNER, "--masterauth", CANARY]);
         args.extend(["--repl-diskless-sync-delay", "0"]);
-        let master = start_server(&args);
-        let port = master.port().to_string();
-        args.extend(["--replicaof", "127.0.0.1", &port]);
-        let mut servers = vec![master];
-        servers.extend((1..nodes).map(|_| start_server(&args)));
+        let servers: Vec<RedisServer> = (0..nodes).map(|_| start_server(&args)).collect();
+        // Not an argument: a replica that has become the master is restarted as one.
+        for replica in &servers[1..] {
+            follow(replica, servers[0].port());
+        }
         let mut deployment = Self {
             nodes: servers,
             sentinels: Vec::new(),
@@ -214,12 +214,17 @@ impl Sentinels {
     /// Lets a sentinel make another node the master, and waits until all `sentinels` say so. Returns
     /// the new one's place.
     pub fn fail_over(&self, sentinels: &[usize]) -> usize {
-        let old = self.sentinels[sentinels[0]].master_port();
-        eventually("a failover starts", || {
-            self.sentinels[sentinels[0]]
-                .query::<()>(&["FAILOVER", MASTER_NAME])
-                .is_ok()
+        /// Sentinels give a failover up when a step of it takes 3 s.
+        const GIVEN_UP: Duration = Duration::from_secs(8);
+        let asked = &self.sentinels[sentinels[0]];
+        let old = asked.master_port();
+        let is_done = (0..4).any(|_| {
+            eventually("a failover starts", || {
+                asked.query::<()>(&["FAILOVER", MASTER_NAME]).is_ok()
+            });
+            is_soon(GIVEN_UP, || asked.master_port() != old)
         });
+        assert!(is_done, "every failover is given up");
         self.new_master(old, sentinels)
     }
 
@@ -256,6 +261,13 @@ impl Sentinels {
             done.expect("the server is there");
         }
     }
+}
+
+/// Makes a server the replica of the one at this port.
+pub(crate) fn follow(server: &RedisServer, master: u16) {
+    let port = master.to_string();
+    let done = server.raw(&["REPLICAOF", "127.0.0.1", &port]);
+    done.expect("the server is there");
 }
 
 impl Sentinel {

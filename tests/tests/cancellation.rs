@@ -1,11 +1,13 @@
 //! Calls dropped at random points leave nothing behind on the server.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockattr::{LockPool, LockPoolBuilder};
-use lockattr_tests::{Policy, Proxy, RedisServer, Service, eventually};
+use lockattr_tests::{
+    Deployed, Deployment, Network, Policy, Proxy, RedisServer, Service, eventually,
+};
 
 const TASKS: u64 = 64;
 const KEYS: usize = 8;
@@ -96,13 +98,10 @@ async fn run(storm: Storm, builder: LockPoolBuilder) -> (u64, u64, Vec<LockPool>
     )
 }
 
-fn expect_nothing_left(server: &RedisServer) {
-    eventually("every lock is released", || server.locks().is_empty());
-    let rest: Vec<String> = server
-        .keys("*")
-        .into_iter()
-        .filter(|name| !name.ends_with("#fence"))
-        .collect();
+fn expect_nothing_left(servers: &dyn Deployed) {
+    eventually("every lock is released", || servers.locks().is_empty());
+    let mut rest = servers.names();
+    rest.retain(|name| !name.ends_with("#fence"));
     let tombstones = rest.iter().filter(|name| name.contains("#tomb:")).count();
     assert_eq!(
         rest.len(),
@@ -110,11 +109,7 @@ fn expect_nothing_left(server: &RedisServer) {
         "only tombstones and fences may be left: {rest:?}"
     );
     for name in &rest {
-        let left: i64 = redis::cmd("PTTL")
-            .arg(name)
-            .query(&mut server.connection())
-            .unwrap();
-        assert!(left > 0, "{name} has no end");
+        assert!(servers.ends(name), "{name} has no end");
     }
 }
 
@@ -164,6 +159,57 @@ async fn random_drops_far_from_the_server_leave_no_lock() {
     );
     println!("{entered} entered, {dropped} dropped");
     expect_nothing_left(&server);
+    expect_all_released(&pools);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_drops_behind_sentinels_leave_no_lock() {
+    drops_while_masters_change(Deployment::Sentinel).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_drops_on_a_cluster_leave_no_lock() {
+    drops_while_masters_change(Deployment::Cluster).await;
+}
+
+/// Masters hand over, and slots move, without losing anything.
+async fn drops_while_masters_change(deployment: Deployment) {
+    let network = Network::new();
+    let servers = deployment.start(&network, &[]);
+    servers.replaces_masters(false);
+    let builder = deployment.builder(&servers.url());
+    let storm = Storm {
+        rounds: 25_600,
+        patience: Duration::from_millis(40),
+    };
+    let is_over = Arc::new(AtomicBool::new(false));
+    let ends = Arc::clone(&is_over);
+    let changing = std::thread::spawn(move || {
+        let mut random = fastrand::Rng::with_seed(7);
+        let mut changes = 0;
+        while !ends.load(Ordering::Relaxed) {
+            let pause = Duration::from_millis(random.u64(..50));
+            if deployment == Deployment::Cluster && random.u8(..4) > 0 {
+                servers.move_slot(&mut random, pause);
+            } else {
+                let masters = servers.masters();
+                servers.hand_over(masters[random.usize(..masters.len())]);
+            }
+            servers.settle();
+            changes += 1;
+            std::thread::sleep(pause);
+        }
+        (servers, changes)
+    });
+    let (entered, dropped, pools) = run(storm, builder).await;
+    is_over.store(true, Ordering::Relaxed);
+    let (servers, changes) = changing.join().expect("the deployment is whole");
+    println!("{entered} entered, {dropped} dropped, {changes} changes");
+    assert!(
+        dropped >= 10_000 && entered >= 500 && changes > 0,
+        "{entered} entered, {dropped} dropped, {changes} changes: not much of a storm"
+    );
+    expect_nothing_left(&*servers);
     expect_all_released(&pools);
 }
 

@@ -51,20 +51,32 @@ impl Deployed for RedisCluster {
         self.becomes_master(self.partner(master));
     }
 
-    fn is_whole(&self) -> bool {
+    fn missing(&self) -> Option<String> {
         let nodes = Self::nodes(self);
-        if !nodes.iter().all(RedisServer::is_up) || !self.is_ok() {
-            return false;
+        if let Some(down) = nodes.iter().find(|node| !node.is_up()) {
+            return Some(format!("{} is down", down.port()));
         }
-        let views: Vec<BTreeSet<(u16, u16, u16)>> = nodes.iter().map(RedisCluster::view).collect();
-        let owners: BTreeSet<u16> = views[0].iter().map(|(.., owner)| *owner).collect();
-        let in_step = nodes.iter().all(|node| {
+        if !self.is_ok() {
+            return Some("a node takes no commands".to_owned());
+        }
+        let view = RedisCluster::view(&nodes[0]);
+        let owners: BTreeSet<u16> = view.iter().map(|(.., owner)| *owner).collect();
+        if owners.len() != nodes.len() / 2 {
+            return Some(format!("masters: {owners:?}"));
+        }
+        nodes.iter().find_map(|node| {
+            let other = RedisCluster::view(node);
+            if other != view {
+                return Some(format!("the nodes do not agree: {view:?}, {other:?}"));
+            }
             let info: String = query(node, &["INFO", "replication"]);
-            let is_master = info.contains("role:master");
-            is_master == owners.contains(&node.port())
-                && (is_master || info.contains("master_link_status:up"))
-        });
-        in_step && owners.len() == nodes.len() / 2 && views.iter().all(|view| *view == views[0])
+            let is_in_place = if owners.contains(&node.port()) {
+                info.contains("role:master")
+            } else {
+                info.contains("master_link_status:up")
+            };
+            (!is_in_place).then(|| format!("{} says {info}", node.port()))
+        })
     }
 
     fn move_slot(&self, random: &mut fastrand::Rng, pause: Duration) {

@@ -77,7 +77,7 @@ impl FromStr for Deployment {
 /// The servers of a deployment, which end with this value.
 ///
 /// A node is named by its place in [`nodes`](Self::nodes).
-pub trait Deployed: fmt::Debug {
+pub trait Deployed: fmt::Debug + Send {
     /// Returns the URL for pools with the prefix `lockattr`, as users with the least rights.
     fn url(&self) -> String;
 
@@ -102,21 +102,26 @@ pub trait Deployed: fmt::Debug {
     /// Waits until another server has taken the place of a master that the others cannot reach.
     fn is_replaced(&self, master: usize);
 
-    /// Returns whether all servers are up, agree on the masters, and all replicas are in step.
-    fn is_whole(&self) -> bool;
+    /// Returns what is missing until all servers are up and agree on the masters, and all replicas
+    /// follow.
+    fn missing(&self) -> Option<String>;
 
     /// Moves a slot that is in use from one master to another. The pauses are before and after the names
     /// are moved.
     fn move_slot(&self, random: &mut fastrand::Rng, pause: Duration);
 
-    /// Waits until the deployment [is whole](Self::is_whole).
+    /// Waits until nothing is [`missing`](Self::missing).
     ///
     /// # Panics
     ///
-    /// When it is not within a minute.
+    /// When it is not whole within a minute.
     fn settle(&self) {
-        let is_whole = is_soon(RECOVERY, || self.is_whole());
-        assert!(is_whole, "not whole within {RECOVERY:?}: {self:?}");
+        let mut missing = None;
+        is_soon(RECOVERY, || {
+            missing = self.missing();
+            missing.is_none()
+        });
+        assert_eq!(missing, None, "not whole within {RECOVERY:?}");
     }
 
     /// Restarts all servers one by one, as for a rolling upgrade: a master hands over first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Deployed;
 use crate::redis_cluster::query;
-use crate::sentinels::{MASTER_NAME, Sentinels};
+use crate::sentinels::{MASTER_NAME, Sentinels, follow};
 use crate::{RedisServer, eventually};
 
 /// No hang and no partition of a test lasts so long.
@@ -64,41 +64,40 @@ impl Deployed for Sentinels {
         self.new_master(self.nodes[master].port(), &all);
     }
 
-    fn is_whole(&self) -> bool {
+    fn missing(&self) -> Option<String> {
         let port = self.sentinels[0].master_port();
-        let is_agreed = self.sentinels.iter().all(|sentinel| {
+        for sentinel in &self.sentinels {
             let state: HashMap<String, String> = sentinel
                 .query(&["MASTER", MASTER_NAME])
                 .expect("it is there");
-            sentinel.master_port() == port && state["flags"] == "master"
-        });
-        if !is_agreed || !self.nodes.iter().all(RedisServer::is_up) {
-            return false;
-        }
-        let mut is_whole = true;
-        for node in &self.nodes {
-            let state = replication(node);
-            if node.port() == port {
-                is_whole &= state["role"] == "master";
-            } else if state.get("master_port") == Some(&port.to_string()) {
-                is_whole &= state["master_link_status"] == "up";
-            } else {
-                // An old master that came back. The sentinels would do this too, some 10 s later.
-                follow(node, port);
-                is_whole = false;
+            if sentinel.master_port() != port || state["flags"] != "master" {
+                return Some(format!("a sentinel says {state:?}"));
             }
         }
-        is_whole
+        for node in &self.nodes {
+            if !node.is_up() {
+                return Some(format!("{} is down", node.port()));
+            }
+            let state = replication(node);
+            let is_in_place = if node.port() == port {
+                state["role"] == "master"
+            } else if state.get("master_port") == Some(&port.to_string()) {
+                state["master_link_status"] == "up"
+            } else {
+                // It was restarted. The sentinels would do this too, some 10 s later.
+                follow(node, port);
+                false
+            };
+            if !is_in_place {
+                return Some(format!("{} says {state:?}", node.port()));
+            }
+        }
+        None
     }
 
     fn move_slot(&self, _: &mut fastrand::Rng, _: Duration) {
         unreachable!("without a cluster there are no slots");
     }
-}
-
-fn follow(node: &RedisServer, master: u16) {
-    let port = master.to_string();
-    node.raw(&["REPLICAOF", "127.0.0.1", &port]).expect("done");
 }
 
 fn replication(node: &RedisServer) -> HashMap<String, String> {

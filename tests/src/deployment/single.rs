@@ -36,8 +36,8 @@ impl Deployed for RedisServer {
         unreachable!("a single server has no replica");
     }
 
-    fn is_whole(&self) -> bool {
-        self.is_up()
+    fn missing(&self) -> Option<String> {
+        (!self.is_up()).then(|| "it is down".to_owned())
     }
 
     fn move_slot(&self, _: &mut fastrand::Rng, _: Duration) {
