@@ -161,9 +161,11 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     }
     local.await;
     site.recorder.record(0, Event::Ended);
-    // After all disturbances, this pool can still take each key.
+    // After all disturbances, this pool can still take each key, with a ttl that is long against the round
+    // trips of a busy machine.
     for key in 0..contender.keys {
-        let request = pool.lock(key_of(key)).wait(PATIENCE_AT_THE_END);
+        let request = pool.lock(key_of(key)).ttl(PATIENCE_AT_THE_END);
+        let request = request.wait(PATIENCE_AT_THE_END);
         request.acquire().await?.release().await;
     }
     pool.shutdown(SHUTDOWN).await

@@ -1,11 +1,11 @@
-//! Every example runs and checks what it shows, in memory and on a server.
+//! Every example runs and checks what it shows, in memory and on a server; one on a cluster too.
 
 use std::env::current_exe;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use lockattr_tests::{RedisServer, find_secret};
+use lockattr_tests::{RedisCluster, RedisServer, find_secret};
 
 /// The folder of the built examples. They are built with the whole workspace and share its
 /// features, so a run of all tests has built them already.
@@ -23,24 +23,28 @@ static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
 fn run(example: &str) {
     let server = RedisServer::start();
     for url in [None, Some(server.url())] {
-        let mut command = Command::new(EXAMPLES.join(example));
-        command
-            .env_remove("LOCKATTR_URL")
-            .env("RUST_LOG", "trace")
-            .envs(url.as_ref().map(|url| ("LOCKATTR_URL", url)));
-        let output = command.output().expect("cargo is there");
-        let text = String::from_utf8_lossy(&output.stdout);
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let secret = find_secret(format!("{text}{errors}").as_bytes());
-        assert_eq!(secret, None, "{example} tells a secret");
-        assert!(
-            output.status.success(),
-            "{example}, with a server: {}: {text}{errors}",
-            url.is_some()
-        );
-        assert!(text.lines().count() > 2, "{example} shows nothing: {text}");
+        run_with(example, url.as_deref());
     }
     assert!(server.locks().is_empty(), "{example} leaves locks");
+}
+
+fn run_with(example: &str, url: Option<&str>) {
+    let mut command = Command::new(EXAMPLES.join(example));
+    command
+        .env_remove("LOCKATTR_URL")
+        .env("RUST_LOG", "trace")
+        .envs(url.map(|url| ("LOCKATTR_URL", url)));
+    let output = command.output().expect("cargo is there");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    let secret = find_secret(format!("{text}{errors}").as_bytes());
+    assert_eq!(secret, None, "{example} tells a secret");
+    assert!(
+        output.status.success(),
+        "{example}, with a server: {}: {text}{errors}",
+        url.is_some()
+    );
+    assert!(text.lines().count() > 2, "{example} shows nothing: {text}");
 }
 
 #[test]
@@ -71,4 +75,15 @@ fn fair_allocation() {
 #[test]
 fn graceful_shutdown() {
     run("graceful_shutdown");
+}
+
+#[test]
+fn scale_out() {
+    run("scale_out");
+    let cluster = RedisCluster::start(3, 0);
+    run_with("scale_out", Some(&cluster.url()));
+    for node in cluster.nodes() {
+        assert!(node.script_calls() > 10, "every master has its part");
+    }
+    assert!(cluster.locks().is_empty(), "it leaves locks");
 }
