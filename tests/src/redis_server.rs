@@ -16,6 +16,8 @@ use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
                           +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
 const USER: &str = "locker";
+/// Longer than a connection takes on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on its own port, without persistence, that ends with this value.
 ///
@@ -173,13 +175,18 @@ impl RedisServer {
     /// When the server cannot be reached.
     #[must_use]
     pub fn connection(&self) -> Connection {
-        self.try_connection().expect("the server is there")
+        self.connection_within(PATIENCE)
+            .expect("the server is there")
     }
 
     fn try_connection(&self) -> redis::RedisResult<Connection> {
+        self.connection_within(Duration::from_secs(1))
+    }
+
+    fn connection_within(&self, patience: Duration) -> redis::RedisResult<Connection> {
         // Through the socket, which exists with TLS too.
         let url = format!("redis+unix://{}", self.dir.join("redis.sock").display());
-        Client::open(url)?.get_connection_with_timeout(Duration::from_secs(1))
+        Client::open(url)?.get_connection_with_timeout(patience)
     }
 
     /// Returns the matching names on the server, sorted.

@@ -312,7 +312,7 @@ impl Sentinel {
         // Through the socket, which exists with TLS too.
         let socket = self.dir.join("sentinel.sock");
         Client::open(format!("redis+unix://{}", socket.display()))?
-            .get_connection_with_timeout(Duration::from_secs(1))
+            .get_connection_with_timeout(Duration::from_secs(20))
     }
 
     /// Asks it.
