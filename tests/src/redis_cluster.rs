@@ -198,22 +198,35 @@ impl RedisCluster {
         from.raw(&migrate).expect("it begins");
     }
 
-    /// Moves the keys that are in the slot.
+    /// Moves the names that are in the slot.
     ///
     /// # Panics
     ///
     /// When a node refuses it.
     pub fn move_keys(&self, slot: u16, from: usize, to: usize) {
-        let (slot, port) = (slot.to_string(), self.nodes[to].port().to_string());
-        let keys: Vec<String> = query(
-            &self.nodes[from],
-            &["CLUSTER", "GETKEYSINSLOT", &slot, "1000"],
-        );
-        for key in keys {
-            let moved = ["MIGRATE", "127.0.0.1", &port, &key, "0", "5000"];
-            // One that has ended meanwhile is none.
-            self.nodes[from].raw(&moved).expect("it moves");
+        for name in self.names_in(slot, from) {
+            self.move_name(&name, from, to);
         }
+    }
+
+    /// Returns the names on a node that are in the slot.
+    #[must_use]
+    pub fn names_in(&self, slot: u16, node: usize) -> Vec<String> {
+        let slot = slot.to_string();
+        let names = ["CLUSTER", "GETKEYSINSLOT", &slot, "1000"];
+        query(&self.nodes[node], &names)
+    }
+
+    /// Moves one name.
+    ///
+    /// # Panics
+    ///
+    /// When a node refuses it.
+    pub fn move_name(&self, name: &str, from: usize, to: usize) {
+        let port = self.nodes[to].port().to_string();
+        let moved = self.nodes[from].raw(&["MIGRATE", "127.0.0.1", &port, name, "0", "5000"]);
+        // One that has ended meanwhile is none.
+        moved.unwrap_or_else(|error| panic!("{name} cannot move: {error}"));
     }
 
     /// Ends the migration: the slot is the other node's.

@@ -89,9 +89,16 @@ impl Deployed for RedisCluster {
         let others: Vec<usize> = masters.into_iter().filter(|it| *it != from).collect();
         let to = *random.choice(&others).expect("there are three masters");
         self.begin_migration(slot, from, to);
-        sleep(pause / 2);
-        self.move_keys(slot, from, to);
-        sleep(pause / 2);
+        sleep(pause / 4);
+        let mut names = self.names_in(slot, from);
+        random.shuffle(&mut names);
+        let pause_between = pause / 2 / u32::try_from(names.len().max(1)).expect("a few");
+        for name in names {
+            self.move_name(&name, from, to);
+            sleep(pause_between);
+        }
+        sleep(pause / 4);
+        // What has come meanwhile.
         self.move_keys(slot, from, to);
         self.end_migration(slot, to);
     }

@@ -106,8 +106,7 @@ pub trait Deployed: fmt::Debug + Send {
     /// follow.
     fn missing(&self) -> Option<String>;
 
-    /// Moves a slot that is in use from one master to another. The pauses are before and after the names
-    /// are moved.
+    /// Moves a slot that is in use from one master to another, name by name, with pauses of so much in all.
     fn move_slot(&self, random: &mut fastrand::Rng, pause: Duration);
 
     /// Waits until nothing is [`missing`](Self::missing).

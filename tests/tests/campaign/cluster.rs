@@ -26,8 +26,7 @@ fn slots_move_under_sixty_four_tasks() {
         processes: 4,
         tasks: 16,
         keys: 6,
-        ttl: Duration::from_secs(1),
-        dwell: Duration::from_millis(40),
+        dwell: Duration::from_millis(20),
         ..campaign(Cluster, 23, &[Disturbance::MoveSlot])
     };
     clean_until(&campaign, "much was granted", |s| s.grants > 500);

@@ -3,4 +3,5 @@
 //! One binary, because each takes seconds to build.
 
 mod cluster;
+mod moving_slots;
 mod sentinel;
