@@ -55,7 +55,7 @@ impl RedisServer {
     /// Does the same on a network.
     #[must_use]
     pub fn start_in(network: &Network, args: &[&str]) -> Self {
-        let server = Self::start_on(args, None, Some(network.join()));
+        let server = Self::start_on(args, None, Some(&network.join()));
         server.host().listens_on(server.port);
         server
     }
@@ -66,7 +66,7 @@ impl RedisServer {
         Self::start_on(&[], Some(clock), None)
     }
 
-    fn start_on(args: &[&str], clock: Option<&ServerClock>, host: Option<Host>) -> Self {
+    fn start_on(args: &[&str], clock: Option<&ServerClock>, host: Option<&Host>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         trace_to_file();
         let found = Command::new("redis-server").arg("--version").output();
@@ -84,13 +84,13 @@ impl RedisServer {
                 .and_then(|socket| socket.local_addr())
                 .expect("a free port")
                 .port();
-            let child = spawn(port, &dir, &args, clock, host.as_ref());
+            let child = spawn(port, &dir, &args, clock, host);
             let mut server = Self {
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
                 clock: clock.cloned(),
-                host: host.clone(),
+                host: host.cloned(),
                 child,
             };
             if server.comes_up() {

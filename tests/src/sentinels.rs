@@ -213,6 +213,10 @@ impl Sentinels {
 
     /// Lets a sentinel make another node the master, and waits until all `sentinels` say so. Returns
     /// the new one's place.
+    ///
+    /// # Panics
+    ///
+    /// When the sentinels give up several times.
     pub fn fail_over(&self, sentinels: &[usize]) -> usize {
         /// Sentinels give a failover up when a step of it takes 3 s.
         const GIVEN_UP: Duration = Duration::from_secs(8);

@@ -46,7 +46,6 @@ impl Deployment {
     }
 
     /// Returns the settings of a pool for it: the URL, and what the deployment has besides.
-    #[must_use]
     pub fn builder(self, url: &str) -> LockPoolBuilder {
         match self {
             Self::Single | Self::Sentinel | Self::Cluster => LockPool::builder().url(url),
