@@ -17,6 +17,7 @@ mod sentinels;
 mod server_clock;
 mod service;
 mod traces;
+mod twemproxy;
 
 pub use authority::Authority;
 pub use eventually::{eventually, eventually_async};
@@ -31,3 +32,4 @@ pub use server_clock::ServerClock;
 pub use service::Service;
 pub(crate) use traces::trace_layer;
 pub use traces::{trace_file, trace_to_file};
+pub use twemproxy::Twemproxy;

@@ -3,5 +3,6 @@
 //! One binary, because each takes seconds to build.
 
 mod cluster;
+mod mute;
 mod sentinel;
 mod valkey;

@@ -16,6 +16,7 @@ use super::link::{Connection, Link};
 use super::names::Names;
 use super::sentinel::Following;
 use super::stream::Address;
+use super::voice::{Mute, Voice};
 use super::{RedisBackend, RedisSettings, Report, failure, settings_check};
 use crate::backend::OwnerIds;
 use crate::{Error, timing};
@@ -47,11 +48,13 @@ impl RedisBackend {
         if let Some(seeds) = seeds {
             return Self::connect_cluster(settings, dialer, seeds, owners).await;
         }
-        let dialers = vec![Arc::clone(&dialer); settings.options.connections];
         let inbox = unbounded_channel();
         let following = dialer.follow(&inbox.0);
-        match (dial_all(&dialers, owners, &inbox.0).await, dialer.address()) {
-            (Ok(connections), _) => {
+        let links = settings.options.connections;
+        let all = |dialer: &Dialer| vec![Arc::new(dialer.clone()); links];
+        let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
+        match (dialled, dialer.address()) {
+            (Ok((dialers, connections)), _) => {
                 let found = (following, None);
                 Self::start(settings, dialers, connections, found, (owners, inbox)).await
             }
@@ -82,14 +85,20 @@ impl RedisBackend {
             return Err(failed(failure::uncovered(table.uncovered())));
         }
         let nodes = table.nodes();
-        let dialers = nodes.iter().map(|node| Arc::new(dialer.at(node.clone())));
-        let dialers: Vec<Arc<Dialer>> = dialers.collect();
+        let all = |dialer: &Dialer| {
+            let dialers = nodes.iter().map(|node| Arc::new(dialer.at(node.clone())));
+            dialers.collect()
+        };
         let inbox = unbounded_channel();
-        let connections = dial_all(&dialers, owners, &inbox.0).await;
-        let connections = connections.map_err(|(link, refusal)| {
+        let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
+        let (dialers, connections) = dialled.map_err(|(link, refusal)| {
             let node = &nodes[link];
             refusal.at_startup(&format!("{node}, a node of {}", settings.place))
         })?;
+        let voice = dialers
+            .first()
+            .map_or(dialer.voice(), |first| first.voice());
+        let dialer = Arc::new(dialer.with_voice(voice));
         let following = dialer.follow(&inbox.0);
         let cluster = Cluster::new(dialer, seeds, &table, nodes);
         Self::start(
@@ -123,8 +132,12 @@ impl RedisBackend {
         } else {
             1
         };
+        let voice = dialers
+            .first()
+            .map_or(Voice::Messages, |dialer| dialer.voice());
         for connection in connections.iter().take(servers) {
-            settings_check::check(connection.shared.clone(), settings).await?;
+            let is_direct = voice > Voice::Scripts;
+            settings_check::check(connection.shared.clone(), settings, is_direct).await?;
         }
         info!(
             server = settings.place,
@@ -132,6 +145,9 @@ impl RedisBackend {
             nodes = servers,
             "locks are kept on Redis"
         );
+        let voice = dialers
+            .first()
+            .map_or(Voice::Messages, |dialer| dialer.voice());
         let links = dialers.into_iter().zip(connections).enumerate();
         let links = links.map(|(link, (dialer, connection))| {
             let channel = channel(owners, link);
@@ -143,6 +159,7 @@ impl RedisBackend {
             names: Names::new(settings.options.prefix.clone()),
             links: links.collect(),
             cluster,
+            voice,
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
             least_claim_window,
@@ -162,6 +179,40 @@ type Inbox = (UnboundedSender<Report>, UnboundedReceiver<Report>);
 /// The channel of the handoffs that come by this link.
 pub(super) fn channel(owners: &OwnerIds, link: usize) -> String {
     format!("{}{link}", owners.prefix())
+}
+
+/// Dials all at once, without messages if the server sends none. A failure names its link.
+async fn dial_as_possible(
+    dialer: &Dialer,
+    all: impl Fn(&Dialer) -> Vec<Arc<Dialer>>,
+    owners: &OwnerIds,
+    inbox: &UnboundedSender<Report>,
+) -> Result<(Vec<Arc<Dialer>>, Vec<Connection>), (usize, Refusal)> {
+    let mut dialer = dialer.clone();
+    let mut first: Option<Mute> = None;
+    loop {
+        let dialers = all(&dialer);
+        let (link, refusal) = match dial_all(&dialers, owners, inbox).await {
+            Ok(connections) => return Ok((dialers, connections)),
+            Err(failed) => failed,
+        };
+        match refusal {
+            Refusal::Mute(mute) if dialer.voice() > mute.voice => {
+                // Once more, if it may be chance.
+                if mute.is_certain || first.is_some() {
+                    dialer = dialer.with_voice(mute.voice);
+                }
+                first = Some(mute);
+            }
+            refusal => {
+                let refusal = match first {
+                    Some(mute) => mute.refusal.and_without(refusal),
+                    None => refusal,
+                };
+                return Err((link, refusal));
+            }
+        }
+    }
 }
 
 /// Dials all at once. A failure names its link.

@@ -21,6 +21,20 @@ const PASSING: [&str; 10] = [
     "UNBLOCKED",
 ];
 
+/// What a proxy says when it has lost the server, in whatever words the system has for it; Envoy and
+/// twemproxy. The server may have executed what was asked for.
+const OF_A_PROXY: [&str; 9] = [
+    "Broken pipe",
+    "Connection refused",
+    "Connection reset",
+    "Connection timed out",
+    "Host is down",
+    "Host is unreachable",
+    "Network is unreachable",
+    "no upstream host",
+    "upstream ",
+];
+
 pub(super) fn classify(error: &RedisError) -> Failure {
     #[cfg(feature = "tls")]
     if let Some(error) = super::tls::explain(error) {
@@ -36,6 +50,7 @@ pub(super) fn classify(error: &RedisError) -> Failure {
         _ if error.code().is_some_and(|code| PASSING.contains(&code)) => {
             BackendErrorKind::Unavailable
         }
+        _ if is_of_a_proxy(&error.to_string()) => BackendErrorKind::Unreachable,
         // This error has no code of its own.
         _ if error.to_string().contains("max number of clients") => BackendErrorKind::Unavailable,
         _ => BackendErrorKind::Refused,
@@ -49,6 +64,10 @@ pub(super) fn classify(error: &RedisError) -> Failure {
         passing: kind != BackendErrorKind::Refused,
         error: BackendError::new(kind, explained(&error.to_string())),
     }
+}
+
+fn is_of_a_proxy(error: &str) -> bool {
+    OF_A_PROXY.iter().any(|said| error.contains(said))
 }
 
 /// Returns the server's words, with the remedy if the user has too few rights.

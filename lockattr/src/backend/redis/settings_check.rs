@@ -15,8 +15,11 @@ use crate::Error;
 pub(super) async fn check(
     mut connection: MultiplexedConnection,
     settings: &RedisSettings,
+    is_direct: bool,
 ) -> Result<(), Error> {
-    let answer = if may_ask(&mut connection).await {
+    let answer = if !is_direct {
+        Ok(Value::Nil)
+    } else if may_ask(&mut connection).await {
         connection.send_packed_command(&redis::cmd("INFO")).await
     } else {
         Ok(Value::Nil)
