@@ -12,8 +12,15 @@ pub(crate) enum Program {
 }
 
 impl Program {
-    /// Redis, unless `LOCKATTR_TEST_SERVER=valkey` lets all tests run on Valkey.
-    pub(crate) fn chosen() -> Self {
+    /// Redis, unless `LOCKATTR_TEST_SERVER=valkey` lets all tests run on Valkey, except those that need TLS:
+    /// `tests/setup` gets a Valkey without it.
+    pub(crate) fn chosen_for(args: &[impl AsRef<str>]) -> Self {
+        if args
+            .iter()
+            .any(|arg| arg.as_ref().contains("tls-cert-file"))
+        {
+            return Self::Redis;
+        }
         match env::var("LOCKATTR_TEST_SERVER").as_deref() {
             Ok("valkey") => Self::Valkey,
             Ok(other) if other != "redis" => panic!("LOCKATTR_TEST_SERVER is redis or valkey"),

@@ -48,10 +48,20 @@ impl RedisServer {
     /// When the program is not installed, or does not start.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
-        Self::start_on(Program::chosen(), args, None)
+        Self::start_on(Program::chosen_for(args), args, None)
     }
 
-    /// Starts a Valkey server, with more arguments.
+    /// Starts a Redis server, whatever the tests run on.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `redis-server`, or it does not start.
+    #[must_use]
+    pub fn start_redis(args: &[&str]) -> Self {
+        Self::start_on(Program::Redis, args, None)
+    }
+
+    /// Starts a Valkey server.
     ///
     /// # Panics
     ///
@@ -64,7 +74,7 @@ impl RedisServer {
     /// Starts a server whose clock can be set.
     #[must_use]
     pub fn start_with_clock(clock: &ServerClock) -> Self {
-        Self::start_on(Program::chosen(), &[], Some(clock))
+        Self::start_on(Program::chosen_for::<&str>(&[]), &[], Some(clock))
     }
 
     fn start_on(program: Program, args: &[&str], clock: Option<&ServerClock>) -> Self {

@@ -237,7 +237,7 @@ impl Sentinel {
         let dir = env::temp_dir().join(format!("lockattr-sentinel-{}-{number}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the sentinel");
         fs::write(dir.join("sentinel.conf"), lines.join("\n")).expect("the directory is ours");
-        let child = Program::chosen()
+        let child = Program::chosen_for(lines)
             .command()
             .current_dir(&dir)
             .args(["sentinel.conf", "--sentinel"])
