@@ -14,7 +14,7 @@ pub(crate) enum Program {
 impl Program {
     /// Redis, unless `LOCKATTR_TEST_SERVER=valkey` lets all tests run on Valkey, except those that need TLS:
     /// `tests/setup` gets a Valkey without it.
-    pub(crate) fn chosen_for(args: &[impl AsRef<str>]) -> Self {
+    pub(crate) fn chosen_for<S: AsRef<str>>(args: &[S]) -> Self {
         if args
             .iter()
             .any(|arg| arg.as_ref().contains("tls-cert-file"))

@@ -6,6 +6,7 @@ mod custom;
 mod variables;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tracing::info;
@@ -216,14 +217,22 @@ impl LockPoolBuilder {
         }
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
         let default_release = self.default_release;
+        #[cfg(feature = "redis")]
+        let strict = self.redis.strict;
+        #[cfg(not(feature = "redis"))]
+        let strict = false;
         let commands = self.connect(service).await?;
-        Ok(LockPool(std::sync::Arc::new(Pool {
+        let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
             default_wait,
             default_release,
+            shortest_ttl: AtomicU64::new(u64::MAX),
             place,
-        })))
+        }));
+        pool.note_ttl(default_ttl);
+        pool.check(strict).await?;
+        Ok(pool)
     }
 
     /// Connects, and installs this as the pool of the whole process.

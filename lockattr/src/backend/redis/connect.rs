@@ -17,7 +17,7 @@ use super::names::Names;
 use super::sentinel::Following;
 use super::stream::Address;
 use super::voice::{Mute, Voice};
-use super::{RedisBackend, RedisSettings, Report, failure, settings_check};
+use super::{RedisBackend, RedisSettings, Report, failure};
 use crate::backend::OwnerIds;
 use crate::{Error, timing};
 
@@ -54,9 +54,9 @@ impl RedisBackend {
         let all = |dialer: &Dialer| vec![Arc::new(dialer.clone()); links];
         let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
         match (dialled, dialer.address()) {
-            (Ok((dialers, connections)), _) => {
+            (Ok(dialled), _) => {
                 let found = (following, None);
-                Self::start(settings, dialers, connections, found, (owners, inbox)).await
+                Self::start(settings, dialled, found, (owners, inbox))
             }
             (Err((_, Refusal::IsNode)), Some(node)) => {
                 info!(
@@ -91,33 +91,29 @@ impl RedisBackend {
         };
         let inbox = unbounded_channel();
         let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
-        let (dialers, connections) = dialled.map_err(|(link, refusal)| {
+        let dialled = dialled.map_err(|(link, refusal)| {
             let node = &nodes[link];
             refusal.at_startup(&format!("{node}, a node of {}", settings.place))
         })?;
-        let voice = dialers
-            .first()
-            .map_or(dialer.voice(), |first| first.voice());
-        let dialer = Arc::new(dialer.with_voice(voice));
+        let dialer = Arc::new(dialer.with_voice(dialled.voice));
         let following = dialer.follow(&inbox.0);
         let cluster = Cluster::new(dialer, seeds, &table, nodes);
-        Self::start(
-            settings,
-            dialers,
-            connections,
-            (following, Some(cluster)),
-            (owners, inbox),
-        )
-        .await
+        let found = (following, Some(cluster));
+        Self::start(settings, dialled, found, (owners, inbox))
     }
 
-    async fn start(
+    fn start(
         settings: &RedisSettings,
-        dialers: Vec<Arc<Dialer>>,
-        connections: Vec<Connection>,
+        dialled: Dialled,
         (following, cluster): (Following, Option<Cluster>),
         (owners, (inbox, reports)): (&OwnerIds, Inbox),
     ) -> Result<Self, Error> {
+        let Dialled {
+            dialers,
+            connections,
+            voice,
+            why_mute,
+        } = dialled;
         let round_trips = connections.iter().map(|connection| connection.round_trip);
         // The way to the farthest node of a cluster, and the best of several to one server.
         let round_trip = if cluster.is_some() {
@@ -127,27 +123,12 @@ impl RedisBackend {
         };
         let least_claim_window =
             least_claim_window(settings.claim_window, round_trip.unwrap_or_default())?;
-        let servers = if cluster.is_some() {
-            connections.len()
-        } else {
-            1
-        };
-        let voice = dialers
-            .first()
-            .map_or(Voice::Messages, |dialer| dialer.voice());
-        for connection in connections.iter().take(servers) {
-            let is_direct = voice > Voice::Scripts;
-            settings_check::check(connection.shared.clone(), settings, is_direct).await?;
-        }
         info!(
             server = settings.place,
             prefix = settings.options.prefix,
-            nodes = servers,
+            links = connections.len(),
             "locks are kept on Redis"
         );
-        let voice = dialers
-            .first()
-            .map_or(Voice::Messages, |dialer| dialer.voice());
         let links = dialers.into_iter().zip(connections).enumerate();
         let links = links.map(|(link, (dialer, connection))| {
             let channel = channel(owners, link);
@@ -160,6 +141,7 @@ impl RedisBackend {
             links: links.collect(),
             cluster,
             voice,
+            why_mute,
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
             least_claim_window,
@@ -181,19 +163,34 @@ pub(super) fn channel(owners: &OwnerIds, link: usize) -> String {
     format!("{}{link}", owners.prefix())
 }
 
+/// The connections to all servers.
+struct Dialled {
+    dialers: Vec<Arc<Dialer>>,
+    connections: Vec<Connection>,
+    voice: Voice,
+    why_mute: Option<String>,
+}
+
 /// Dials all at once, without messages if the server sends none. A failure names its link.
 async fn dial_as_possible(
     dialer: &Dialer,
     all: impl Fn(&Dialer) -> Vec<Arc<Dialer>>,
     owners: &OwnerIds,
     inbox: &UnboundedSender<Report>,
-) -> Result<(Vec<Arc<Dialer>>, Vec<Connection>), (usize, Refusal)> {
+) -> Result<Dialled, (usize, Refusal)> {
     let mut dialer = dialer.clone();
     let mut first: Option<Mute> = None;
     loop {
         let dialers = all(&dialer);
         let (link, refusal) = match dial_all(&dialers, owners, inbox).await {
-            Ok(connections) => return Ok((dialers, connections)),
+            Ok(connections) => {
+                return Ok(Dialled {
+                    dialers,
+                    connections,
+                    voice: dialer.voice(),
+                    why_mute: first.map(|mute| mute.why),
+                });
+            }
             Err(failed) => failed,
         };
         match refusal {

@@ -248,7 +248,7 @@ impl Dialer {
         channel: &str,
     ) -> Result<(), Refusal> {
         if self.voice == Voice::Scripts {
-            return voice::probe(&mut connection.shared, &names.probe()).await;
+            return voice::probe(&mut connection.shared, &names.probe(0)).await;
         }
         // Once more, because the client library keeps the answer to the first one to itself.
         let greeting = redis::cmd("HELLO").arg(3).to_owned();

@@ -122,7 +122,8 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
         || text.to_ascii_lowercase().contains("unsupported");
     if is_unknown {
         let said = format!("{NEEDS}; HELLO was answered with: {text}");
-        return mute(true, Refusal::server(said));
+        let why = format!("HELLO was answered with: {text}");
+        return mute(Some(why), Refusal::server(said));
     }
     if error.is_connection_dropped() {
         let said = format!(
@@ -130,7 +131,7 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
              rediss://"
         );
         let kind = failure::classify(error).error.kind();
-        return mute(false, BackendError::new(kind, said).into());
+        return mute(None, BackendError::new(kind, said).into());
     }
     let failed = failure::classify(error).error;
     let kind = failed.kind();
@@ -141,10 +142,12 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
     BackendError::new(kind, without_secrets(&failed.to_string(), login)).into()
 }
 
-fn mute(is_certain: bool, refusal: Refusal) -> Refusal {
+/// `why` is what the server has answered, if it has.
+fn mute(why: Option<String>, refusal: Refusal) -> Refusal {
     Refusal::Mute(Mute {
         voice: Voice::Scripts,
-        is_certain,
+        is_certain: why.is_some(),
+        why: why.unwrap_or_else(|| "HELLO makes it close the connection".to_owned()),
         refusal: Box::new(refusal),
     })
 }

@@ -8,6 +8,7 @@ mod answers;
 mod cluster;
 mod connect;
 mod dial;
+mod doctor;
 #[cfg(test)]
 mod equivalence;
 mod failure;
@@ -21,7 +22,6 @@ mod reconnect;
 mod reply;
 mod scripts;
 mod sentinel;
-mod settings_check;
 mod stream;
 #[cfg(test)]
 mod test_server;
@@ -42,7 +42,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Sleep;
 use tracing::warn;
 
-use super::{Attempt, AttemptId, Backend, BackendError, Capabilities, Event, OwnerIds};
+use super::{
+    Attempt, AttemptId, Backend, BackendError, Capabilities, Event, Examination, OwnerIds,
+};
 use crate::clock::Time;
 use cluster::{Cluster, Table};
 use hello::Refusal;
@@ -89,6 +91,8 @@ pub(crate) struct RedisBackend {
     /// If it is one.
     cluster: Option<Cluster>,
     voice: Voice,
+    /// Why the server sends no messages, if it sends none.
+    why_mute: Option<String>,
     owners: OwnerIds,
     response_timeout: Duration,
     least_claim_window: Duration,
@@ -302,6 +306,10 @@ impl Backend for RedisBackend {
                 Poll::Pending => ready!(self.poll_silence(cx)),
             }
         }
+    }
+
+    fn examine(&self) -> Examination {
+        self.examination()
     }
 
     /// The connection is judged by its own silence: who asked for a shorter ttl has less patience

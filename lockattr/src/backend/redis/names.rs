@@ -5,7 +5,7 @@
 //! <prefix>:{<bucket>}#fence            the last fencing token of the bucket
 //! <prefix>:{<bucket>}#queue:<key>      the waiters for the lock
 //! <prefix>:{<bucket>}#tomb:<owner id>  a tombstone
-//! <prefix>:{000}#probe                 nothing: the name of questions to the server itself
+//! <prefix>:{<bucket>}#probe              nothing: the name of questions to the server itself
 //! <prefix>:wake:<pool><link>           the channel of a connection, which notifies its waiters
 //! ```
 //!
@@ -77,8 +77,8 @@ impl Names {
     }
 
     /// A name that nothing has, for what is asked of the server itself.
-    pub(super) fn probe(&self) -> String {
-        format!("{}:{{000}}#probe", self.prefix)
+    pub(super) fn probe(&self, bucket: u16) -> String {
+        format!("{}:{{{bucket:03x}}}#probe", self.prefix)
     }
 
     /// Returns the beginning of every channel's name.

@@ -126,7 +126,7 @@ impl Call {
             command.arg("EVAL").arg(script.text).arg(keys);
         }
         if needs_name {
-            command.arg(caller.names.probe());
+            command.arg(caller.names.probe(0));
         }
         for attempt in &*attempts {
             caller.write_names(&mut command, attempt, &mut text);

@@ -29,6 +29,8 @@ pub(super) struct Mute {
     pub(super) voice: Voice,
     /// Whether the server has said so. Otherwise the connection was closed, perhaps by chance.
     pub(super) is_certain: bool,
+    /// What the server answered, in a few words.
+    pub(super) why: String,
     pub(super) refusal: Box<Refusal>,
 }
 
@@ -80,6 +82,10 @@ pub(super) fn not_subscribed(error: &RedisError, refusal: Refusal) -> Refusal {
         _ => Refusal::Mute(Mute {
             voice: Voice::Unsubscribed,
             is_certain: true,
+            why: format!(
+                "SUBSCRIBE was answered with: {}",
+                BackendError::from(refusal.clone())
+            ),
             refusal: Box::new(refusal),
         }),
     }
