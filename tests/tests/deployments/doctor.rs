@@ -521,6 +521,47 @@ async fn the_master_behind_sentinel_is_examined() {
     );
 }
 
+/// Numbers and times are other ones each time.
+fn without_numbers(text: &str) -> String {
+    let mut words = Vec::new();
+    for line in text.lines() {
+        let line = line.split_whitespace().map(|word| {
+            let is_number = word.starts_with(|c: char| c.is_ascii_digit());
+            let is_url = word.starts_with("redis://");
+            if is_number || is_url { "N" } else { word }
+        });
+        words.push(line.collect::<Vec<_>>().join(" "));
+    }
+    words.join("\n").replace(" ahead of", " behind")
+}
+
+/// The README shows what is printed for this server.
+#[tokio::test]
+async fn the_readme_shows_a_report_as_it_is() {
+    let shown = include_str!("../../../README.md");
+    let (_, shown) = shown.split_once("```text\nredis://").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let settings = ["--appendonly", "yes", "--maxmemory-policy", "volatile-lru"];
+    let server = RedisServer::start_valkey(&settings);
+    let port = server.port().to_string();
+    let _replica = RedisServer::start_valkey(&["--replicaof", "127.0.0.1", &port]);
+    let url = user(&server, &["-config"]);
+    let pool = pool(url.replace("127.0.0.1", "localhost")).await;
+    eventually_async("the replica follows", || async {
+        worst(&pool, Topic::Replication)
+            .await
+            .to_string()
+            .contains("in step")
+    })
+    .await;
+    let found = examine(&pool).await.to_string();
+    assert_eq!(
+        without_numbers(&format!("redis://{shown}")),
+        without_numbers(&found),
+        "{found}"
+    );
+}
+
 #[derive(Clone, Default)]
 struct Lines(Arc<Mutex<Vec<u8>>>);
 

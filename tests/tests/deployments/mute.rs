@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use lockattr::conformance::{Conformance, Violations};
 use lockattr::{Error, LockPool, LockPoolBuilder};
-use lockattr_tests::{CANARY, Direction, Policy, Proxy, RedisServer, Service, Twemproxy};
+use lockattr_tests::{
+    CANARY, Direction, Policy, Proxy, RedisCluster, RedisServer, Service, Twemproxy,
+};
 
 fn builder(url: impl AsRef<str>) -> LockPoolBuilder {
     LockPool::builder().url(url)
@@ -180,6 +182,18 @@ async fn without_subscribe_it_conforms() {
             "nobody can be told of a lease"
         );
     }
+}
+
+/// On a cluster each node is asked for its slots' names alone, as always.
+#[tokio::test]
+async fn without_subscribe_a_cluster_conforms() -> Result<(), Violations> {
+    let cluster = RedisCluster::start(3, 0);
+    for node in cluster.nodes() {
+        node.raw(&["ACL", "SETUSER", "locker", "-subscribe"])
+            .unwrap();
+    }
+    let checks = Conformance::of(builder(cluster.url())).ttl(Duration::from_millis(600));
+    checks.check().await
 }
 
 /// Everything but the scripts and what they call may be forbidden.

@@ -51,7 +51,10 @@ impl RedisBackend {
         let inbox = unbounded_channel();
         let following = dialer.follow(&inbox.0);
         let links = settings.options.connections;
-        let all = |dialer: &Dialer| vec![Arc::new(dialer.clone()); links];
+        let all = |dialer: &Dialer| {
+            let shared = Arc::new(dialer.clone());
+            vec![shared; links]
+        };
         let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
         match (dialled, dialer.address()) {
             (Ok(dialled), _) => {

@@ -71,7 +71,7 @@ impl RedisBackend {
                 let findings = judge::judge(&seen, deployment);
                 by_server.extend(findings.into_iter().map(|it| it.at_some(server.clone())));
             }
-            merge(by_server, masters)
+            merge(&by_server, masters)
                 .into_iter()
                 .fold(found, Diagnosis::with)
         })
@@ -136,9 +136,9 @@ fn of_messages(voice: Voice, why_mute: Option<&str>) -> Finding {
 }
 
 /// What is the same at all masters is said once.
-fn merge(findings: Vec<Finding>, masters: usize) -> Vec<Finding> {
+fn merge(findings: &[Finding], masters: usize) -> Vec<Finding> {
     let mut merged: Vec<Finding> = Vec::new();
-    for finding in &findings {
+    for finding in findings {
         let everywhere = Finding {
             server: None,
             ..finding.clone()
