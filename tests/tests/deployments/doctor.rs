@@ -548,10 +548,7 @@ async fn the_readme_shows_a_report_as_it_is() {
     let url = user(&server, &["-config"]);
     let pool = pool(url.replace("127.0.0.1", "localhost")).await;
     eventually_async("the replica follows", || async {
-        worst(&pool, Topic::Replication)
-            .await
-            .to_string()
-            .contains("in step")
+        examine(&pool).await.to_string().contains("in step")
     })
     .await;
     let found = examine(&pool).await.to_string();
