@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
-    AsyncConnectionConfig, ErrorKind, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo,
-    RedisError, ServerErrorKind, Value,
+    AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError,
+    Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
@@ -341,10 +341,9 @@ async fn timed<T>(asking: impl Future<Output = T>) -> (T, Duration) {
 
 /// A command that is renamed, or that a proxy does not pass on.
 fn explain(error: &RedisError) -> Refusal {
-    let text = error.to_string();
-    let text = failure::without_args(&text);
-    let is_unknown = text.to_ascii_lowercase().contains("unknown command");
-    if is_unknown && error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
+    if failure::lacks_command(error) {
+        let text = error.to_string();
+        let text = failure::without_args(&text);
         return Refusal::Unfit {
             setting: "server",
             reason: format!("it lacks a command that locks need: {text}"),

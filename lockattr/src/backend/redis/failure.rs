@@ -21,18 +21,15 @@ const PASSING: [&str; 10] = [
     "UNBLOCKED",
 ];
 
-/// What a proxy says when it has lost the server, in whatever words the system has for it; Envoy and
-/// twemproxy. The server may have executed what was asked for.
-const OF_A_PROXY: [&str; 9] = [
-    "Broken pipe",
-    "Connection refused",
-    "Connection reset",
-    "Connection timed out",
-    "Host is down",
-    "Host is unreachable",
-    "Network is unreachable",
-    "no upstream host",
-    "upstream ",
+/// The server's error codes for a call that it refuses, now and later.
+const LASTING: [&str; 7] = [
+    "CROSSSLOT",
+    "NOAUTH",
+    "NOPERM",
+    "NOPROTO",
+    "NOSCRIPT",
+    "WRONGPASS",
+    "WRONGTYPE",
 ];
 
 pub(super) fn classify(error: &RedisError) -> Failure {
@@ -50,24 +47,27 @@ pub(super) fn classify(error: &RedisError) -> Failure {
         _ if error.code().is_some_and(|code| PASSING.contains(&code)) => {
             BackendErrorKind::Unavailable
         }
-        _ if is_of_a_proxy(&error.to_string()) => BackendErrorKind::Unreachable,
-        // This error has no code of its own.
-        _ if error.to_string().contains("max number of clients") => BackendErrorKind::Unavailable,
-        _ => BackendErrorKind::Refused,
+        _ if error.code().is_some_and(|code| LASTING.contains(&code)) => BackendErrorKind::Refused,
+        _ if lacks_command(error) => BackendErrorKind::Refused,
+        // In any words: a proxy has lost the server, or the server takes no more clients.
+        _ => BackendErrorKind::Unavailable,
     };
-    let by_server = matches!(
-        kind,
-        BackendErrorKind::Unavailable | BackendErrorKind::Refused
-    );
+    // What a proxy says in words of its own, the server may have executed.
+    let is_known = kind == BackendErrorKind::Refused
+        || error.code().is_some_and(|code| PASSING.contains(&code));
     Failure {
-        maybe_executed: !by_server,
+        maybe_executed: !is_known,
         passing: kind != BackendErrorKind::Refused,
         error: BackendError::new(kind, explained(&error.to_string())),
     }
 }
 
-fn is_of_a_proxy(error: &str) -> bool {
-    OF_A_PROXY.iter().any(|said| error.contains(said))
+/// Whether a command is renamed, or not passed on by a proxy.
+pub(super) fn lacks_command(error: &RedisError) -> bool {
+    error
+        .to_string()
+        .to_ascii_lowercase()
+        .contains("unknown command")
 }
 
 /// Returns the server's words, with the remedy if the user has too few rights.

@@ -90,3 +90,44 @@ pub(super) fn not_subscribed(error: &RedisError, refusal: Refusal) -> Refusal {
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::mpsc::unbounded_channel;
+
+    use super::*;
+    use crate::backend::redis::dial::Dialer;
+    use crate::backend::redis::{RedisServer, RedisSettings, Report};
+
+    /// Nothing is asked on the connection, and no message tells of its end.
+    #[tokio::test]
+    async fn a_connection_tells_of_its_end_whatever_its_voice() {
+        let server = RedisServer::start();
+        let dialer = Dialer::new(&RedisSettings::of(&server.url(), 1)).unwrap();
+        for voice in [Voice::Scripts, Voice::Unsubscribed, Voice::Messages] {
+            let (inbox, mut reports) = unbounded_channel();
+            let dialer = Arc::new(dialer.with_voice(voice));
+            let dialling = dialer.dial(3, 7, inbox, "channel".to_owned());
+            let connection = dialling.await.unwrap_or_else(|_| panic!("{voice:?}"));
+            let mut other = server.client.get_connection().unwrap();
+            for kind in ["normal", "pubsub"] {
+                redis::cmd("CLIENT")
+                    .arg(&["KILL", "TYPE", kind])
+                    .exec(&mut other)
+                    .unwrap();
+            }
+            let report = reports.recv().await;
+            let is_told = matches!(
+                report,
+                Some(Report::Disconnected {
+                    link: 3,
+                    generation: 7
+                })
+            );
+            assert!(is_told, "{voice:?}");
+            drop(connection);
+        }
+    }
+}
