@@ -159,6 +159,23 @@ async fn a_lost_connection_is_noticed_before_a_call_needs_it() {
     hold(&pool, "k").await.release().await;
 }
 
+/// A question without a name would make the proxy close the connection.
+#[tokio::test]
+async fn an_idle_connection_is_asked_through_a_proxy() {
+    let server = RedisServer::start();
+    let proxy = Twemproxy::start(&[&server]);
+    let pool = pool(proxy.url()).await;
+    let calls = server.script_calls();
+    eventually_async("it was asked", || async { server.script_calls() > calls }).await;
+    hold(&pool, "k").await.release().await;
+    // The question, the acquire and the release.
+    assert_eq!(
+        server.script_calls(),
+        calls + 3,
+        "no new connection was set up"
+    );
+}
+
 /// Processes with and without messages exclude each other, and none waits for ever.
 #[tokio::test]
 async fn a_fleet_may_be_mixed() {

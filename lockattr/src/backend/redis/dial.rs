@@ -1,5 +1,7 @@
 //! Getting a connection.
 
+mod visit;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +11,7 @@ use redis::{
     Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::hello::{self, Refusal};
@@ -24,7 +26,6 @@ use super::url::{self, Target};
 use super::voice::{self, Voice};
 use super::{RedisSettings, Report, failure};
 use crate::Error;
-use crate::backend::BackendError;
 use crate::timing;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -266,19 +267,6 @@ impl Dialer {
 }
 
 impl Dialer {
-    /// Connects for a question to the server itself.
-    pub(super) async fn visit(&self) -> Result<Visit, BackendError> {
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.connect_timeout));
-        let Route::Known(way) = &self.route else {
-            return Err(failure::disconnected());
-        };
-        let opening = tokio::time::timeout(self.connect_timeout, self.open(way, config, || {}));
-        let opened = opening.await;
-        let (shared, driver) = opened.unwrap_or_else(|_| Err(self.no_connection()))?;
-        let driver = driver.abort_handle();
-        Ok(Visit { shared, driver })
-    }
-
     /// Logs in. `at_end` runs when the connection ends, unless its task is aborted.
     async fn open(
         &self,
@@ -300,36 +288,6 @@ impl Dialer {
     #[cfg(test)]
     pub(super) fn nowhere() -> Self {
         Self::new(&RedisSettings::of("redis://localhost/", 1)).unwrap()
-    }
-}
-
-/// A connection for a question; it is closed with this value.
-pub(super) struct Visit {
-    shared: MultiplexedConnection,
-    driver: AbortHandle,
-}
-
-impl Visit {
-    pub(super) async fn ask(
-        &mut self,
-        questions: &redis::Pipeline,
-        answers: usize,
-    ) -> Result<Vec<Value>, BackendError> {
-        let answered = self
-            .shared
-            .send_packed_commands(questions, 0, answers)
-            .await;
-        let values = answered.and_then(|values| {
-            let sound = values.into_iter().map(Value::extract_error);
-            sound.collect::<Result<Vec<_>, _>>()
-        });
-        values.map_err(|error| failure::classify(&error).error)
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }
 
