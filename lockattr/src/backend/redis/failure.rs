@@ -70,12 +70,16 @@ pub(super) fn lacks_command(error: &RedisError) -> bool {
         .contains("unknown command")
 }
 
+pub(super) fn is_about_rights(error: &str) -> bool {
+    // Written with another letter by the newer servers; the second text is what a script gets.
+    let error = error.to_ascii_lowercase();
+    error.contains("no permissions") || error.contains("can't run this")
+}
+
 /// Returns the server's words, with the remedy if the user has too few rights.
 fn explained(error: &str) -> String {
     let error = without_args(error);
-    // The second text is what a script gets.
-    let is_about_rights = error.contains("no permissions") || error.contains("can't run this");
-    if is_about_rights {
+    if is_about_rights(error) {
         format!("{error}; see `rights` in the README")
     } else {
         error.to_owned()

@@ -112,7 +112,7 @@ fn describe(deployment: Deployment, masters: usize, version: Option<&str>) -> St
 
 fn unreachable(error: &BackendError) -> Finding {
     let said = error.to_string();
-    if said.contains("no permissions") {
+    if failure::is_about_rights(&said) {
         return finding(Severity::Broken, Topic::Rights, said);
     }
     let seen = format!("it cannot be asked: {said}");
