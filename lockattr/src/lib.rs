@@ -9,6 +9,8 @@ mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 mod current;
+mod diagnosis;
+mod doctor;
 mod driver;
 mod error;
 mod guard;
@@ -29,6 +31,8 @@ pub use asked_key::Key;
 #[cfg(feature = "redis")]
 pub use backend::redis::RedisOptions;
 pub use current::current;
+pub use diagnosis::{Diagnosis, Finding, Severity, Topic};
+pub use doctor::doctor;
 pub use driver::{Lease, PoolStats};
 pub use error::{BackendError, BackendErrorKind, Error, LossReason};
 pub use guard::Guard;
@@ -48,5 +52,5 @@ pub mod __private;
 const _: () = {
     const fn is_shared<T: Send + Sync + 'static>() {}
     is_shared::<(LockPool, LockPoolBuilder, LockRequest, Guard, Lease)>();
-    is_shared::<(Error, LossReason, BackendError, PoolStats)>();
+    is_shared::<(Error, LossReason, BackendError, PoolStats, Diagnosis)>();
 };

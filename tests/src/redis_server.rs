@@ -1,8 +1,8 @@
-//! A real `redis-server` for one test.
+//! A real server for one test.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::program::Program;
 use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 
 /// The rights of the pools' user: exactly the rights that the README asks for.
@@ -26,6 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// and disturb the server.
 #[derive(Debug)]
 pub struct RedisServer {
+    program: Program,
     port: u16,
     dir: PathBuf,
     args: Vec<String>,
@@ -46,34 +48,56 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When there is no `redis-server`, or it does not start.
+    /// When the program is not installed, or does not start.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
-        Self::start_on(args, None, None)
+        Self::start_on(Program::chosen_for(args), args, None, None)
     }
 
     /// Does the same on a network.
     #[must_use]
     pub fn start_in(network: &Network, args: &[&str]) -> Self {
-        let server = Self::start_on(args, None, Some(&network.join()));
+        let program = Program::chosen_for(args);
+        let server = Self::start_on(program, args, None, Some(&network.join()));
         server.host().listens_on(server.port);
         server
+    }
+
+    /// Starts a Redis server, whatever the tests run on.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `redis-server`, or it does not start.
+    #[must_use]
+    pub fn start_redis(args: &[&str]) -> Self {
+        Self::start_on(Program::Redis, args, None, None)
+    }
+
+    /// Starts a Valkey server.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `valkey-server`, or it does not start.
+    #[must_use]
+    pub fn start_valkey(args: &[&str]) -> Self {
+        Self::start_on(Program::Valkey, args, None, None)
     }
 
     /// Starts a server whose clock can be set.
     #[must_use]
     pub fn start_with_clock(clock: &ServerClock) -> Self {
-        Self::start_on(&[], Some(clock), None)
+        Self::start_on(Program::chosen_for::<&str>(&[]), &[], Some(clock), None)
     }
 
-    fn start_on(args: &[&str], clock: Option<&ServerClock>, host: Option<&Host>) -> Self {
+    fn start_on(
+        program: Program,
+        args: &[&str],
+        clock: Option<&ServerClock>,
+        host: Option<&Host>,
+    ) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         trace_to_file();
-        let found = Command::new("redis-server").arg("--version").output();
-        assert!(
-            found.is_ok(),
-            "redis-server is not installed: `tests/run` installs it"
-        );
+        program.assert_installed();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
@@ -84,8 +108,9 @@ impl RedisServer {
                 .and_then(|socket| socket.local_addr())
                 .expect("a free port")
                 .port();
-            let child = spawn(port, &dir, &args, clock, host);
+            let child = spawn(program, port, &dir, &args, clock, host);
             let mut server = Self {
+                program,
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
@@ -97,7 +122,7 @@ impl RedisServer {
                 return server;
             }
         }
-        panic!("redis-server does not start with {args:?}");
+        panic!("{program:?} does not start with {args:?}");
     }
 
     fn comes_up(&mut self) -> bool {
@@ -256,7 +281,7 @@ impl RedisServer {
     pub fn begin_restart(&mut self) {
         self.kill();
         let (clock, host) = (self.clock.as_ref(), self.host.as_ref());
-        self.child = spawn(self.port, &self.dir, &self.args, clock, host);
+        self.child = spawn(self.program, self.port, &self.dir, &self.args, clock, host);
     }
 
     /// Starts it again without the data that it may have kept on the disk.
@@ -317,25 +342,15 @@ impl Drop for RedisServer {
     }
 }
 
-/// With setpriv, a server ends with the thread of its test, also when that is killed.
-pub(crate) fn command() -> Command {
-    if Path::new("/usr/bin/setpriv").exists() {
-        let mut command = Command::new("/usr/bin/setpriv");
-        command.args(["--pdeathsig", "KILL", "redis-server"]);
-        command
-    } else {
-        Command::new("redis-server")
-    }
-}
-
 fn spawn(
+    program: Program,
     port: u16,
     dir: &Path,
     args: &[String],
     clock: Option<&ServerClock>,
     host: Option<&Host>,
 ) -> Child {
-    let mut command = command();
+    let mut command = program.command();
     let (plain, tls) = if args.iter().any(|arg| arg == "--tls-cert-file") {
         (0, port)
     } else {

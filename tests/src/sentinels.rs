@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::program::Program;
 use crate::{CANARY, Host, Network, RedisServer, eventually, is_soon};
 
 /// The name of the master in all deployments.
@@ -281,7 +282,7 @@ impl Sentinel {
         let dir = env::temp_dir().join(format!("lockattr-sentinel-{}-{number}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the sentinel");
         fs::write(dir.join("sentinel.conf"), lines.join("\n")).expect("the directory is ours");
-        let mut command = crate::redis_server::command();
+        let mut command = Program::chosen_for(lines).command();
         if let Some(host) = host {
             command.envs(host.environment());
         }

@@ -35,6 +35,7 @@ mod owner;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
 
+use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub use answer::{Event, Failure, Granted, Outcome, Reply};
@@ -47,7 +48,11 @@ pub(crate) use owner::LeaseId;
 pub use owner::{OwnerId, OwnerIds};
 
 pub use crate::clock::Time;
+use crate::diagnosis::Diagnosis;
 pub use crate::error::{BackendError, BackendErrorKind};
+
+/// An examination of the service that is under way.
+pub type Examination = Pin<Box<dyn Future<Output = Diagnosis> + Send>>;
 
 /// A lock service, as a pool uses it.
 ///
@@ -76,6 +81,12 @@ pub trait Backend: 'static {
     /// is one.
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event>;
 
+    /// Says what the service can and cannot promise, for [`doctor`](crate::doctor()) and at start-up. It
+    /// must end by itself when the service does not answer. Defaults to nothing.
+    fn examine(&self) -> Examination {
+        Box::pin(std::future::ready(Diagnosis::of("a lock service")))
+    }
+
     /// The pool no longer waits for this attempt. If it is not sent yet, it need not be; an outcome
     /// that still comes is useful, since it measures the round trip.
     fn overdue(&mut self, attempt: AttemptId) {
@@ -102,6 +113,10 @@ impl Backend for Box<dyn Backend> {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         (**self).poll_event(cx)
+    }
+
+    fn examine(&self) -> Examination {
+        (**self).examine()
     }
 
     fn overdue(&mut self, attempt: AttemptId) {

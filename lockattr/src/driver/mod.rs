@@ -23,7 +23,7 @@ use std::task::Waker;
 use std::time::Duration;
 use std::{fmt, process};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, mpsc as mpsc_async, oneshot};
 use tracing::debug_span;
 use tracing::field::Empty;
 
@@ -37,6 +37,7 @@ pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
 use crate::clock::Time;
+use crate::diagnosis::Diagnosis;
 use crate::key::Key;
 use crate::protocol::{self, Caller, Queued, Released, Terms, Waiter};
 use recovery::shielded;
@@ -118,6 +119,8 @@ struct Shared {
     wake: Notify,
     counters: Counters,
     response_timeout: Duration,
+    /// Where the I/O thread hears that the service is to be examined.
+    examinations: mpsc_async::UnboundedSender<oneshot::Sender<Diagnosis>>,
     /// Disconnected when the I/O thread is gone.
     io_thread: Mutex<mpsc::Receiver<()>>,
     /// The process in which the I/O thread runs.
@@ -201,6 +204,7 @@ impl Commands {
     fn new(
         coordinator: Coordinator,
         response_timeout: Duration,
+        examinations: mpsc_async::UnboundedSender<oneshot::Sender<Diagnosis>>,
         io_thread: mpsc::Receiver<()>,
     ) -> Self {
         Self(Arc::new(Handle {
@@ -209,6 +213,7 @@ impl Commands {
                 wake: Notify::new(),
                 counters: Counters::default(),
                 response_timeout,
+                examinations,
                 io_thread: Mutex::new(io_thread),
                 process: process::id(),
                 is_closed: AtomicBool::new(false),
@@ -331,6 +336,17 @@ impl Commands {
             Some(answer) => answer.await.unwrap_or(Err(Error::Closed)),
             None => Err(Error::Closed),
         }
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the pool is gone.
+    pub(crate) async fn examine(&self) -> Result<Diagnosis, Error> {
+        self.shared().check_process()?;
+        let (reply, diagnosis) = oneshot::channel();
+        let asked = self.shared().examinations.send(reply);
+        asked.map_err(|_| Error::Closed)?;
+        diagnosis.await.map_err(|_| Error::Closed)
     }
 
     /// Whether the pool was built by another process, from which this one was forked.

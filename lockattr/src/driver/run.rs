@@ -7,14 +7,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, Sleep};
 
 use super::tenure::Tenure;
 use super::{Effect, WeakCommands};
 use crate::backend::{Attempt, Backend, Event, LeaseId};
 use crate::clock::Time;
+use crate::diagnosis::Diagnosis;
 
 /// The most events taken in before attempts are sent.
 const BATCH: usize = 128;
@@ -30,6 +32,7 @@ const TURNS_OF_AN_ANSWER: usize = 4;
 
 pub(super) struct Driver<B> {
     backend: B,
+    examinations: UnboundedReceiver<oneshot::Sender<Diagnosis>>,
     pub(super) commands: WeakCommands,
     /// The tenures of granted leases, until nothing of them is on the server.
     pub(super) tenures: HashMap<LeaseId, Arc<Tenure>>,
@@ -48,9 +51,14 @@ struct Inputs<'a, 'n> {
 }
 
 impl<B: Backend> Driver<B> {
-    pub(super) fn new(backend: B, commands: WeakCommands) -> Self {
+    pub(super) fn new(
+        backend: B,
+        examinations: UnboundedReceiver<oneshot::Sender<Diagnosis>>,
+        commands: WeakCommands,
+    ) -> Self {
         Self {
             backend,
+            examinations,
             commands,
             tenures: HashMap::new(),
             effects: VecDeque::new(),
@@ -158,6 +166,13 @@ impl<B: Backend> Driver<B> {
         if inputs.woken.as_mut().poll(cx).is_ready() {
             inputs.woken.set(inputs.wake.notified());
             has_any = true;
+        }
+        while let Poll::Ready(Some(reply)) = self.examinations.poll_recv(cx) {
+            let examination = self.backend.examine();
+            tokio::spawn(async move {
+                // An error means that the caller no longer waits.
+                drop(reply.send(examination.await));
+            });
         }
         while inputs.events.len() < BATCH {
             let Poll::Ready(event) = self.backend.poll_event(cx) else {

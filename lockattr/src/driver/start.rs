@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc as mpsc_async, oneshot};
 use tracing::dispatcher;
 
 use super::run::Driver;
@@ -58,11 +58,12 @@ where
             Ok(backend) => {
                 let jitter = fastrand::Rng::new();
                 let coordinator = Coordinator::new(limits, backend.capabilities(), owners, jitter);
-                let commands = Commands::new(coordinator, limits.response_timeout, io_thread);
+                let (asks, asked) = mpsc_async::unbounded_channel();
+                let commands = Commands::new(coordinator, limits.response_timeout, asks, io_thread);
                 let weak = commands.downgrade();
                 // If the builder no longer waits, the commands are dropped and `run` ends at once.
                 drop(ready.send(Ok(commands)));
-                Driver::new(backend, weak).run_on(&runtime);
+                Driver::new(backend, asked, weak).run_on(&runtime);
             }
             Err(error) => drop(ready.send(Err(error))),
         }

@@ -6,6 +6,7 @@ mod custom;
 mod variables;
 
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tracing::info;
@@ -112,8 +113,8 @@ impl LockPoolBuilder {
     /// `valkey` and `valkeys` mean the same as `redis` and `rediss` in all of them. A cluster is also
     /// found behind the URL of one of its nodes. With Sentinel, user and password are those of the master
     /// and its replicas; `?sentinel_user=…&sentinel_password=…` are those of the sentinels. The database
-    /// is 0 unless the path or `?db=` sets another; `?protocol=resp3` is accepted, since the pool always
-    /// speaks it. Other parameters are refused. In a user name or password, percent-encode `/` as
+    /// is 0 unless the path or `?db=` sets another; `?protocol=resp3` is accepted, since the pool speaks
+    /// it with every server that does. Other parameters are refused. In a user name or password, percent-encode `/` as
     /// `%2F`, `?` as `%3F`, `#` as `%23`, `@` as `%40` and `%` as `%25`.
     pub fn url(mut self, url: impl AsRef<str>) -> Self {
         self.service = Some(Service::Url(ServiceUrl::new(url.as_ref())));
@@ -216,14 +217,22 @@ impl LockPoolBuilder {
         }
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
         let default_release = self.default_release;
+        #[cfg(feature = "redis")]
+        let strict = self.redis.strict;
+        #[cfg(not(feature = "redis"))]
+        let strict = false;
         let commands = self.connect(service).await?;
-        Ok(LockPool(std::sync::Arc::new(Pool {
+        let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
             default_wait,
             default_release,
+            shortest_ttl: AtomicU64::new(u64::MAX),
             place,
-        })))
+        }));
+        pool.note_ttl(default_ttl);
+        pool.check(strict).await?;
+        Ok(pool)
     }
 
     /// Connects, and installs this as the pool of the whole process.

@@ -7,12 +7,15 @@ mod source;
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use builder::LockPoolBuilder;
 pub use source::PoolSource;
+use tracing::warn;
 
 use crate::Error;
+use crate::diagnosis::{Diagnosis, Finding, Severity};
 use crate::driver::{Acquiring, Commands, PoolStats};
 use crate::key::Key;
 use crate::label::Label;
@@ -44,6 +47,8 @@ struct Pool {
     default_ttl: Duration,
     default_wait: Wait,
     default_release: Release,
+    /// In nanoseconds: what a lease lasts at least.
+    shortest_ttl: AtomicU64,
     /// A name for errors and logs, such as the URL without its password.
     place: String,
 }
@@ -168,6 +173,50 @@ impl LockPool {
         options.release.unwrap_or(self.0.default_release)
     }
 
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the pool is gone.
+    pub(crate) async fn examine(&self) -> Result<Diagnosis, Error> {
+        let diagnosis = self.0.commands.examine().await?;
+        let shortest = Duration::from_nanos(self.0.shortest_ttl.load(Ordering::Relaxed));
+        Ok(diagnosis.for_pool(&self.0.place, shortest))
+    }
+
+    /// Warns of what is wrong with the lock service, or refuses it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] where locks do not work; if it is `strict`, also where they can be lost.
+    async fn check(&self, strict: bool) -> Result<(), Error> {
+        let diagnosis = self.examine().await?;
+        let worst_allowed = if strict {
+            Severity::Unknown
+        } else {
+            Severity::Warning
+        };
+        let refused = diagnosis.findings().iter();
+        let refused = refused.filter(|finding| finding.severity > worst_allowed);
+        let refused: Vec<String> = refused.map(Finding::to_string).collect();
+        if !refused.is_empty() {
+            return Err(Error::config("server", refused.join("; ")));
+        }
+        for finding in diagnosis.findings() {
+            if finding.severity == Severity::Warning {
+                let Finding { topic, .. } = finding;
+                warn!(server = self.0.place, %topic, "{finding}");
+            }
+        }
+        Ok(())
+    }
+
+    fn note_ttl(&self, ttl: Duration) {
+        let nanos = u64::try_from(ttl.as_nanos()).unwrap_or(u64::MAX);
+        // Mostly there is nothing to write, which would be felt by other processors.
+        if nanos < self.0.shortest_ttl.load(Ordering::Relaxed) {
+            self.0.shortest_ttl.fetch_min(nanos, Ordering::Relaxed);
+        }
+    }
+
     /// Sends the request for a lease.
     pub(crate) fn begin(
         &self,
@@ -177,6 +226,7 @@ impl LockPool {
     ) -> Result<Acquiring, Error> {
         let ttl = self.ttl(options);
         check_ttl(ttl)?;
+        self.note_ttl(ttl);
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
         if max_hold.is_some_and(|most| most.is_zero()) {

@@ -3,5 +3,8 @@
 //! One binary, because each takes seconds to build.
 
 mod cluster;
+mod doctor;
 mod moving_slots;
+mod mute;
 mod sentinel;
+mod valkey;

@@ -14,6 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &[
         "asked_key",
         "clock",
+        "diagnosis",
         "error",
         "key",
         "label",
@@ -33,7 +34,7 @@ const LAYERS: &[&[&str]] = &[
         "hold",
         "stall",
     ],
-    &["assert_held", "key_macro", "__private"],
+    &["assert_held", "doctor", "key_macro", "__private"],
     &["conformance"],
 ];
 

@@ -15,8 +15,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(crate) use server::Handoff;
 pub(crate) use server::Server;
 
-use super::{Attempt, Backend, Capabilities, Event};
+use super::{Attempt, Backend, Capabilities, Event, Examination};
 use crate::clock::Time;
+use crate::diagnosis::{Diagnosis, Finding, Severity, Topic};
 
 type Shared = Mutex<Server<UnboundedSender<Event>>>;
 
@@ -100,6 +101,20 @@ impl Registry {
 impl Backend for MemoryBackend {
     fn capabilities(&self) -> Capabilities {
         capabilities()
+    }
+
+    fn examine(&self) -> Examination {
+        let limit = |topic, seen: &str| Finding::new(Severity::Limit, topic, seen);
+        let found = Diagnosis::of("locks in the memory of this process")
+            .with(limit(
+                Topic::Deployment,
+                "other processes are not excluded: for tests, and for programs of one process",
+            ))
+            .with(limit(
+                Topic::Persistence,
+                "the locks end with the process, as their holders do",
+            ));
+        Box::pin(std::future::ready(found))
     }
 
     fn submit(&mut self, attempt: Attempt) {

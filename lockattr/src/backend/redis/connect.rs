@@ -16,7 +16,8 @@ use super::link::{Connection, Link};
 use super::names::Names;
 use super::sentinel::Following;
 use super::stream::Address;
-use super::{RedisBackend, RedisSettings, Report, failure, settings_check};
+use super::voice::{Mute, Voice};
+use super::{RedisBackend, RedisSettings, Report, failure};
 use crate::backend::OwnerIds;
 use crate::{Error, timing};
 
@@ -47,13 +48,18 @@ impl RedisBackend {
         if let Some(seeds) = seeds {
             return Self::connect_cluster(settings, dialer, seeds, owners).await;
         }
-        let dialers = vec![Arc::clone(&dialer); settings.options.connections];
         let inbox = unbounded_channel();
         let following = dialer.follow(&inbox.0);
-        match (dial_all(&dialers, owners, &inbox.0).await, dialer.address()) {
-            (Ok(connections), _) => {
+        let links = settings.options.connections;
+        let all = |dialer: &Dialer| {
+            let shared = Arc::new(dialer.clone());
+            vec![shared; links]
+        };
+        let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
+        match (dialled, dialer.address()) {
+            (Ok(dialled), _) => {
                 let found = (following, None);
-                Self::start(settings, dialers, connections, found, (owners, inbox)).await
+                Self::start(settings, dialled, found, (owners, inbox))
             }
             (Err((_, Refusal::IsNode)), Some(node)) => {
                 info!(
@@ -82,33 +88,35 @@ impl RedisBackend {
             return Err(failed(failure::uncovered(table.uncovered())));
         }
         let nodes = table.nodes();
-        let dialers = nodes.iter().map(|node| Arc::new(dialer.at(node.clone())));
-        let dialers: Vec<Arc<Dialer>> = dialers.collect();
+        let all = |dialer: &Dialer| {
+            let dialers = nodes.iter().map(|node| Arc::new(dialer.at(node.clone())));
+            dialers.collect()
+        };
         let inbox = unbounded_channel();
-        let connections = dial_all(&dialers, owners, &inbox.0).await;
-        let connections = connections.map_err(|(link, refusal)| {
+        let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
+        let dialled = dialled.map_err(|(link, refusal)| {
             let node = &nodes[link];
             refusal.at_startup(&format!("{node}, a node of {}", settings.place))
         })?;
+        let dialer = Arc::new(dialer.with_voice(dialled.voice));
         let following = dialer.follow(&inbox.0);
         let cluster = Cluster::new(dialer, seeds, &table, nodes);
-        Self::start(
-            settings,
-            dialers,
-            connections,
-            (following, Some(cluster)),
-            (owners, inbox),
-        )
-        .await
+        let found = (following, Some(cluster));
+        Self::start(settings, dialled, found, (owners, inbox))
     }
 
-    async fn start(
+    fn start(
         settings: &RedisSettings,
-        dialers: Vec<Arc<Dialer>>,
-        connections: Vec<Connection>,
+        dialled: Dialled,
         (following, cluster): (Following, Option<Cluster>),
         (owners, (inbox, reports)): (&OwnerIds, Inbox),
     ) -> Result<Self, Error> {
+        let Dialled {
+            dialers,
+            connections,
+            voice,
+            why_mute,
+        } = dialled;
         let round_trips = connections.iter().map(|connection| connection.round_trip);
         // The way to the farthest node of a cluster, and the best of several to one server.
         let round_trip = if cluster.is_some() {
@@ -118,18 +126,10 @@ impl RedisBackend {
         };
         let least_claim_window =
             least_claim_window(settings.claim_window, round_trip.unwrap_or_default())?;
-        let servers = if cluster.is_some() {
-            connections.len()
-        } else {
-            1
-        };
-        for connection in connections.iter().take(servers) {
-            settings_check::check(connection.shared.clone(), settings).await?;
-        }
         info!(
             server = settings.place,
             prefix = settings.options.prefix,
-            nodes = servers,
+            links = connections.len(),
             "locks are kept on Redis"
         );
         let links = dialers.into_iter().zip(connections).enumerate();
@@ -143,6 +143,8 @@ impl RedisBackend {
             names: Names::new(settings.options.prefix.clone()),
             links: links.collect(),
             cluster,
+            voice,
+            why_mute,
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
             least_claim_window,
@@ -162,6 +164,55 @@ type Inbox = (UnboundedSender<Report>, UnboundedReceiver<Report>);
 /// The channel of the handoffs that come by this link.
 pub(super) fn channel(owners: &OwnerIds, link: usize) -> String {
     format!("{}{link}", owners.prefix())
+}
+
+/// The connections to all servers.
+struct Dialled {
+    dialers: Vec<Arc<Dialer>>,
+    connections: Vec<Connection>,
+    voice: Voice,
+    why_mute: Option<String>,
+}
+
+/// Dials all at once, without messages if the server sends none. A failure names its link.
+async fn dial_as_possible(
+    dialer: &Dialer,
+    all: impl Fn(&Dialer) -> Vec<Arc<Dialer>>,
+    owners: &OwnerIds,
+    inbox: &UnboundedSender<Report>,
+) -> Result<Dialled, (usize, Refusal)> {
+    let mut dialer = dialer.clone();
+    let mut first: Option<Mute> = None;
+    loop {
+        let dialers = all(&dialer);
+        let (link, refusal) = match dial_all(&dialers, owners, inbox).await {
+            Ok(connections) => {
+                return Ok(Dialled {
+                    dialers,
+                    connections,
+                    voice: dialer.voice(),
+                    why_mute: first.map(|mute| mute.why),
+                });
+            }
+            Err(failed) => failed,
+        };
+        match refusal {
+            Refusal::Mute(mute) if dialer.voice() > mute.voice => {
+                // Once more, if it may be chance.
+                if mute.is_certain || first.is_some() {
+                    dialer = dialer.with_voice(mute.voice);
+                }
+                first = Some(mute);
+            }
+            refusal => {
+                let refusal = match first {
+                    Some(mute) => mute.refusal.and_without(refusal),
+                    None => refusal,
+                };
+                return Err((link, refusal));
+            }
+        }
+    }
 }
 
 /// Dials all at once. A failure names its link.

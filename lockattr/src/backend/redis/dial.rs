@@ -1,15 +1,17 @@
 //! Getting a connection.
 
+mod visit;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use redis::aio::{MultiplexedConnection, SendError};
 use redis::{
-    AsyncConnectionConfig, ErrorKind, PushInfo, PushKind, RedisConnectionInfo, RedisError,
-    ServerErrorKind, Value,
+    AsyncConnectionConfig, ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError,
+    Value,
 };
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::hello::{self, Refusal};
@@ -21,9 +23,9 @@ use super::stream::{Address, Way};
 #[cfg(feature = "tls")]
 use super::tls::TlsSettings;
 use super::url::{self, Target};
+use super::voice::{self, Voice};
 use super::{RedisSettings, Report, failure};
 use crate::Error;
-use crate::backend::BackendError;
 use crate::timing;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
@@ -55,6 +57,7 @@ pub(super) struct Dialer {
     connect_timeout: Duration,
     /// Whether the server is to be a node of a cluster.
     is_node: bool,
+    voice: Voice,
     #[cfg(feature = "tls")]
     tls: TlsSettings,
 }
@@ -95,6 +98,7 @@ impl Dialer {
             prefix: settings.options.prefix.clone(),
             connect_timeout: settings.connect_timeout,
             is_node: false,
+            voice: Voice::Messages,
             #[cfg(feature = "tls")]
             tls: settings.options.tls.clone(),
         }
@@ -119,6 +123,23 @@ impl Dialer {
                 address: node,
             }),
             is_node: true,
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn voice(&self) -> Voice {
+        self.voice
+    }
+
+    /// The same for a server of which less can be asked.
+    pub(super) fn with_voice(&self, voice: Voice) -> Self {
+        let protocol = match voice {
+            Voice::Scripts => ProtocolVersion::RESP2,
+            Voice::Unsubscribed | Voice::Messages => ProtocolVersion::RESP3,
+        };
+        Self {
+            voice,
+            login: self.login.clone().set_protocol(protocol),
             ..self.clone()
         }
     }
@@ -174,45 +195,39 @@ impl Dialer {
         inbox: UnboundedSender<Report>,
         channel: &str,
     ) -> Result<Connection, Refusal> {
-        let config = AsyncConnectionConfig::new()
+        let mut config = AsyncConnectionConfig::new()
             // Kept here: the protocol knows how long to wait, and what an overdue answer means.
             .set_response_timeout(None)
-            .set_pipeline_buffer_size(1024)
-            .set_push_sender(move |push: PushInfo| {
-                let report = match push.kind {
-                    PushKind::Disconnection => Report::Disconnected { link, generation },
-                    PushKind::Message => match <[Value; 2]>::try_from(push.data) {
-                        Ok([_, message]) => Report::Message {
-                            link,
-                            generation,
-                            message,
-                        },
-                        Err(_) => return Ok(()),
-                    },
-                    _ => return Ok(()),
+            .set_pipeline_buffer_size(1024);
+        let lost = inbox.clone();
+        if self.voice > Voice::Scripts {
+            config = config.set_push_sender(move |push: PushInfo| {
+                let (PushKind::Message, Ok([_, message])) =
+                    (push.kind, <[Value; 2]>::try_from(push.data))
+                else {
+                    return Ok(());
+                };
+                let report = Report::Message {
+                    link,
+                    generation,
+                    message,
                 };
                 inbox.send(report).map_err(|_| SendError)
             });
-        let (shared, driver) = self.open(way, config).await?;
+        }
+        let opening = self.open(way, config, move || {
+            // Nobody listens when the pool has ended meanwhile.
+            drop(lost.send(Report::Disconnected { link, generation }));
+        });
+        let (shared, driver) = opening.await?;
         let names = Names::new(self.prefix.clone());
         let mut connection = Connection::new(shared, generation, &driver);
-        // Once more, because the client library keeps the answer to the first one to itself.
-        let greeting = redis::cmd("HELLO").arg(3).to_owned();
-        let (greeting, took) = timed(connection.shared.send_packed_command(&greeting)).await;
-        hello::check(&greeting?, self.is_node)?;
-        connection.round_trip = took;
-        let (subscribed, took) = timed(
-            connection
-                .shared
-                .subscribe(format!("{}{channel}", names.channels())),
-        )
-        .await;
-        subscribed.map_err(|error| explain(&error))?;
-        connection.round_trip = took.min(connection.round_trip);
+        self.greet(&mut connection, &names, channel).await?;
         let caller = Caller {
             names: &names,
             channel,
             is_node: self.is_node,
+            voice: self.voice,
         };
         // No attempts. By its text, so that the server learns the script, and then by its hash: what
         // is missing for either is told now.
@@ -225,68 +240,54 @@ impl Dialer {
         connection.hears();
         Ok(connection)
     }
+
+    /// Asks the server what it is, and for its messages.
+    async fn greet(
+        &self,
+        connection: &mut Connection,
+        names: &Names,
+        channel: &str,
+    ) -> Result<(), Refusal> {
+        if self.voice == Voice::Scripts {
+            return voice::probe(&mut connection.shared, &names.probe(0)).await;
+        }
+        // Once more, because the client library keeps the answer to the first one to itself.
+        let greeting = redis::cmd("HELLO").arg(3).to_owned();
+        let (greeting, took) = timed(connection.shared.send_packed_command(&greeting)).await;
+        hello::check(&greeting?, self.is_node)?;
+        connection.round_trip = took;
+        if self.voice == Voice::Messages {
+            let channel = format!("{}{channel}", names.channels());
+            let (subscribed, took) = timed(connection.shared.subscribe(channel)).await;
+            subscribed.map_err(|error| voice::not_subscribed(&error, explain(&error)))?;
+            connection.round_trip = took.min(connection.round_trip);
+        }
+        Ok(())
+    }
 }
 
 impl Dialer {
-    /// Connects for a question to the server itself.
-    pub(super) async fn visit(&self) -> Result<Visit, BackendError> {
-        let config = AsyncConnectionConfig::new().set_response_timeout(Some(self.connect_timeout));
-        let Route::Known(way) = &self.route else {
-            return Err(failure::disconnected());
-        };
-        let opening = tokio::time::timeout(self.connect_timeout, self.open(way, config));
-        let opened = opening.await;
-        let (shared, driver) = opened.unwrap_or_else(|_| Err(self.no_connection()))?;
-        let driver = driver.abort_handle();
-        Ok(Visit { shared, driver })
-    }
-
-    /// Logs in.
+    /// Logs in. `at_end` runs when the connection ends, unless its task is aborted.
     async fn open(
         &self,
         way: &Way,
         config: AsyncConnectionConfig,
+        at_end: impl FnOnce() + Send + 'static,
     ) -> Result<(MultiplexedConnection, JoinHandle<()>), Refusal> {
         let stream = way.open().await?;
         let (shared, driver) = MultiplexedConnection::new_with_config(&self.login, stream, config)
             .await
             .map_err(|error| hello::explain(&error, &self.login))?;
-        Ok((shared, tokio::spawn(driver)))
+        let driver = tokio::spawn(async move {
+            driver.await;
+            at_end();
+        });
+        Ok((shared, driver))
     }
 
     #[cfg(test)]
     pub(super) fn nowhere() -> Self {
         Self::new(&RedisSettings::of("redis://localhost/", 1)).unwrap()
-    }
-}
-
-/// A connection for a question; it is closed with this value.
-pub(super) struct Visit {
-    shared: MultiplexedConnection,
-    driver: AbortHandle,
-}
-
-impl Visit {
-    pub(super) async fn ask(
-        &mut self,
-        questions: &redis::Pipeline,
-        answers: usize,
-    ) -> Result<Vec<Value>, BackendError> {
-        let answered = self
-            .shared
-            .send_packed_commands(questions, 0, answers)
-            .await;
-        let values = answered.and_then(|values| {
-            let sound = values.into_iter().map(Value::extract_error);
-            sound.collect::<Result<Vec<_>, _>>()
-        });
-        values.map_err(|error| failure::classify(&error).error)
-    }
-}
-
-impl Drop for Visit {
-    fn drop(&mut self) {
-        self.driver.abort();
     }
 }
 
@@ -298,10 +299,9 @@ async fn timed<T>(asking: impl Future<Output = T>) -> (T, Duration) {
 
 /// A command that is renamed, or that a proxy does not pass on.
 fn explain(error: &RedisError) -> Refusal {
-    let text = error.to_string();
-    let text = failure::without_args(&text);
-    let is_unknown = text.to_ascii_lowercase().contains("unknown command");
-    if is_unknown && error.kind() == ErrorKind::Server(ServerErrorKind::ResponseError) {
+    if failure::lacks_command(error) {
+        let text = error.to_string();
+        let text = failure::without_args(&text);
         return Refusal::Unfit {
             setting: "server",
             reason: format!("it lacks a command that locks need: {text}"),

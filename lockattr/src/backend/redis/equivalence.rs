@@ -186,6 +186,7 @@ impl<'a, 'b> Pair<'a, 'b> {
         let caller = Caller {
             names: &self.names,
             channel: if is_reachable { "here" } else { "nowhere" },
+            voice: crate::backend::redis::voice::Voice::Messages,
             is_node: false,
         };
         let call = Call::new(&caller, &mut attempts, 0, &mut self.known);

@@ -21,6 +21,17 @@ const PASSING: [&str; 10] = [
     "UNBLOCKED",
 ];
 
+/// The server's error codes for a call that it refuses, now and later.
+const LASTING: [&str; 7] = [
+    "CROSSSLOT",
+    "NOAUTH",
+    "NOPERM",
+    "NOPROTO",
+    "NOSCRIPT",
+    "WRONGPASS",
+    "WRONGTYPE",
+];
+
 pub(super) fn classify(error: &RedisError) -> Failure {
     #[cfg(feature = "tls")]
     if let Some(error) = super::tls::explain(error) {
@@ -36,27 +47,39 @@ pub(super) fn classify(error: &RedisError) -> Failure {
         _ if error.code().is_some_and(|code| PASSING.contains(&code)) => {
             BackendErrorKind::Unavailable
         }
-        // This error has no code of its own.
-        _ if error.to_string().contains("max number of clients") => BackendErrorKind::Unavailable,
-        _ => BackendErrorKind::Refused,
+        _ if error.code().is_some_and(|code| LASTING.contains(&code)) => BackendErrorKind::Refused,
+        _ if lacks_command(error) => BackendErrorKind::Refused,
+        // In any words: a proxy has lost the server, or the server takes no more clients.
+        _ => BackendErrorKind::Unavailable,
     };
-    let by_server = matches!(
-        kind,
-        BackendErrorKind::Unavailable | BackendErrorKind::Refused
-    );
+    // What a proxy says in words of its own, the server may have executed.
+    let is_known = kind == BackendErrorKind::Refused
+        || error.code().is_some_and(|code| PASSING.contains(&code));
     Failure {
-        maybe_executed: !by_server,
+        maybe_executed: !is_known,
         passing: kind != BackendErrorKind::Refused,
         error: BackendError::new(kind, explained(&error.to_string())),
     }
 }
 
+/// Whether a command is renamed, or not passed on by a proxy.
+pub(super) fn lacks_command(error: &RedisError) -> bool {
+    error
+        .to_string()
+        .to_ascii_lowercase()
+        .contains("unknown command")
+}
+
+pub(super) fn is_about_rights(error: &str) -> bool {
+    // Written with another letter by the newer servers; the second text is what a script gets.
+    let error = error.to_ascii_lowercase();
+    error.contains("no permissions") || error.contains("can't run this")
+}
+
 /// Returns the server's words, with the remedy if the user has too few rights.
 fn explained(error: &str) -> String {
     let error = without_args(error);
-    // The second text is what a script gets.
-    let is_about_rights = error.contains("no permissions") || error.contains("can't run this");
-    if is_about_rights {
+    if is_about_rights(error) {
         format!("{error}; see `rights` in the README")
     } else {
         error.to_owned()

@@ -6,6 +6,7 @@ use redis::{ErrorKind, RedisConnectionInfo, RedisError, Value};
 
 use super::failure;
 use super::stream::Address;
+use super::voice::{Mute, Voice};
 use crate::Error;
 use crate::backend::{BackendError, BackendErrorKind};
 
@@ -20,6 +21,8 @@ pub(super) enum Refusal {
     Failed(BackendError),
     /// It is a node of a cluster, and the URL did not say so.
     IsNode,
+    /// It sends no messages, but may do without.
+    Mute(Mute),
 }
 
 impl Refusal {
@@ -43,6 +46,27 @@ impl Refusal {
                 setting: "url",
                 reason: said(&IS_NODE),
             },
+            Self::Mute(mute) => Self::Mute(Mute {
+                refusal: Box::new(mute.refusal.at_master(master)),
+                ..mute
+            }),
+        }
+    }
+
+    /// Adds why it is of no use without messages either.
+    pub(super) fn and_without(self, other: Self) -> Self {
+        let other = BackendError::from(other);
+        match self {
+            Self::Unfit { setting, reason } => Self::Unfit {
+                setting,
+                reason: format!("{reason}; and without it: {other}"),
+            },
+            Self::Failed(error) => {
+                let said = format!("{error}; and without it: {other}");
+                BackendError::new(error.kind(), said).into()
+            }
+            Self::Mute(mute) => mute.refusal.and_without(other.into()),
+            Self::IsNode => Self::IsNode,
         }
     }
 
@@ -55,6 +79,7 @@ impl Refusal {
                 source,
             },
             Self::IsNode => Error::config("url", IS_NODE),
+            Self::Mute(mute) => mute.refusal.at_startup(place),
         }
     }
 }
@@ -77,6 +102,7 @@ impl From<Refusal> for BackendError {
             Refusal::Unfit { reason, .. } => Self::new(BackendErrorKind::Refused, reason),
             Refusal::Failed(error) => error,
             Refusal::IsNode => Self::new(BackendErrorKind::Refused, IS_NODE),
+            Refusal::Mute(mute) => (*mute.refusal).into(),
         }
     }
 }
@@ -85,8 +111,7 @@ const IS_NODE: &str =
     "the server there is a node of a Redis Cluster; write redis+cluster://host:port/";
 
 /// What is needed, in the words of all errors.
-const NEEDS: &str = "locks need RESP3, that is Redis 6.2 or later (or Valkey), and no proxy in \
-                     between that does not pass HELLO on";
+const NEEDS: &str = "locks need the scripts (EVAL) of Redis 6.2 or later, or of Valkey";
 
 /// What became of the first HELLO, by which the client logs in.
 pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusal {
@@ -96,7 +121,9 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
         || text.to_ascii_lowercase().contains("unknown command")
         || text.to_ascii_lowercase().contains("unsupported");
     if is_unknown {
-        return Refusal::server(format!("{NEEDS}; HELLO was answered with: {text}"));
+        let said = format!("{NEEDS}; HELLO was answered with: {text}");
+        let why = format!("HELLO was answered with: {text}");
+        return mute(Some(why), Refusal::server(said));
     }
     if error.is_connection_dropped() {
         let said = format!(
@@ -104,7 +131,7 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
              rediss://"
         );
         let kind = failure::classify(error).error.kind();
-        return BackendError::new(kind, said).into();
+        return mute(None, BackendError::new(kind, said).into());
     }
     let failed = failure::classify(error).error;
     let kind = failed.kind();
@@ -113,6 +140,16 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
         return BackendError::new(kind, said).into();
     }
     BackendError::new(kind, without_secrets(&failed.to_string(), login)).into()
+}
+
+/// `why` is what the server has answered, if it has.
+fn mute(why: Option<String>, refusal: Refusal) -> Refusal {
+    Refusal::Mute(Mute {
+        voice: Voice::Scripts,
+        is_certain: why.is_some(),
+        why: why.unwrap_or_else(|| "HELLO makes it close the connection".to_owned()),
+        refusal: Box::new(refusal),
+    })
 }
 
 /// A proxy may repeat the password in any way.

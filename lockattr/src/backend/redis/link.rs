@@ -183,6 +183,11 @@ impl Link {
         self.is_retired = true;
     }
 
+    /// Which server it leads to, where that may change.
+    pub(super) fn server(&self) -> Option<&Address> {
+        self.connection.as_ref()?.server.as_ref()
+    }
+
     /// The connection of this generation, if it is the present one.
     pub(super) fn current(&mut self, generation: u64) -> Option<&mut Connection> {
         self.connection

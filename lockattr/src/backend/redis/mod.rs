@@ -8,6 +8,7 @@ mod answers;
 mod cluster;
 mod connect;
 mod dial;
+mod doctor;
 #[cfg(test)]
 mod equivalence;
 mod failure;
@@ -21,13 +22,13 @@ mod reconnect;
 mod reply;
 mod scripts;
 mod sentinel;
-mod settings_check;
 mod stream;
 #[cfg(test)]
 mod test_server;
 #[cfg(feature = "tls")]
 mod tls;
 mod url;
+mod voice;
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -41,7 +42,9 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::Sleep;
 use tracing::warn;
 
-use super::{Attempt, AttemptId, Backend, BackendError, Capabilities, Event, OwnerIds};
+use super::{
+    Attempt, AttemptId, Backend, BackendError, Capabilities, Event, Examination, OwnerIds,
+};
 use crate::clock::Time;
 use cluster::{Cluster, Table};
 use hello::Refusal;
@@ -53,6 +56,7 @@ use sentinel::Following;
 use stream::Address;
 #[cfg(test)]
 pub(crate) use test_server::RedisServer;
+use voice::Voice;
 
 pub(crate) struct RedisSettings {
     pub(crate) url: String,
@@ -86,6 +90,9 @@ pub(crate) struct RedisBackend {
     links: Vec<Link>,
     /// If it is one.
     cluster: Option<Cluster>,
+    voice: Voice,
+    /// Why the server sends no messages, if it sends none.
+    why_mute: Option<String>,
     owners: OwnerIds,
     response_timeout: Duration,
     least_claim_window: Duration,
@@ -172,6 +179,20 @@ impl RedisBackend {
         }
     }
 
+    /// Whether a call may have the names of several keys. Where a key's node changes and a call has one
+    /// slot only, there is little to gather; and a proxy chooses the server by the first name.
+    fn gathers(&self) -> bool {
+        self.cluster.is_none() && self.voice == Voice::Messages
+    }
+
+    fn calls_of(&self, outgoing: Vec<Attempt>) -> Vec<Vec<Attempt>> {
+        if self.cluster.is_some() {
+            cluster::by_slot(outgoing)
+        } else {
+            outgoing.into_iter().map(|attempt| vec![attempt]).collect()
+        }
+    }
+
     /// Sends a batch; an empty one asks for the server's time only.
     fn send(&mut self, link: usize, attempts: Vec<Attempt>) {
         self.send_hop(link, attempts, 0, false);
@@ -196,6 +217,7 @@ impl RedisBackend {
             names: &self.names,
             channel: &to.channel,
             is_node: self.cluster.is_some(),
+            voice: self.voice,
         };
         let call = Call::new(&caller, &mut attempts, number, &mut by.known);
         for attempt in &attempts {
@@ -218,19 +240,20 @@ impl RedisBackend {
 impl Backend for RedisBackend {
     fn capabilities(&self) -> Capabilities {
         let links = self.links.len();
-        let all = Capabilities::default()
-            .with_queue()
-            .with_least_claim_window(self.least_claim_window)
-            .with_token_ranges();
-        if self.cluster.is_some() {
-            // A key's node changes, and a call has one slot only, so that there is little to gather.
+        let mut all = Capabilities::default().with_token_ranges();
+        if self.voice == Voice::Messages {
+            all = all
+                .with_queue()
+                .with_least_claim_window(self.least_claim_window);
+        }
+        if !self.gathers() {
             return all;
         }
         all.with_lanes(links, move |key| link_of(key, links))
     }
 
     fn room(&self, link: usize, waiting: usize) -> usize {
-        if self.cluster.is_some() {
+        if !self.gathers() {
             return waiting;
         }
         self.links[link].room(waiting)
@@ -246,9 +269,9 @@ impl Backend for RedisBackend {
 
     fn flush(&mut self) {
         for link in 0..self.links.len() {
-            if self.cluster.is_some() && self.links[link].is_due(self.response_timeout) {
+            if !self.gathers() && self.links[link].is_due(self.response_timeout) {
                 let outgoing = std::mem::take(&mut self.links[link].outgoing);
-                for call in cluster::by_slot(outgoing) {
+                for call in self.calls_of(outgoing) {
                     self.send(link, call);
                 }
             }
@@ -283,6 +306,10 @@ impl Backend for RedisBackend {
                 Poll::Pending => ready!(self.poll_silence(cx)),
             }
         }
+    }
+
+    fn examine(&self) -> Examination {
+        self.examination()
     }
 
     /// The connection is judged by its own silence: who asked for a shorter ttl has less patience

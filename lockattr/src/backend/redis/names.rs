@@ -5,6 +5,7 @@
 //! <prefix>:{<bucket>}#fence            the last fencing token of the bucket
 //! <prefix>:{<bucket>}#queue:<key>      the waiters for the lock
 //! <prefix>:{<bucket>}#tomb:<owner id>  a tombstone
+//! <prefix>:{<bucket>}#probe              nothing: the name of questions to the server itself
 //! <prefix>:wake:<pool><link>           the channel of a connection, which notifies its waiters
 //! ```
 //!
@@ -73,6 +74,11 @@ impl Names {
         let mut text = String::new();
         self.write(bucket, &Name::Lock(key), &mut text);
         text
+    }
+
+    /// A name that nothing has, for what is asked of the server itself.
+    pub(super) fn probe(&self, bucket: u16) -> String {
+        format!("{}:{{{bucket:03x}}}#probe", self.prefix)
     }
 
     /// Returns the beginning of every channel's name.

@@ -68,8 +68,9 @@ impl RedisOptions {
         self
     }
 
-    /// Refuses to start on a server whose settings can lose locks (eviction, no persistence, a
-    /// replica), instead of warning. Defaults to false.
+    /// Refuses to start where [`doctor`](crate::doctor()) finds a
+    /// [`Warning`](crate::Severity::Warning), instead of tracing it: locks can be lost (eviction, no
+    /// persistence, no messages behind a proxy) or fail soon. Defaults to false.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self

@@ -9,6 +9,7 @@ use redis::aio::MultiplexedConnection;
 use redis::{Arg, Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 
 use super::names::{self, Name, Names};
+use super::voice::Voice;
 use crate::backend::{Attempt, IfHeld, Op};
 use crate::timing::QUEUE_LIFE;
 
@@ -95,6 +96,7 @@ pub(super) struct Caller<'a> {
     pub(super) channel: &'a str,
     /// Whether the server is a node of a cluster.
     pub(super) is_node: bool,
+    pub(super) voice: Voice,
 }
 
 impl Call {
@@ -114,11 +116,17 @@ impl Call {
         };
         let mut text = String::with_capacity(128);
         let mut command = Cmd::with_capacity(16 + 12 * attempts.len(), 512 * (1 + attempts.len()));
-        let keys: usize = attempts.iter().map(|a| Code::of(&a.op).names()).sum();
+        let mut keys: usize = attempts.iter().map(|a| Code::of(&a.op).names()).sum();
+        // A proxy passes on only what has a name to choose a server by.
+        let needs_name = keys == 0 && caller.voice == Voice::Scripts;
+        keys += usize::from(needs_name);
         if known.note(script) {
             command.arg("EVALSHA").arg(&script.sha1).arg(keys);
         } else {
             command.arg("EVAL").arg(script.text).arg(keys);
+        }
+        if needs_name {
+            command.arg(caller.names.probe(0));
         }
         for attempt in &*attempts {
             caller.write_names(&mut command, attempt, &mut text);

@@ -208,7 +208,7 @@ pub(super) fn database(text: &str) -> Result<i64, Error> {
 pub(super) fn login(read: &RedisConnectionInfo, db: Option<i64>) -> RedisConnectionInfo {
     read.clone()
         .set_db(db.unwrap_or(0))
-        // RESP3 tells of a lost connection without being asked.
+        // So that the server can tell of a handoff on the same connection.
         .set_protocol(ProtocolVersion::RESP3)
         // Would need the right to CLIENT SETINFO, and fill the log of refused commands without it.
         .set_skip_set_lib_name()

@@ -70,6 +70,20 @@ impl Cluster {
     }
 }
 
+impl Cluster {
+    /// One of the buckets whose link it is.
+    pub(super) fn bucket_at(&self, link: usize) -> u16 {
+        let bucket = self.links.iter().position(|of| *of == link);
+        bucket
+            .and_then(|bucket| u16::try_from(bucket).ok())
+            .unwrap_or_default()
+    }
+
+    pub(super) fn node(&self, link: usize) -> &Address {
+        &self.nodes[link]
+    }
+}
+
 /// Attempts whose keys are in one slot, in the order in which they come.
 pub(super) fn by_slot(attempts: Vec<Attempt>) -> Vec<Vec<Attempt>> {
     let mut groups: Vec<(u16, Vec<Attempt>)> = Vec::new();
