@@ -85,10 +85,14 @@ fn sites() -> Vec<Site> {
 
 pub(crate) async fn run(effort: Effort, folder: &Path) {
     let sites = sites();
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default();
+    let run = effort.run.as_millis();
     let mut text = format!(
-        "{}\n\n\"busiest\" is the processor time of the busiest server for a pair, over all pairs; \
+        "{}; medians of {} runs of {run} ms, load average before: {load}\n\n\"busiest\" is the processor time of the busiest server for a pair, over all pairs; \
          \"limit\" is the throughput at which that server alone would use one core.\n",
-        machine()
+        machine(),
+        effort.rounds,
     );
     text += &latency(effort, &sites).await;
     for tasks in [64, 1024] {
