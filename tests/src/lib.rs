@@ -8,6 +8,7 @@ mod eventually;
 mod fenced_store;
 pub mod history;
 mod preload;
+mod program;
 mod proxy;
 mod redis_cluster;
 mod redis_server;

@@ -1,8 +1,8 @@
-//! A real `redis-server` for one test.
+//! A real server for one test.
 
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::program::Program;
 use crate::{CANARY, ServerClock, trace_to_file};
 
 /// The rights of the pools' user: exactly the rights that the README asks for.
@@ -24,6 +25,7 @@ const USER: &str = "locker";
 /// and disturb the server.
 #[derive(Debug)]
 pub struct RedisServer {
+    program: Program,
     port: u16,
     dir: PathBuf,
     args: Vec<String>,
@@ -43,26 +45,32 @@ impl RedisServer {
     ///
     /// # Panics
     ///
-    /// When there is no `redis-server`, or it does not start.
+    /// When the program is not installed, or does not start.
     #[must_use]
     pub fn start_with(args: &[&str]) -> Self {
-        Self::start_on(args, None)
+        Self::start_on(Program::chosen(), args, None)
+    }
+
+    /// Starts a Valkey server, with more arguments.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `valkey-server`, or it does not start.
+    #[must_use]
+    pub fn start_valkey(args: &[&str]) -> Self {
+        Self::start_on(Program::Valkey, args, None)
     }
 
     /// Starts a server whose clock can be set.
     #[must_use]
     pub fn start_with_clock(clock: &ServerClock) -> Self {
-        Self::start_on(&[], Some(clock))
+        Self::start_on(Program::chosen(), &[], Some(clock))
     }
 
-    fn start_on(args: &[&str], clock: Option<&ServerClock>) -> Self {
+    fn start_on(program: Program, args: &[&str], clock: Option<&ServerClock>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         trace_to_file();
-        let found = Command::new("redis-server").arg("--version").output();
-        assert!(
-            found.is_ok(),
-            "redis-server is not installed: `tests/run` installs it"
-        );
+        program.assert_installed();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-redis-{}-{number}", process::id()));
         let args: Vec<String> = args.iter().map(ToString::to_string).collect();
@@ -73,8 +81,9 @@ impl RedisServer {
                 .and_then(|socket| socket.local_addr())
                 .expect("a free port")
                 .port();
-            let child = spawn(port, &dir, &args, clock);
+            let child = spawn(program, port, &dir, &args, clock);
             let mut server = Self {
+                program,
                 port,
                 dir: dir.clone(),
                 args: args.clone(),
@@ -85,7 +94,7 @@ impl RedisServer {
                 return server;
             }
         }
-        panic!("redis-server does not start with {args:?}");
+        panic!("{program:?} does not start with {args:?}");
     }
 
     fn comes_up(&mut self) -> bool {
@@ -228,7 +237,8 @@ impl RedisServer {
     /// Does the same without waiting until it answers.
     pub fn begin_restart(&mut self) {
         self.kill();
-        self.child = spawn(self.port, &self.dir, &self.args, self.clock.as_ref());
+        let (dir, clock) = (&self.dir, self.clock.as_ref());
+        self.child = spawn(self.program, self.port, dir, &self.args, clock);
     }
 
     /// Starts it again without the data that it may have kept on the disk.
@@ -289,19 +299,14 @@ impl Drop for RedisServer {
     }
 }
 
-/// With setpriv, a server ends with the thread of its test, also when that is killed.
-pub(crate) fn command() -> Command {
-    if Path::new("/usr/bin/setpriv").exists() {
-        let mut command = Command::new("/usr/bin/setpriv");
-        command.args(["--pdeathsig", "KILL", "redis-server"]);
-        command
-    } else {
-        Command::new("redis-server")
-    }
-}
-
-fn spawn(port: u16, dir: &Path, args: &[String], clock: Option<&ServerClock>) -> Child {
-    let mut command = command();
+fn spawn(
+    program: Program,
+    port: u16,
+    dir: &Path,
+    args: &[String],
+    clock: Option<&ServerClock>,
+) -> Child {
+    let mut command = program.command();
     let (plain, tls) = if args.iter().any(|arg| arg == "--tls-cert-file") {
         (0, port)
     } else {

@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::program::Program;
 use crate::{CANARY, RedisServer, eventually};
 
 /// The name of the master in all deployments.
@@ -236,7 +237,8 @@ impl Sentinel {
         let dir = env::temp_dir().join(format!("lockattr-sentinel-{}-{number}", process::id()));
         fs::create_dir_all(&dir).expect("a directory for the sentinel");
         fs::write(dir.join("sentinel.conf"), lines.join("\n")).expect("the directory is ours");
-        let child = crate::redis_server::command()
+        let child = Program::chosen()
+            .command()
             .current_dir(&dir)
             .args(["sentinel.conf", "--sentinel"])
             .stdin(Stdio::null())
