@@ -38,7 +38,7 @@ pub(crate) mod redis;
 use std::task::{Context, Poll};
 
 pub use answer::{Event, Failure, Granted, Outcome, Reply};
-pub use attempt::{Attempt, AttemptId, Claim, IfHeld, Op};
+pub use attempt::{Attempt, AttemptId, Claim, Confirmation, IfHeld, Op};
 pub use capabilities::Capabilities;
 pub(crate) use capabilities::Waiting;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::{LockPool, Pool, registry};
+use super::{Confirming, LockPool, Pool, registry};
 use crate::Error;
 use crate::backend::OwnerIds;
 use crate::backend::memory::MemoryBackend;
@@ -216,12 +216,18 @@ impl LockPoolBuilder {
         }
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
         let default_release = self.default_release;
+        #[cfg(feature = "redis")]
+        let mut confirming = Confirming::by_default_of(&self.redis);
+        #[cfg(not(feature = "redis"))]
+        let mut confirming = Confirming::default();
         let commands = self.connect(service).await?;
+        confirming.found(commands.has_confirmation())?;
         Ok(LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
             default_wait,
             default_release,
+            confirming,
             place,
         })))
     }

@@ -1,6 +1,7 @@
 //! The pool: a handle from which locks are taken.
 
 mod builder;
+mod confirming;
 mod registry;
 mod source;
 
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use builder::LockPoolBuilder;
+use confirming::Confirming;
 pub use source::PoolSource;
 
 use crate::Error;
@@ -44,6 +46,7 @@ struct Pool {
     default_ttl: Duration,
     default_wait: Wait,
     default_release: Release,
+    confirming: Confirming,
     /// A name for errors and logs, such as the URL without its password.
     place: String,
 }
@@ -56,8 +59,9 @@ impl LockPool {
 
     /// Returns a builder with the settings of the environment: `LOCKATTR_URL`, and if they are set
     /// `LOCKATTR_TTL` and `LOCKATTR_WAIT` (such as `10s`; the latter also `forever`). For a Redis
-    /// server also `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, and `LOCKATTR_STRICT` (`true` or
-    /// `false`).
+    /// server also `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, `LOCKATTR_STRICT` (`true` or `false`),
+    /// `LOCKATTR_CONFIRM_REPLICAS`, `LOCKATTR_CONFIRM_FSYNC` (`true` or `false`) and
+    /// `LOCKATTR_CONFIRM_WITHIN`.
     ///
     /// # Errors
     ///
@@ -168,6 +172,14 @@ impl LockPool {
         options.release.unwrap_or(self.0.default_release)
     }
 
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a nested call that asks for more confirmation than the lease has that it
+    /// runs under, which is that of a call with the options `outer`.
+    pub(crate) fn check_nested(&self, options: &Options, outer: &Options) -> Result<(), Error> {
+        self.0.confirming.check_nested(options, outer)
+    }
+
     /// Sends the request for a lease.
     pub(crate) fn begin(
         &self,
@@ -179,6 +191,7 @@ impl LockPool {
         check_ttl(ttl)?;
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
+        let confirmation = self.0.confirming.of(options, ttl)?;
         if max_hold.is_some_and(|most| most.is_zero()) {
             return Err(Error::config(
                 "max_hold",
@@ -192,6 +205,7 @@ impl LockPool {
             renew,
             max_hold,
             label,
+            confirmation,
         }))
     }
 }

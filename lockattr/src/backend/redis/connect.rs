@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use super::cluster::{self, Cluster, discover};
+use super::confirm::{Beside, Copies};
 use super::dial::Dialer;
 use super::hello::Refusal;
 use super::link::{Connection, Link};
@@ -47,7 +48,10 @@ impl RedisBackend {
         if let Some(seeds) = seeds {
             return Self::connect_cluster(settings, dialer, seeds, owners).await;
         }
-        let dialers = vec![Arc::clone(&dialer); settings.options.connections];
+        let mut dialers = vec![Arc::clone(&dialer); settings.options.connections];
+        if let Some(copies) = Copies::by_default_of(&settings.options) {
+            dialers.push(Arc::new(dialer.confirming(copies)));
+        }
         let inbox = unbounded_channel();
         let following = dialer.follow(&inbox.0);
         match (dial_all(&dialers, owners, &inbox.0).await, dialer.address()) {
@@ -81,9 +85,14 @@ impl RedisBackend {
         if !table.is_ok || table.uncovered() > 0 {
             return Err(failed(failure::uncovered(table.uncovered())));
         }
-        let nodes = table.nodes();
+        let mut nodes = table.nodes();
         let dialers = nodes.iter().map(|node| Arc::new(dialer.at(node.clone())));
-        let dialers: Vec<Arc<Dialer>> = dialers.collect();
+        let mut dialers: Vec<Arc<Dialer>> = dialers.collect();
+        if let Some(copies) = Copies::by_default_of(&settings.options) {
+            nodes.extend(nodes.clone());
+            let confirming = dialers.iter().map(|dialer| dialer.confirming(copies));
+            dialers.extend(confirming.map(Arc::new).collect::<Vec<_>>());
+        }
         let inbox = unbounded_channel();
         let connections = dial_all(&dialers, owners, &inbox.0).await;
         let connections = connections.map_err(|(link, refusal)| {
@@ -118,11 +127,8 @@ impl RedisBackend {
         };
         let least_claim_window =
             least_claim_window(settings.claim_window, round_trip.unwrap_or_default())?;
-        let servers = if cluster.is_some() {
-            connections.len()
-        } else {
-            1
-        };
+        let homes = dialers.iter().filter(|it| it.copies().is_none()).count();
+        let servers = if cluster.is_some() { homes } else { 1 };
         for connection in connections.iter().take(servers) {
             settings_check::check(connection.shared.clone(), settings).await?;
         }
@@ -135,13 +141,20 @@ impl RedisBackend {
         let links = dialers.into_iter().zip(connections).enumerate();
         let links = links.map(|(link, (dialer, connection))| {
             let channel = channel(owners, link);
-            Link::new(dialer, connection, channel, failure::disconnected())
+            let beside = dialer.copies().map(|copies| Beside {
+                home: link - homes,
+                copies,
+            });
+            let mut link = Link::new(dialer, connection, channel, failure::disconnected());
+            link.beside = beside;
+            link
         });
         Ok(Self {
             owners: owners.clone(),
             following,
             names: Names::new(settings.options.prefix.clone()),
             links: links.collect(),
+            homes,
             cluster,
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
@@ -150,6 +163,7 @@ impl RedisBackend {
             in_flight: HashMap::new(),
             done: VecDeque::new(),
             calls: FuturesUnordered::new(),
+            confirming: FuturesUnordered::new(),
             sent: 0,
             inbox,
             reports,

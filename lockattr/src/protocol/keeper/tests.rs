@@ -97,6 +97,7 @@ fn terms() -> Terms {
         renew: true,
         max_hold: None,
         label: Label::here(),
+        confirmation: None,
     }
 }
 

@@ -37,6 +37,7 @@ impl Fixture {
             renew: true,
             max_hold: None,
             label: Label::here(),
+            confirmation: None,
         }
     }
 

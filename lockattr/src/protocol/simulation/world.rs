@@ -376,6 +376,7 @@ impl World {
             number: 0,
         };
         let attempt = Attempt {
+            confirmation: None,
             id,
             key,
             owner: OwnerIds::from_bits([99; 16]).first(LeaseId(0)),

@@ -34,6 +34,7 @@ impl World {
             renew: self.random.u32(..10) > 0,
             max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
             label: Label::here(),
+            confirmation: None,
         };
         // Three times the patience: for the attempt under way, for the attempt after a dead
         // connection, and for an attempt that waits for a release.
@@ -341,6 +342,7 @@ impl World {
                 renew: true,
                 max_hold: None,
                 label: Label::here(),
+                confirmation: None,
             };
             let coordinator = &mut self.processes[process].coordinator;
             let queued = coordinator.acquire(self.now, terms, Numbered(0));
