@@ -51,6 +51,12 @@ impl RedisServer {
         Self::start_on(Program::chosen(), args, None)
     }
 
+    /// Starts a Redis server, with more arguments, whatever the other tests run on.
+    #[must_use]
+    pub fn start_redis(args: &[&str]) -> Self {
+        Self::start_on(Program::Redis, args, None)
+    }
+
     /// Starts a Valkey server, with more arguments.
     ///
     /// # Panics

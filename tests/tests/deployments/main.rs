@@ -3,5 +3,6 @@
 //! One binary, because each takes seconds to build.
 
 mod cluster;
+mod confirmed;
 mod sentinel;
 mod valkey;
