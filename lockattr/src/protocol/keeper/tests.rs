@@ -1,3 +1,4 @@
+mod confirming;
 mod holding;
 
 use super::*;

@@ -97,7 +97,7 @@ fn without_a_confirmation_two_leases_are_valid_and_the_token_protects() {
 
 /// Returns what happened, with how many grants after the failover.
 fn contend_over_a_failover(confirm_replicas: u8) -> (Summary, usize) {
-    const KEYS: u32 = 3;
+    const KEYS: u32 = 6;
     const PROCESSES: u32 = 3;
     let mut deployment = start();
     let old = deployment.nodes[0].port();
