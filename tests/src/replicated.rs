@@ -20,13 +20,13 @@ impl Replicated {
     /// Starts a master with so many replicas, and waits until they follow.
     #[must_use]
     pub fn start(replicas: usize) -> Self {
-        Self::start_with(replicas, |args| RedisServer::start_with(args))
+        Self::start_with(replicas, RedisServer::start_with)
     }
 
     /// Does the same with Valkey servers.
     #[must_use]
     pub fn start_valkey(replicas: usize) -> Self {
-        Self::start_with(replicas, |args| RedisServer::start_valkey(args))
+        Self::start_with(replicas, RedisServer::start_valkey)
     }
 
     fn start_with(replicas: usize, start: impl Fn(&[&str]) -> RedisServer) -> Self {

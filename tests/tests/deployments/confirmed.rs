@@ -217,9 +217,12 @@ async fn what_is_confirmed_was_written_by_the_same_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_lease_is_not_passed_on_to_a_call_that_asks_for_more() {
     let servers = Replicated::start(1);
-    let pool = patient(&servers.master, 0).await;
+    // Otherwise the batch is over, and nothing is passed on.
+    let settings = builder(&servers.master, 0).batch_time(LONG);
+    let pool = settings.default_ttl(LONG).build().await.unwrap();
     let held = pool.lock("k").acquire().await.unwrap();
-    let waiting = tokio::spawn(pool.lock("k").confirm_replicas(1).acquire());
+    let more = pool.lock("k").confirm_replicas(1).wait(LONG);
+    let waiting = tokio::spawn(more.acquire());
     eventually_async("it waits", || async { pool.stats().waited == 1 }).await;
     servers.replicas[0].pause();
     held.release().await;

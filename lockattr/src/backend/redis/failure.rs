@@ -122,7 +122,7 @@ pub(super) fn unconfirmed(asked: Confirmation, confirmed: u32, wanted: u32) -> F
         (false, _) => (
             format!("{confirmed} of {wanted} replicas"),
             "see that the replicas are connected and in step (INFO replication), allow them more time by \
-             `confirm_within`, or ask for fewer by `confirm_replicas`",
+             `confirm_within` (a quarter of the ttl at most), or ask for fewer by `confirm_replicas`",
         ),
         (true, 0) => (
             "the server's append-only file is not on the disk: 0 of 1 copies".to_owned(),

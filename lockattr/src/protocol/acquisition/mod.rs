@@ -15,6 +15,7 @@ mod asking;
 mod confirming;
 mod holding;
 mod releasing;
+mod terms;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -22,43 +23,14 @@ use std::time::Duration;
 use super::Notice;
 use super::lanes::Urgency;
 use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Confirmation, Failure, Granted,
-    IfHeld, LeaseId, Op, Outcome, OwnerId,
+    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, Granted, IfHeld, LeaseId,
+    Op, Outcome, OwnerId,
 };
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::spec::Wait;
 use crate::{LossReason, timing};
-
-/// The terms of one acquisition, fixed before it starts.
-#[derive(Debug, Clone)]
-#[cfg_attr(test, derive(Hash))]
-pub(crate) struct Terms {
-    pub(crate) key: Key,
-    pub(crate) ttl: Duration,
-    pub(crate) wait: Wait,
-    pub(crate) renew: bool,
-    pub(crate) max_hold: Option<Duration>,
-    pub(crate) label: Label,
-    /// Without which neither a grant nor a renewal counts.
-    pub(crate) confirmation: Option<Confirmation>,
-}
-
-impl Terms {
-    /// The end that `max_hold` sets for a lease that begins now.
-    fn hold_until(&self, now: Time) -> Time {
-        self.max_hold.map_or(Time::NEVER, |most| now + most)
-    }
-
-    /// How long the answer to an only attempt may take, its confirmation included.
-    pub(super) fn patience(&self, response_timeout: Duration) -> Duration {
-        let once = timing::patience(response_timeout, self.ttl);
-        self.confirmation.map_or(once, |asked| {
-            once + timing::confirmed_patience(once, asked.within)
-        })
-    }
-}
+pub(crate) use terms::Terms;
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -400,7 +372,7 @@ impl Acquisition {
             Phase::Asking => self.stop_asking(step),
             Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
             Phase::Confirming { .. } | Phase::Held { .. } | Phase::Lost(_) => {
-                self.release(step.now)
+                self.release(step.now);
             }
             Phase::Returning => self.go_on_releasing(),
             Phase::Releasing { .. } | Phase::Done => {}
