@@ -1,4 +1,5 @@
-//! The master is lost in the middle of a flash sale, and its replica, which lags, takes its place.
+//! The master is cut off in the middle of a flash sale and goes on answering, and its replica takes its
+//! place. Then the master is killed, and comes back as a replica.
 //!
 //! Look at the overlaps and at the stock. Without a confirmation two shops may have the item at once;
 //! then the database refuses the older token, and the stock is right all the same. With
@@ -12,7 +13,7 @@ use std::{io, thread};
 use examples::servers::Server;
 use lockattr::{Lease, LockPool, RedisOptions};
 
-const STOCK: i64 = 60;
+const STOCK: i64 = 24;
 const SHOPS: usize = 4;
 
 /// The database: one row, which knows the greatest token that it has seen.
@@ -68,7 +69,7 @@ impl Sale {
         }
         let token = lease.fencing_token();
         let stock = self.read(token);
-        tokio::time::sleep(Duration::from_millis(60)).await;
+        tokio::time::sleep(Duration::from_millis(250)).await;
         if let Some(stock) = stock.filter(|stock| *stock > 0) {
             let is_sold = self.write(stock - 1, token);
             let count = if is_sold { &self.sold } else { &self.refused };
@@ -105,7 +106,13 @@ fn until(is: impl Fn() -> io::Result<bool>) -> anyhow::Result<()> {
 
 /// Sells the stock, while the master is lost.
 async fn sale(confirm_replicas: u8) -> anyhow::Result<Arc<Sale>> {
-    let common = ["--save", "", "--repl-diskless-sync-delay", "0"];
+    // Replica and sentinel log in as a user of their own.
+    let common = [
+        &["--save", "", "--repl-diskless-sync-delay", "0"][..],
+        &["--user", "inner", "on", ">example", "~*", "&*", "+@all"],
+        &["--masteruser", "inner", "--masterauth", "example"],
+    ]
+    .concat();
     let mut master = Server::start(&common)?;
     let port = master.port().to_string();
     let replica = Server::start(&[&common[..], &["--replicaof", "127.0.0.1", &port]].concat())?;
@@ -136,11 +143,11 @@ async fn sale(confirm_replicas: u8) -> anyhow::Result<Arc<Sale>> {
         tokio::task::spawn_blocking(move || -> anyhow::Result<(Server, Server, Server)> {
             let sold = || i64::from(faults.sold.load(Ordering::Relaxed));
             until(|| Ok(sold() >= STOCK / 4))?;
-            // The replica hears nothing more.
-            replica.command("REPLICAOF 127.0.0.1 1")?;
-            thread::sleep(Duration::from_millis(700));
-            master.kill()?;
+            // Cut off from replica and sentinel, but not from the shops.
+            master.command("ACL SETUSER default -ping -psync -replconf")?;
+            master.command("ACL DELUSER inner")?;
             until(|| says(&replica, "role:master"))?;
+            master.kill()?;
             // The old master comes back, as a replica.
             master.restart()?;
             master.command(&format!("REPLICAOF 127.0.0.1 {}", replica.port()))?;

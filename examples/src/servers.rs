@@ -27,7 +27,8 @@ impl Server {
         Self::start_with(args, "")
     }
 
-    /// Starts a sentinel for the master at this port, which it calls `shop`.
+    /// Starts a sentinel for the master at this port, which it calls `shop`, and where it is the user
+    /// `inner`.
     ///
     /// # Errors
     ///
@@ -36,7 +37,9 @@ impl Server {
         let settings = format!(
             "sentinel monitor shop 127.0.0.1 {master} 1\n\
              sentinel down-after-milliseconds shop 500\n\
-             sentinel failover-timeout shop 3000\n"
+             sentinel failover-timeout shop 3000\n\
+             sentinel auth-user shop inner\n\
+             sentinel auth-pass shop example\n"
         );
         Self::start_with(&["--sentinel"], &settings)
     }
