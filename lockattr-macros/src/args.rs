@@ -30,10 +30,12 @@ enum Name {
     Pool,
     Reentrant,
     Release,
+    ConfirmReplicas,
+    ConfirmFsync,
     Crate,
 }
 
-const OPTIONS: [(&str, Name); 13] = [
+const OPTIONS: [(&str, Name); 15] = [
     ("key", Name::Key),
     ("ttl", Name::Ttl),
     ("wait", Name::Wait),
@@ -46,6 +48,8 @@ const OPTIONS: [(&str, Name); 13] = [
     ("pool", Name::Pool),
     ("reentrant", Name::Reentrant),
     ("release", Name::Release),
+    ("confirm_replicas", Name::ConfirmReplicas),
+    ("confirm_fsync", Name::ConfirmFsync),
     ("crate", Name::Crate),
 ];
 
@@ -66,6 +70,8 @@ pub(crate) struct Args {
     pub(crate) pool: Option<Pool>,
     pub(crate) reentrant: Option<bool>,
     pub(crate) release: Option<Release>,
+    pub(crate) confirm_replicas: Option<u8>,
+    pub(crate) confirm_fsync: Option<bool>,
     /// The path of the runtime crate.
     pub(crate) krate: Option<Path>,
     pub(crate) errors: Errors,
@@ -164,6 +170,8 @@ impl Args {
             Name::MaxHold => self.max_hold = Some(timing(input, duration::max_hold)?),
             Name::Renew => self.renew = Some(switch(input)?),
             Name::Reentrant => self.reentrant = Some(switch(input)?),
+            Name::ConfirmReplicas => self.confirm_replicas = Some(replicas(input)?),
+            Name::ConfirmFsync => self.confirm_fsync = Some(switch(input)?),
             Name::OnLost => {
                 let choices = [("cancel", OnLost::Cancel), ("finish", OnLost::Finish)];
                 self.on_lost = Some(choice(input, choices)?);
@@ -282,6 +290,22 @@ fn switch(input: ParseStream<'_>) -> Result<bool> {
     }
 }
 
+fn replicas(input: ParseStream<'_>) -> Result<u8> {
+    let expr: Expr = input.parse()?;
+    if let Expr::Lit(ExprLit {
+        lit: Lit::Int(number),
+        ..
+    }) = bare(&expr)
+        && let Ok(number) = number.base10_parse()
+    {
+        return Ok(number);
+    }
+    Err(Error::new_spanned(
+        expr,
+        "expected a number of replicas, such as `1`, and 255 at most",
+    ))
+}
+
 fn choice<T: Copy>(input: ParseStream<'_>, choices: [(&str, T); 2]) -> Result<T> {
     let expr: Expr = input.parse()?;
     if let Expr::Lit(ExprLit {
@@ -387,7 +411,8 @@ mod tests {
         let tokens = quote! {
             key("a:{id}", id = order.id()), ttl = "10s", wait = "forever", renew = true, max_hold = "5m",
             on_lost = "finish", on_busy = "error", or_else = handler, bind = lease, pool = self.locks,
-            reentrant = true, release = "background", crate = ::renamed,
+            reentrant = true, release = "background", confirm_replicas = 2, confirm_fsync = true,
+            crate = ::renamed,
         };
         assert_eq!(mistakes(tokens.clone()), "");
         let args: Args = syn::parse2(tokens).unwrap();
@@ -397,6 +422,7 @@ mod tests {
         assert!(matches!(args.wait, Some(Timing::Literal(None, _))));
         assert!(args.finishes_when_lost() && !args.skips_when_busy());
         assert!(args.release == Some(Release::Background));
+        assert!(args.confirm_replicas == Some(2) && args.confirm_fsync == Some(true));
         assert!(matches!(args.pool, Some(Pool::Expr(_))));
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::{LockPool, Pool, registry};
+use super::{Confirming, LockPool, Pool, registry};
 use crate::Error;
 use crate::backend::OwnerIds;
 use crate::backend::memory::MemoryBackend;
@@ -221,13 +221,19 @@ impl LockPoolBuilder {
         let strict = self.redis.strict;
         #[cfg(not(feature = "redis"))]
         let strict = false;
+        #[cfg(feature = "redis")]
+        let mut confirming = Confirming::by_default_of(&self.redis);
+        #[cfg(not(feature = "redis"))]
+        let mut confirming = Confirming::default();
         let commands = self.connect(service).await?;
+        confirming.found(commands.has_confirmation())?;
         let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
             default_wait,
             default_release,
             shortest_ttl: AtomicU64::new(u64::MAX),
+            confirming,
             place,
         }));
         pool.note_ttl(default_ttl);

@@ -1,7 +1,7 @@
 //! One process of a campaign: many calls that want keys, and record what happens to them.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
-use lockattr::{Error, Lease, LockPool, OnLost};
+use lockattr::{Error, Lease, LockPool, OnLost, RedisOptions};
 
 use super::places;
 use crate::FencedStore;
@@ -47,11 +47,18 @@ pub struct Contender {
     pub dwell: u64,
     /// Whether most leases are renewed.
     pub renews: bool,
+    /// How many replicas have to confirm each lease.
+    pub confirm_replicas: u8,
 }
 
 impl Contender {
     /// Starts the contender as a process, which ends when its input ends.
-    pub(super) fn spawn(&self, program: &PathBuf) -> Child {
+    ///
+    /// # Panics
+    ///
+    /// When there is no such program.
+    #[must_use]
+    pub fn spawn(&self, program: &Path) -> Child {
         Command::new(program)
             .arg("contend")
             .args([&self.url, &self.dir.display().to_string()])
@@ -59,6 +66,7 @@ impl Contender {
             .args([self.tasks.to_string(), self.keys.to_string()])
             .args([self.ttl.to_string(), self.batch_size.to_string()])
             .args([self.dwell.to_string(), self.renews.to_string()])
+            .arg(self.confirm_replicas.to_string())
             .stdin(Stdio::piped())
             .spawn()
             .expect("a process")
@@ -82,9 +90,13 @@ impl Contender {
             batch_size,
             dwell,
             renews,
+            confirm_replicas,
         ] = args
         else {
-            panic!("contend URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS")
+            panic!(
+                "contend URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS \
+                 CONFIRM_REPLICAS"
+            )
         };
         Self {
             url: url.clone(),
@@ -97,6 +109,7 @@ impl Contender {
             batch_size: batch_size.parse().expect("a number"),
             dwell: dwell.parse().expect("a number"),
             renews: renews.parse().expect("true or false"),
+            confirm_replicas: confirm_replicas.parse().expect("a number"),
         }
     }
 }
@@ -118,6 +131,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
         .url(&contender.url)
         .default_ttl(Duration::from_millis(contender.ttl))
         .batch_size(contender.batch_size)
+        .redis(RedisOptions::new().confirm_replicas(contender.confirm_replicas))
         .connect_timeout(Duration::from_secs(20))
         .claim_window(CLAIM_WINDOW.max(Duration::from_millis(contender.ttl * 5 / 2)))
         .build()

@@ -75,6 +75,7 @@ impl<'a> Nemesis<'a> {
             dwell: millis(self.campaign.dwell),
             renews: self.campaign.renews,
             batch_size: if self.campaign.passes_on { 256 } else { 1 },
+            confirm_replicas: 0,
         };
         (self.started, contender.spawn(&self.campaign.program))
     }

@@ -3,6 +3,7 @@
 //! One binary, because each takes seconds to build.
 
 mod cluster;
+mod confirmed;
 mod doctor;
 mod mute;
 mod sentinel;
