@@ -6,5 +6,6 @@ mod cluster;
 mod confirmed;
 mod doctor;
 mod mute;
+mod moving_slots;
 mod sentinel;
 mod valkey;

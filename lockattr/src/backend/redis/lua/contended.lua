@@ -51,6 +51,10 @@ end
 
 -- Makes the function that executes an attempt for which the short way does not suffice.
 local function contended()
+  local is_node = string.find(args[2], ' node$')
+  -- Whether the attempt declares the fence.
+  local declares_fence
+
   local function begins(value, text)
     return sub(value, 1, #text) == text
   end
@@ -87,6 +91,11 @@ local function contended()
       if not token then
         error({ err = got })
       end
+    elseif is_node and not declares_fence then
+      -- While a slot of a cluster moves, the fence may still be on another node, and could not move here
+      -- if there were a second one.
+      call('DEL', fence)
+      error({ err = 'TRYAGAIN the fencing tokens are on another node' })
     end
     return token, got or count
   end
@@ -111,7 +120,7 @@ local function contended()
       -- A message of a node reaches the other nodes too, but only this node's subscribers are counted. So
       -- that none hears of a lease that goes to the next waiter, they are counted before.
       local to = string.match(args[2], ' ([^ ]*)') .. (channel or '')
-      if owner and string.find(args[2], ' node$') and call('PUBSUB', 'NUMSUB', to)[2] == 0 then
+      if owner and is_node and call('PUBSUB', 'NUMSUB', to)[2] == 0 then
         owner = nil
       end
       if owner then
@@ -217,6 +226,7 @@ local function contended()
     if not now then
       read_clock()
     end
+    declares_fence = code == 'a'
     local ok, reply = pcall(ways[code], ...)
     return ok and reply or 'e' .. (type(reply) == 'table' and reply.err or tostring(reply))
   end
