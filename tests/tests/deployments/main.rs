@@ -5,7 +5,7 @@
 mod cluster;
 mod confirmed;
 mod doctor;
-mod mute;
 mod moving_slots;
+mod mute;
 mod sentinel;
 mod valkey;
