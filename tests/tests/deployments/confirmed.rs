@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use lockattr::conformance::{Conformance, Violations};
 use lockattr::{
-    BackendErrorKind, Error, LockPool, LockPoolBuilder, LossReason, RedisOptions, distributed_lock,
+    BackendErrorKind, Error, Guard, LockPool, LockPoolBuilder, LossReason, RedisOptions,
+    distributed_lock,
 };
 use lockattr_tests::replicated::{Replicated, blocked, waits};
 use lockattr_tests::{RedisServer, Service, eventually, eventually_async};
+use tokio::task::JoinHandle;
 
 const LONG: Duration = Service::LONG;
 
@@ -158,7 +160,7 @@ async fn an_extension_counts_only_when_it_is_confirmed() {
     assert!(guard.lease().remaining() > ttl);
 }
 
-/// The server has a longer lease, and whoever promotes the replica does not.
+/// The server has a longer lease, and the replica, once it is promoted, does not.
 #[tokio::test]
 async fn a_lease_ends_when_its_renewals_are_not_confirmed() {
     let servers = Replicated::start(1);
@@ -185,9 +187,18 @@ async fn a_lease_that_is_handed_off_waits_for_its_confirmation() {
     let held = holder.lock("k").ttl(LONG).acquire().await.unwrap();
     let waiting = tokio::spawn(waiter.lock("k").acquire());
     eventually_async("it waits", || async { waiter.stats().waited == 1 }).await;
+    has_it_only_once_confirmed(&servers, held, waiting).await;
+}
+
+/// The holder releases, and the call that waits asks the replica before it has the lease.
+async fn has_it_only_once_confirmed(
+    servers: &Replicated,
+    held: Guard,
+    waiting: JoinHandle<Result<Guard, Error>>,
+) {
     servers.replicas[0].pause();
     held.release().await;
-    eventually("it is handed off", || blocked(&servers.master) == 1);
+    eventually("it asks the replica", || blocked(&servers.master) == 1);
     assert!(!waiting.is_finished());
     servers.replicas[0].resume();
     drop(waiting.await.unwrap().unwrap());
@@ -224,12 +235,7 @@ async fn a_lease_is_not_passed_on_to_a_call_that_asks_for_more() {
     let more = pool.lock("k").confirm_replicas(1).wait(LONG);
     let waiting = tokio::spawn(more.acquire());
     eventually_async("it waits", || async { pool.stats().waited == 1 }).await;
-    servers.replicas[0].pause();
-    held.release().await;
-    eventually("it asks the replica", || blocked(&servers.master) == 1);
-    assert!(!waiting.is_finished());
-    servers.replicas[0].resume();
-    drop(waiting.await.unwrap().unwrap());
+    has_it_only_once_confirmed(&servers, held, waiting).await;
 }
 
 /// Calls of one process that want a key one after the other have one lease, and its tokens.

@@ -160,7 +160,7 @@ impl Dialer {
         self.copies
     }
 
-    /// Starts to listen to those who know where the server is.
+    /// Starts to listen to the sentinels, if it goes by them.
     pub(super) fn follow(&self, inbox: &UnboundedSender<Report>) -> Following {
         Following::new(match &self.route {
             Route::Known(_) => JoinSet::new(),

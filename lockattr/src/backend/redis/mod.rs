@@ -194,12 +194,25 @@ impl RedisBackend {
         self.cluster.is_none() && self.voice == Voice::Messages
     }
 
+    /// Divides attempts into those that share a call, in their order.
     fn calls_of(&self, outgoing: Vec<Attempt>) -> Vec<Vec<Attempt>> {
-        if self.cluster.is_some() {
-            cluster::by_slot(outgoing)
+        let groups = match &self.cluster {
+            Some(_) => cluster::by_slot(outgoing),
+            None => vec![outgoing],
+        };
+        let most = if self.cluster.is_some() || self.gathers() {
+            LARGEST_BATCH
         } else {
-            outgoing.into_iter().map(|attempt| vec![attempt]).collect()
+            1
+        };
+        let mut calls = Vec::with_capacity(groups.len());
+        for group in groups {
+            let mut attempts = group.into_iter().peekable();
+            while attempts.peek().is_some() {
+                calls.push(attempts.by_ref().take(most).collect());
+            }
         }
+        calls
     }
 
     /// Sends a batch; an empty one asks for the server's time only.
@@ -289,19 +302,11 @@ impl Backend for RedisBackend {
         for link in 0..self.links.len() {
             if self.links[link].beside.is_some() {
                 self.flush_beside(link);
-                continue;
-            }
-            if !self.gathers() && self.links[link].is_due(self.response_timeout) {
+            } else if self.links[link].is_due(self.response_timeout) {
                 let outgoing = std::mem::take(&mut self.links[link].outgoing);
                 for call in self.calls_of(outgoing) {
                     self.send(link, call);
                 }
-            }
-            while self.links[link].is_due(self.response_timeout) {
-                let outgoing = &mut self.links[link].outgoing;
-                let size = outgoing.len().min(LARGEST_BATCH);
-                let batch = outgoing.drain(..size).collect();
-                self.send(link, batch);
             }
         }
     }

@@ -15,21 +15,23 @@ mod asking;
 mod confirming;
 mod holding;
 mod releasing;
+mod step;
 mod terms;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Notice;
 use super::lanes::Urgency;
 use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, Granted, IfHeld, LeaseId,
-    Op, Outcome, OwnerId,
+    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, Granted, IfHeld, Op,
+    Outcome, OwnerId,
 };
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
 use crate::{LossReason, timing};
+use holding::Extension;
+pub(super) use step::{AskAgain, Step};
 pub(crate) use terms::Terms;
 
 #[derive(Debug)]
@@ -81,16 +83,6 @@ pub(super) struct Acquisition {
     refusals: u32,
 }
 
-/// A holder's request for a longer lease.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(test, derive(Hash))]
-struct Extension {
-    number: u64,
-    ttl: Duration,
-    /// Whether the attempt in flight asks for it.
-    sent: bool,
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(test, derive(Hash))]
 enum Phase {
@@ -127,36 +119,6 @@ struct InFlight {
     overdue_at: Time,
     /// The ttl that the attempt asks for, if it is a renewal.
     renews_for: Option<Duration>,
-}
-
-/// What every step needs from its keeper.
-pub(super) struct Step<'a> {
-    pub(super) now: Time,
-    pub(super) jitter: &'a mut fastrand::Rng,
-    pub(super) notices: &'a mut VecDeque<(LeaseId, Notice)>,
-    pub(super) ask_again: AskAgain,
-    /// The latest round trip, of any acquisition.
-    pub(super) round_trip: Option<Duration>,
-}
-
-/// When a waiter asks again for a key that is held.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum AskAgain {
-    /// After this time, in case a handoff was lost.
-    Queued(Duration),
-    /// After pauses that grow from `first` to `last`, none shorter than `least`.
-    Polled {
-        first: Duration,
-        last: Duration,
-        least: Duration,
-    },
-}
-
-impl AskAgain {
-    /// Whether others may wait without the lock service knowing it.
-    fn hides_waiters(self) -> bool {
-        matches!(self, Self::Polled { .. })
-    }
 }
 
 impl Acquisition {

@@ -1,5 +1,7 @@
+mod confirming;
+
 use super::*;
-use crate::backend::{BackendErrorKind, Confirmation};
+use crate::backend::BackendErrorKind;
 use crate::label::Label;
 
 const TTL: Duration = Duration::from_secs(10);
@@ -126,68 +128,6 @@ const OTHER_TERMS: [fn(Terms) -> Terms; 3] = [
         ..terms
     },
 ];
-
-fn confirmation(replicas: u8) -> Option<Confirmation> {
-    (replicas > 0).then_some(Confirmation {
-        replicas,
-        fsync: false,
-        within: MILLI,
-    })
-}
-
-/// The lease was asked for by a waiter that has left since.
-#[test]
-fn a_lease_does_not_go_to_a_front_that_asks_for_more_confirmation() {
-    for (had, wanted, goes) in [(0, 1, false), (1, 2, false), (2, 1, true), (1, 0, true)] {
-        let mut f = Fixture::new(64);
-        let asks_for = |f: &Fixture, replicas| Terms {
-            confirmation: confirmation(replicas),
-            ..f.terms()
-        };
-        let terms = asks_for(&f, had);
-        let Joined::First {
-            waiter,
-            order: Order::Ask { id, .. },
-        } = f.join(terms, "a")
-        else {
-            panic!("it is the first");
-        };
-        f.join(asks_for(&f, wanted), "b");
-        f.queues.leave(&f.key.clone(), waiter);
-        let adopted = f.queues.adopt(&f.key.clone(), id);
-        assert_eq!(adopted.is_some(), goes, "{had} {wanted}");
-        let granted = f.grant(id, 7..71);
-        if goes {
-            assert_eq!(passed(granted), ("b", 7));
-        } else {
-            next_ask(granted);
-        }
-    }
-}
-
-#[test]
-fn a_lease_is_passed_on_only_to_calls_that_ask_for_the_same_confirmation() {
-    for (had, wanted) in [(0, 1), (1, 2), (2, 1)] {
-        let mut f = Fixture::new(64);
-        let asks_for = |f: &Fixture, replicas| Terms {
-            confirmation: confirmation(replicas),
-            ..f.terms()
-        };
-        let terms = asks_for(&f, had);
-        let Joined::First {
-            order: Order::Ask { id, .. },
-            ..
-        } = f.join(terms, "a")
-        else {
-            panic!("it is the first");
-        };
-        f.join(asks_for(&f, had), "b");
-        f.join(asks_for(&f, wanted), "c");
-        assert_eq!(passed(f.grant(id, 7..71)), ("a", 7));
-        assert_eq!(passed(f.release(id)), ("b", 8));
-        next_ask(f.release(id));
-    }
-}
 
 /// The lease was asked for under the terms of a waiter that has left since.
 #[test]

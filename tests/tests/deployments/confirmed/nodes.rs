@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lockattr::conformance::{Conformance, Violations};
-use lockattr::{LockPool, LockPoolBuilder, RedisOptions};
+use lockattr::{Finding, LockPool, LockPoolBuilder, RedisOptions, Topic};
 use lockattr_tests::replicated::{CONFIRM_RIGHTS, may_confirm};
 use lockattr_tests::{RedisCluster, eventually, eventually_async};
 
@@ -27,6 +27,21 @@ async fn it_conforms() -> Result<(), Violations> {
     let cluster = start(3, 1);
     let checks = Conformance::of(builder(&cluster)).confirm_replicas(1);
     checks.ttl(Duration::from_millis(600)).check().await
+}
+
+/// Not by the connections that wait for confirmations too.
+#[tokio::test]
+async fn each_master_is_examined_once() {
+    let cluster = start(3, 1);
+    let pool = builder(&cluster).build().await.unwrap();
+    let found = lockattr::doctor(&pool).await.unwrap();
+    assert!(
+        found.deployment().starts_with("a cluster of 3 masters"),
+        "{found}"
+    );
+    let is_about = |finding: &&Finding| finding.topic == Topic::Deployment;
+    let unasked: Vec<_> = found.findings().iter().filter(is_about).collect();
+    assert!(unasked.is_empty(), "{found}");
 }
 
 #[tokio::test]

@@ -73,9 +73,7 @@ impl Cluster {
     pub(super) fn link_of(&self, key: &str) -> usize {
         self.links[usize::from(names::bucket(key))]
     }
-}
 
-impl Cluster {
     /// One of the buckets whose link it is.
     pub(super) fn bucket_at(&self, link: usize) -> u16 {
         let bucket = self.links.iter().position(|of| *of == link);

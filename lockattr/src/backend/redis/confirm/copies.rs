@@ -100,18 +100,16 @@ pub(in super::super) async fn probe(
 }
 
 fn explain(error: &RedisError) -> Refusal {
-    let text = error.to_string();
-    let text = failure::without_args(&text);
-    let reason = if text.to_ascii_lowercase().contains("unknown command") {
-        "the server has no WAITAOF; Redis has it since 7.2, and Valkey".to_owned()
-    } else if text.contains("appendonly") {
-        "the server has no append-only file; set `appendonly yes` there".to_owned()
+    let reason = if failure::lacks_command(error) {
+        "the server has no WAITAOF; Redis has it since 7.2, and Valkey"
+    } else if error.to_string().contains("appendonly") {
+        "the server has no append-only file; set `appendonly yes` there"
     } else {
         return failure::classify(error).error.into();
     };
     Refusal::Unfit {
         setting: "confirm_fsync",
-        reason,
+        reason: reason.to_owned(),
     }
 }
 

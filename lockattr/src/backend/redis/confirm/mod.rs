@@ -13,9 +13,9 @@ use std::sync::Arc;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 
-use super::link::{Connection, LARGEST_BATCH, Link};
+use super::link::{Connection, Link};
 use super::scripts::{Call, Caller};
-use super::{Answer, RedisBackend, cluster, connect, failure};
+use super::{Answer, RedisBackend, connect, failure};
 use crate::backend::{Attempt, Confirmation, Event};
 use crate::clock::Time;
 pub(super) use copies::{Copies, Verdict, confirmed, probe};
@@ -63,17 +63,8 @@ impl RedisBackend {
         if is_blocked || !to.is_due(self.response_timeout) {
             return;
         }
-        let mut outgoing = std::mem::take(&mut to.outgoing);
-        let calls = if self.cluster.is_some() {
-            cluster::by_slot(outgoing)
-        } else {
-            let mut calls = Vec::new();
-            while !outgoing.is_empty() {
-                let rest = outgoing.split_off(outgoing.len().min(LARGEST_BATCH));
-                calls.push(std::mem::replace(&mut outgoing, rest));
-            }
-            calls
-        };
+        let outgoing = std::mem::take(&mut to.outgoing);
+        let calls = self.calls_of(outgoing);
         self.send_beside(link, calls, 0, false);
     }
 
@@ -200,25 +191,18 @@ async fn pass(
     let answers = connection
         .send_packed_commands(&pipeline, 0, expected)
         .await;
-    let mut answers = match answers {
-        Ok(answers) if answers.len() == expected => answers.into_iter(),
+    let answers: Values = match answers {
+        Ok(answers) if answers.len() == expected => {
+            answers.into_iter().map(Value::extract_error).collect()
+        }
         Ok(_) => {
-            let lost = || Err(RedisError::from((ErrorKind::Parse, "an answer is missing")));
-            return (
-                (0..count).map(|_| lost()).collect(),
-                waits.iter().map(|_| lost()).collect(),
-            );
+            let lost = RedisError::from((ErrorKind::Parse, "an answer is missing"));
+            vec![Err(lost); expected]
         }
-        Err(error) => {
-            let lost = || Err(error.clone());
-            return (
-                (0..count).map(|_| lost()).collect(),
-                waits.iter().map(|_| lost()).collect(),
-            );
-        }
+        Err(error) => vec![Err(error); expected],
     };
+    let mut answers = answers.into_iter();
     let values = answers.by_ref().take(count * step);
-    let values = values.skip(step - 1).step_by(step);
-    let values = values.map(Value::extract_error).collect();
-    (values, answers.map(Value::extract_error).collect())
+    let values = values.skip(step - 1).step_by(step).collect();
+    (values, answers.collect())
 }
