@@ -270,7 +270,8 @@ impl<'a> Section<'a> {
     fn enter(recorder: &'a Recorder, call: u64, lease: &'a Lease) -> Self {
         let granted = Event::Granted {
             token: lease.fencing_token(),
-            valid_until: valid_until(lease),
+            // Nothing is known of the end of a lease that is over already.
+            valid_until: valid_until(lease).unwrap_or(0),
         };
         recorder.record(call, granted);
         Self {
@@ -282,8 +283,7 @@ impl<'a> Section<'a> {
 
     /// Records how long the lease is still valid.
     fn look(&self) {
-        if self.lease.is_valid() {
-            let valid_until = valid_until(self.lease);
+        if let Some(valid_until) = valid_until(self.lease) {
             self.recorder.record(self.call, Event::Seen { valid_until });
         }
     }
@@ -295,10 +295,16 @@ impl Drop for Section<'_> {
     }
 }
 
-/// Returns at most the true end: the clock is read before the remaining time.
-fn valid_until(lease: &Lease) -> u64 {
+/// Returns at most the true end, or `None` if the lease is over: the clock is read before the remaining
+/// time, and the lease is looked at once, since the process may be stopped anywhere.
+fn valid_until(lease: &Lease) -> Option<u64> {
     let now = now();
-    now + u64::try_from(lease.remaining().as_nanos()).unwrap_or(u64::MAX - now)
+    end_after(now, lease.remaining())
+}
+
+fn end_after(now: u64, remaining: Duration) -> Option<u64> {
+    let nanos = u64::try_from(remaining.as_nanos()).unwrap_or(u64::MAX);
+    (nanos > 0).then(|| now.saturating_add(nanos))
 }
 
 fn kind(error: &Error) -> &'static str {
@@ -307,5 +313,18 @@ fn kind(error: &Error) -> &'static str {
         Error::Lost { .. } => "lost",
         Error::Backend { .. } => "backend",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its end was before the clock was read, nobody knows by how much.
+    #[test]
+    fn a_lease_that_is_over_has_no_known_end() {
+        assert_eq!(end_after(7, Duration::ZERO), None);
+        assert_eq!(end_after(7, Duration::from_nanos(1)), Some(8));
+        assert_eq!(end_after(7, Duration::MAX), Some(u64::MAX));
     }
 }
