@@ -1,5 +1,7 @@
 //! The options between the parentheses of `#[distributed_lock(...)]`.
 
+mod values;
+
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenTree};
@@ -7,14 +9,14 @@ use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::discouraged::Speculative as _;
 use syn::parse::{Parse, ParseStream};
-use syn::{Error, Expr, ExprLit, ExprPath, Lit, LitStr, Path, Result, Token};
+use syn::{Error, Expr, LitStr, Path, Result, Token};
 
 use crate::errors::Errors;
 use crate::key::Key;
 use crate::params::Params;
 use crate::timing::{Timing, argument_in, is_closed, timing};
-use crate::written::bare;
 use crate::{duration, suggest};
+use values::{choice, handler, krate, pool, replicas, switch};
 
 #[derive(Clone, Copy)]
 enum Name {
@@ -30,10 +32,12 @@ enum Name {
     Pool,
     Reentrant,
     Release,
+    ConfirmReplicas,
+    ConfirmFsync,
     Crate,
 }
 
-const OPTIONS: [(&str, Name); 13] = [
+const OPTIONS: [(&str, Name); 15] = [
     ("key", Name::Key),
     ("ttl", Name::Ttl),
     ("wait", Name::Wait),
@@ -46,6 +50,8 @@ const OPTIONS: [(&str, Name); 13] = [
     ("pool", Name::Pool),
     ("reentrant", Name::Reentrant),
     ("release", Name::Release),
+    ("confirm_replicas", Name::ConfirmReplicas),
+    ("confirm_fsync", Name::ConfirmFsync),
     ("crate", Name::Crate),
 ];
 
@@ -66,6 +72,8 @@ pub(crate) struct Args {
     pub(crate) pool: Option<Pool>,
     pub(crate) reentrant: Option<bool>,
     pub(crate) release: Option<Release>,
+    pub(crate) confirm_replicas: Option<u8>,
+    pub(crate) confirm_fsync: Option<bool>,
     /// The path of the runtime crate.
     pub(crate) krate: Option<Path>,
     pub(crate) errors: Errors,
@@ -164,6 +172,8 @@ impl Args {
             Name::MaxHold => self.max_hold = Some(timing(input, duration::max_hold)?),
             Name::Renew => self.renew = Some(switch(input)?),
             Name::Reentrant => self.reentrant = Some(switch(input)?),
+            Name::ConfirmReplicas => self.confirm_replicas = Some(replicas(input)?),
+            Name::ConfirmFsync => self.confirm_fsync = Some(switch(input)?),
             Name::OnLost => {
                 let choices = [("cancel", OnLost::Cancel), ("finish", OnLost::Finish)];
                 self.on_lost = Some(choice(input, choices)?);
@@ -271,103 +281,6 @@ fn describe_unknown(name: &str) -> String {
     }
 }
 
-fn switch(input: ParseStream<'_>) -> Result<bool> {
-    let expr: Expr = input.parse()?;
-    match bare(&expr) {
-        Expr::Lit(ExprLit {
-            lit: Lit::Bool(value),
-            ..
-        }) => Ok(value.value),
-        _ => Err(Error::new_spanned(expr, "expected `true` or `false`")),
-    }
-}
-
-fn choice<T: Copy>(input: ParseStream<'_>, choices: [(&str, T); 2]) -> Result<T> {
-    let expr: Expr = input.parse()?;
-    if let Expr::Lit(ExprLit {
-        lit: Lit::Str(literal),
-        ..
-    }) = bare(&expr)
-        && let Some((_, choice)) = choices
-            .iter()
-            .find(|(choice, _)| *choice == literal.value())
-    {
-        return Ok(*choice);
-    }
-    let [(first, _), (second, _)] = choices;
-    Err(Error::new_spanned(
-        expr,
-        format!("expected \"{first}\" or \"{second}\""),
-    ))
-}
-
-/// Parses something callable. A plain value is refused here, because rustc would report it once for
-/// each use.
-fn handler(input: ParseStream<'_>) -> Result<Expr> {
-    let expr: Expr = input.parse()?;
-    let is_value = match bare(&expr) {
-        Expr::Lit(_)
-        | Expr::Array(_)
-        | Expr::Tuple(_)
-        | Expr::Repeat(_)
-        | Expr::Struct(_)
-        | Expr::Range(_)
-        | Expr::Binary(_)
-        | Expr::Unary(_) => true,
-        Expr::Path(path) => path.path.is_ident("None"),
-        Expr::Call(call) => matches!(&*call.func, Expr::Path(variant)
-            if ["Ok", "Err", "Some"].iter().any(|name| variant.path.is_ident(name))),
-        _ => false,
-    };
-    if !is_value {
-        return Ok(expr);
-    }
-    let value = expr.to_token_stream();
-    Err(Error::new_spanned(
-        &expr,
-        format!(
-            "`or_else` is a function of the error, `fn(lockattr::Error) -> R`; write `or_else = |_| {value}`"
-        ),
-    ))
-}
-
-fn pool(input: ParseStream<'_>) -> Result<Pool> {
-    let expr: Expr = input.parse()?;
-    Ok(match bare(&expr) {
-        Expr::Lit(ExprLit {
-            lit: Lit::Str(name),
-            ..
-        }) => Pool::Named(name.clone()),
-        _ => Pool::Expr(Box::new(expr)),
-    })
-}
-
-fn krate(input: ParseStream<'_>) -> Result<Path> {
-    let path = match input.fork().parse() {
-        // A path from a macro fragment is wrapped in an invisible group.
-        Ok(Expr::Group(group)) => {
-            input.parse::<Expr>()?;
-            let Expr::Path(ExprPath { path, .. }) = bare(&group.expr) else {
-                return Err(Error::new_spanned(group, "expected a path"));
-            };
-            path.clone()
-        }
-        _ => input.call(Path::parse_mod_style)?,
-    };
-    let starts_absolutely = path.leading_colon.is_some()
-        || path
-            .segments
-            .first()
-            .is_some_and(|first| first.ident == "crate" || first.ident == "$crate");
-    if starts_absolutely {
-        return Ok(path);
-    }
-    Err(Error::new_spanned(
-        path,
-        "a path that means the same everywhere is needed: `::name` of a dependency, or `crate::path`",
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use quote::quote;
@@ -387,7 +300,8 @@ mod tests {
         let tokens = quote! {
             key("a:{id}", id = order.id()), ttl = "10s", wait = "forever", renew = true, max_hold = "5m",
             on_lost = "finish", on_busy = "error", or_else = handler, bind = lease, pool = self.locks,
-            reentrant = true, release = "background", crate = ::renamed,
+            reentrant = true, release = "background", confirm_replicas = 2, confirm_fsync = true,
+            crate = ::renamed,
         };
         assert_eq!(mistakes(tokens.clone()), "");
         let args: Args = syn::parse2(tokens).unwrap();
@@ -397,6 +311,7 @@ mod tests {
         assert!(matches!(args.wait, Some(Timing::Literal(None, _))));
         assert!(args.finishes_when_lost() && !args.skips_when_busy());
         assert!(args.release == Some(Release::Background));
+        assert!(args.confirm_replicas == Some(2) && args.confirm_fsync == Some(true));
         assert!(matches!(args.pool, Some(Pool::Expr(_))));
     }
 

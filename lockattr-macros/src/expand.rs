@@ -369,6 +369,12 @@ fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
         Some(Release::Await) => spec.extend(quote!(.await_release())),
         Some(Release::Background) => spec.extend(quote!(.release_in_background())),
     }
+    if let Some(replicas) = args.confirm_replicas {
+        spec.extend(quote!(.confirm_replicas(#replicas)));
+    }
+    if let Some(fsync) = args.confirm_fsync {
+        spec.extend(quote!(.confirm_fsync(#fsync)));
+    }
     if args.has_checkable_times() {
         // `cargo check` evaluates an item already.
         quote!(const { const SPEC: #private::Spec = #spec; &SPEC })

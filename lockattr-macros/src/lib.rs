@@ -41,6 +41,8 @@ use proc_macro::TokenStream;
 /// | `pool = "reports"` | a named pool, or an expression for one: `self.locks` | the installed pool |
 /// | `reentrant = true` | a task may take a key that it holds already; see below | `false` |
 /// | `release = "background"` | the call returns without waiting for its release: a round trip sooner; `"await"` waits | the pool's (`"await"`) |
+/// | `confirm_replicas = 1` | how many replicas must have a grant before it counts; see `RedisOptions::confirm_replicas` | the pool's (`0`) |
+/// | `confirm_fsync = true` | a grant counts only once it is on the server's disk; see `RedisOptions::confirm_fsync` | the pool's (`false`) |
 /// | `crate = path` | the path of the `lockattr` crate | `::lockattr` |
 ///
 /// Values are percent-encoded in the key, so different arguments never share a lock by accident.
@@ -72,7 +74,8 @@ use proc_macro::TokenStream;
 ///
 /// A call nested under the same key runs under the outer call's lease. It uses its own `on_lost`,
 /// `bind`, `on_busy` and `or_else`; it ignores `ttl`, `wait`, `renew` and `max_hold`, because it
-/// acquires nothing. Nested calls that run side by side take turns. If the outer lease is over, a
+/// acquires nothing. If it asks for more confirmation than the outer call does, it fails with
+/// `Error::Config`. Nested calls that run side by side take turns. If the outer lease is over, a
 /// nested call fails with `Error::Lost`.
 ///
 /// Put the attribute on top of all others: attributes expand from top to bottom, and

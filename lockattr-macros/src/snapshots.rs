@@ -52,7 +52,9 @@ fn values_of_its_own() {
         quote!(
             key("order:{id}", id = order.id()),
             pool = "reports",
-            reentrant = true
+            reentrant = true,
+            confirm_replicas = 1,
+            confirm_fsync = true
         ),
         &quote! {
             async fn charge(order: Order) -> Result<impl Display, AppError> {

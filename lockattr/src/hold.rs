@@ -237,6 +237,7 @@ async fn acquire(
     let (key, pool, asked) = (key?, pool.resolve()?, call.asked());
     if let Some((outer, lease)) = call.outer_under(pool.commands(), &key) {
         if asked.options().reentrant {
+            pool.check_nested(asked.options(), outer.asked().options())?;
             let turn = outer.turn(&lease).await?;
             return Ok((lease, Hold::Nested { _turn: turn }));
         }

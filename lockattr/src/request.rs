@@ -110,6 +110,24 @@ impl LockRequest {
         self
     }
 
+    /// How many replicas must have a grant before it counts, and each renewal after it; 0 for none.
+    /// Defaults to the pool's [`RedisOptions::confirm_replicas`](crate::RedisOptions::confirm_replicas),
+    /// where it is explained.
+    ///
+    /// A service without replicas refuses the request with [`Error::Config`].
+    pub fn confirm_replicas(mut self, replicas: u8) -> Self {
+        self.options.confirm_replicas = Some(replicas);
+        self
+    }
+
+    /// Whether a grant must be on the server's disk before it counts, and each renewal after it.
+    /// Defaults to the pool's [`RedisOptions::confirm_fsync`](crate::RedisOptions::confirm_fsync), where
+    /// it is explained.
+    pub fn confirm_fsync(mut self, fsync: bool) -> Self {
+        self.options.confirm_fsync = Some(fsync);
+        self
+    }
+
     /// Waits for the lock.
     ///
     /// # Errors

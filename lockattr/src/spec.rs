@@ -65,6 +65,8 @@ pub(crate) struct Options {
     pub(crate) on_lost: OnLost,
     pub(crate) reentrant: bool,
     pub(crate) release: Option<Release>,
+    pub(crate) confirm_replicas: Option<u8>,
+    pub(crate) confirm_fsync: Option<bool>,
 }
 
 impl Options {
@@ -76,6 +78,8 @@ impl Options {
         on_lost: OnLost::Cancel,
         reentrant: false,
         release: None,
+        confirm_replicas: None,
+        confirm_fsync: None,
     };
 }
 
@@ -147,6 +151,18 @@ impl Spec {
     #[must_use]
     pub const fn reentrant(mut self, reentrant: bool) -> Self {
         self.options.reentrant = reentrant;
+        self
+    }
+
+    #[must_use]
+    pub const fn confirm_replicas(mut self, replicas: u8) -> Self {
+        self.options.confirm_replicas = Some(replicas);
+        self
+    }
+
+    #[must_use]
+    pub const fn confirm_fsync(mut self, fsync: bool) -> Self {
+        self.options.confirm_fsync = Some(fsync);
         self
     }
 

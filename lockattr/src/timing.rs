@@ -58,6 +58,21 @@ pub(crate) fn patience(response_timeout: Duration, ttl: Duration) -> Duration {
         .min(response_timeout)
 }
 
+/// How long the lock service may take to confirm a change, unless the pool sets it.
+pub(crate) const DEFAULT_CONFIRM_WITHIN: Duration = Duration::from_millis(500);
+
+/// Returns how long the lock service may take to confirm a change, if the user allows it `within`: a
+/// quarter of the ttl at most. An attempt may wait for the confirmation of the one before it, and then
+/// for its own; so half of the ttl is left.
+pub(crate) fn confirmed_within(within: Duration, ttl: Duration) -> Duration {
+    within.min(ttl / 4)
+}
+
+/// Returns how long an attempt may take that is to be confirmed, see [`patience`].
+pub(crate) fn confirmed_patience(patience: Duration, within: Duration) -> Duration {
+    patience.saturating_add(within.saturating_mul(2))
+}
+
 /// Returns how long a handed-over lease lasts unless its waiter renews it.
 ///
 /// Two fifths of the claim window; the rest is for the other waiters to notice, see [`recheck`].

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Longer than any of these conditions takes on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const STEP: Duration = Duration::from_millis(5);
 
 /// Blocks until the condition holds.

@@ -14,6 +14,7 @@ mod program;
 mod proxy;
 mod redis_cluster;
 mod redis_server;
+pub mod replicated;
 mod secrets;
 mod sentinels;
 mod server_clock;

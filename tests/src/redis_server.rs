@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::eventually::PATIENCE;
 use crate::program::Program;
 use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 
@@ -17,8 +18,6 @@ use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
                           +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
 const USER: &str = "locker";
-/// Longer than a connection takes on a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server on its own port, without persistence, that ends with this value.
 ///

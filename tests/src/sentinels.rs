@@ -10,6 +10,7 @@ use std::{env, fs, process};
 use redis::{Client, Connection, FromRedisValue, RedisResult};
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::eventually::PATIENCE;
 use crate::program::Program;
 use crate::{CANARY, Host, Network, RedisServer, eventually, is_soon};
 
@@ -317,7 +318,7 @@ impl Sentinel {
         // Through the socket, which exists with TLS too.
         let socket = self.dir.join("sentinel.sock");
         Client::open(format!("redis+unix://{}", socket.display()))?
-            .get_connection_with_timeout(Duration::from_secs(20))
+            .get_connection_with_timeout(PATIENCE)
     }
 
     /// Asks it.

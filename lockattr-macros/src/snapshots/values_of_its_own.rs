@@ -35,6 +35,8 @@ fn charge(
         const {
             &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
                 .reentrant(true)
+                .confirm_replicas(1u8)
+                .confirm_fsync(true)
         },
         __lockattr_ending,
         |__lockattr_error| ::lockattr::__private::refused::<

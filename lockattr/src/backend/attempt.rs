@@ -17,6 +17,7 @@ pub struct Attempt {
     pub(crate) claim: Claim,
     pub(crate) label: Label,
     pub(crate) op: Op,
+    pub(crate) confirmation: Option<Confirmation>,
 }
 
 impl Attempt {
@@ -48,6 +49,40 @@ impl Attempt {
     /// What is asked for.
     pub fn op(&self) -> &Op {
         &self.op
+    }
+
+    /// What else has to have the change before the operation counts as done. Only renewals and
+    /// reservations have one, and only those that are sent to a backend with the
+    /// [capability](super::Capabilities::with_confirmation). Where it is not fulfilled, the answer is a
+    /// failure of the kind [`Unconfirmed`](super::BackendErrorKind::Unconfirmed) and
+    /// [unknown outcome](super::Failure::outcome_unknown).
+    pub fn confirmation(&self) -> Option<Confirmation> {
+        self.confirmation
+    }
+}
+
+/// The copies of a change without which it does not count. Each operation that is answered with
+/// success covers all that the owner has been granted before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
+#[non_exhaustive]
+pub struct Confirmation {
+    /// How many replicas must have it.
+    pub replicas: u8,
+    /// Whether it must be on the disk of the server, and of each of these replicas.
+    pub fsync: bool,
+    /// How long the service may take for it, once it has executed the operation.
+    pub within: Duration,
+}
+
+impl Confirmation {
+    /// Whether a lease that was confirmed so is one that was confirmed as `other` asks for.
+    pub(crate) fn covers(confirmed: Option<Self>, other: Option<Self>) -> bool {
+        other.is_none_or(|other| {
+            confirmed.is_some_and(|confirmed| {
+                confirmed.replicas >= other.replicas && confirmed.fsync >= other.fsync
+            })
+        })
     }
 }
 

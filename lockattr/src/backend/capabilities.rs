@@ -25,6 +25,7 @@ pub struct Capabilities {
     pub(crate) waiting: Waiting,
     pub(crate) least_claim_window: Duration,
     pub(crate) token_ranges: bool,
+    pub(crate) confirmation: bool,
     pub(crate) lanes: Lanes,
 }
 
@@ -42,6 +43,7 @@ impl Default for Capabilities {
             waiting: Waiting::Poll(*POLL_PAUSES.start(), *POLL_PAUSES.end()),
             least_claim_window: Duration::ZERO,
             token_ranges: false,
+            confirmation: false,
             lanes: Lanes {
                 count: 1,
                 of: Arc::new(|_| 0),
@@ -91,6 +93,14 @@ impl Capabilities {
         self
     }
 
+    /// The service can say whether its replicas, or its disk, have a change: it fulfils an attempt's
+    /// [`Confirmation`](super::Confirmation). Without this, calls that ask for one are refused.
+    #[must_use]
+    pub fn with_confirmation(mut self) -> Self {
+        self.confirmation = true;
+        self
+    }
+
     /// Attempts may share a request only if their keys have the same lane (a connection, a slot, a
     /// node, a session): `of` returns the lane of a key, less than `count`. The pool asks for the
     /// [room](super::Backend::room) of each lane, and keeps the attempts that do not fit. Defaults
@@ -117,6 +127,11 @@ impl Capabilities {
     pub fn has_token_ranges(&self) -> bool {
         self.token_ranges
     }
+
+    /// Whether changes can be confirmed.
+    pub fn has_confirmation(&self) -> bool {
+        self.confirmation
+    }
 }
 
 impl fmt::Debug for Capabilities {
@@ -125,6 +140,7 @@ impl fmt::Debug for Capabilities {
             .field("waiting", &self.waiting)
             .field("least_claim_window", &self.least_claim_window)
             .field("token_ranges", &self.token_ranges)
+            .field("confirmation", &self.confirmation)
             .field("lanes", &self.lanes)
             .finish()
     }

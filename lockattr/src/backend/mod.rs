@@ -39,7 +39,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 pub use answer::{Event, Failure, Granted, Outcome, Reply};
-pub use attempt::{Attempt, AttemptId, Claim, IfHeld, Op};
+pub use attempt::{Attempt, AttemptId, Claim, Confirmation, IfHeld, Op};
 pub use capabilities::Capabilities;
 pub(crate) use capabilities::Waiting;
 #[cfg(test)]

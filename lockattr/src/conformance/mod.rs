@@ -58,6 +58,7 @@ use expected;
 pub struct Conformance<C> {
     connect: C,
     ttl: Duration,
+    replicas: u8,
 }
 
 impl Conformance<()> {
@@ -96,6 +97,7 @@ impl<C> Conformance<C> {
         Self {
             connect,
             ttl: Duration::from_secs(1),
+            replicas: 0,
         }
     }
 
@@ -104,6 +106,14 @@ impl<C> Conformance<C> {
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
+        self
+    }
+
+    /// Lets all renewals and reservations of the checks, and all calls of their pools, ask for this number
+    /// of replicas, which the deployment must have. Defaults to 0.
+    #[must_use]
+    pub fn confirm_replicas(mut self, replicas: u8) -> Self {
+        self.replicas = replicas;
         self
     }
 
@@ -118,7 +128,7 @@ impl<C> Conformance<C> {
         B: Backend,
         F: Future<Output = Result<B, BackendError>> + 'static,
     {
-        let fleet = Fleet::new(self.connect, self.ttl);
+        let fleet = Fleet::new(self.connect, self.ttl, self.replicas);
         let mut found = Vec::new();
         macro_rules! run {
             ($($module:ident::$check:ident),* $(,)?) => {$(

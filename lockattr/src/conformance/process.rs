@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Checked;
+#[cfg(feature = "redis")]
+use crate::RedisOptions;
 use crate::backend::{
-    Attempt, AttemptId, Backend, BackendError, Capabilities, Claim, Event, Granted, IfHeld,
-    LeaseId, Op, Outcome, OwnerId, OwnerIds, Reply, Time,
+    Attempt, AttemptId, Backend, BackendError, Capabilities, Claim, Confirmation, Event, Granted,
+    IfHeld, LeaseId, Op, Outcome, OwnerId, OwnerIds, Reply, Time,
 };
 use crate::key::Key;
 use crate::label::Label;
+use crate::timing;
 use crate::{Error, LockPool, LockPoolBuilder};
 
 /// Longer than any sound service needs for one answer.
@@ -28,6 +31,7 @@ pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>
 pub(super) struct Fleet {
     connect: Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>,
     pub(super) ttl: Duration,
+    replicas: u8,
     /// Makes the keys of each run different.
     run: u64,
     keys: Cell<u64>,
@@ -37,6 +41,7 @@ impl Fleet {
     pub(super) fn new<B, F>(
         connect: impl Fn(OwnerIds) -> F + Send + Sync + 'static,
         ttl: Duration,
+        replicas: u8,
     ) -> Self
     where
         B: Backend,
@@ -49,6 +54,7 @@ impl Fleet {
         Self {
             connect: Arc::new(connect),
             ttl,
+            replicas,
             run: fastrand::u64(..),
             keys: Cell::new(0),
         }
@@ -80,6 +86,7 @@ impl Fleet {
         };
         Ok(Process {
             backend,
+            confirmation: self.confirmation(),
             owners,
             claim: Claim {
                 ttl: self.ttl,
@@ -92,10 +99,21 @@ impl Fleet {
         })
     }
 
+    fn confirmation(&self) -> Option<Confirmation> {
+        (self.replicas > 0).then_some(Confirmation {
+            replicas: self.replicas,
+            fsync: false,
+            within: timing::DEFAULT_CONFIRM_WITHIN,
+        })
+    }
+
     /// Builds a pool on the service.
     pub(super) async fn pool(&self) -> Result<LockPool, Error> {
         let connect = Arc::clone(&self.connect);
-        LockPoolBuilder::default()
+        let builder = LockPoolBuilder::default();
+        #[cfg(feature = "redis")]
+        let builder = builder.redis(RedisOptions::new().confirm_replicas(self.replicas));
+        builder
             .backend("the backend under test", move |owners| connect(owners))
             .default_ttl(self.ttl)
             .build()
@@ -122,6 +140,8 @@ pub(super) const RELEASE: Op = Op::Release {
 /// One process, with its own backend.
 pub(super) struct Process {
     backend: Box<dyn Backend>,
+    /// What its renewals and reservations ask for.
+    confirmation: Option<Confirmation>,
     owners: OwnerIds,
     claim: Claim,
     lease: u64,
@@ -178,6 +198,10 @@ impl Process {
             owner: owner.clone(),
             claim: self.claim,
             label: Label::here(),
+            confirmation: match op {
+                Op::Renew { .. } | Op::Reserve { .. } => self.confirmation,
+                _ => None,
+            },
             op,
         });
         Ok(id)

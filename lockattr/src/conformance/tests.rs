@@ -51,7 +51,7 @@ macro_rules! finds {
                 let flawed = Flawed::new(name, Flaw::$flaw, owners);
                 async { Ok(flawed) }
             };
-            let fleet = Fleet::new(connect, Duration::from_millis(200));
+            let fleet = Fleet::new(connect, Duration::from_millis(200), 0);
             let found = $module::$check(&fleet).await;
             assert!(found.is_err(), "it is not found");
         }

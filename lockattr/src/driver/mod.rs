@@ -371,6 +371,11 @@ impl Commands {
         &self.shared().counters
     }
 
+    /// Whether the lock service can confirm what it grants.
+    pub(crate) fn has_confirmation(&self) -> bool {
+        self.shared().coordinator().has_confirmation()
+    }
+
     /// Sends a request that is answered later. Returns `None` if `request` refuses it.
     fn ask(
         &self,

@@ -34,6 +34,15 @@ pub enum BackendErrorKind {
     Untrusted,
     /// The answer made no sense.
     Malformed,
+    /// Too few copies were confirmed in time, see
+    /// [`confirm_replicas`](crate::LockRequest::confirm_replicas). What was granted so was given back.
+    #[non_exhaustive]
+    Unconfirmed {
+        /// How many copies were confirmed: replicas, and with `confirm_fsync` the server's own file.
+        confirmed: u32,
+        /// How many were asked for.
+        wanted: u32,
+    },
 }
 
 impl BackendError {

@@ -2,6 +2,7 @@
 
 #[cfg(any(test, feature = "conformance"))]
 mod bare;
+mod check;
 mod custom;
 mod variables;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::{LockPool, Pool, registry};
+use super::{Confirming, LockPool, Pool, registry};
 use crate::Error;
 use crate::backend::OwnerIds;
 use crate::backend::memory::MemoryBackend;
@@ -21,8 +22,7 @@ use crate::driver::{self, Commands};
 use crate::protocol::{Batch, Limits};
 use crate::service_url::{Named, ServiceUrl};
 use crate::spec::{Release, Wait};
-use crate::timing::check_ttl;
-use crate::timing::{DEFAULT_CLAIM_WINDOW, MIN_CLAIM_WINDOW};
+use crate::timing::DEFAULT_CLAIM_WINDOW;
 use custom::CustomService;
 
 /// The settings of a [`LockPool`], made by [`LockPool::builder`] or [`LockPool::from_env`].
@@ -221,13 +221,19 @@ impl LockPoolBuilder {
         let strict = self.redis.strict;
         #[cfg(not(feature = "redis"))]
         let strict = false;
+        #[cfg(feature = "redis")]
+        let mut confirming = Confirming::by_default_of(&self.redis);
+        #[cfg(not(feature = "redis"))]
+        let mut confirming = Confirming::default();
         let commands = self.connect(service).await?;
+        confirming.found(commands.has_confirmation())?;
         let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
             default_wait,
             default_release,
             shortest_ttl: AtomicU64::new(u64::MAX),
+            confirming,
             place,
         }));
         pool.note_ttl(default_ttl);
@@ -263,36 +269,6 @@ impl LockPoolBuilder {
     pub async fn install_named(self, name: &str) -> Result<LockPool, Error> {
         registry::check_vacant(Some(name))?;
         registry::install(Some(name), self.build().await?)
-    }
-
-    fn check(&self) -> Result<Service, Error> {
-        let service = self.service.clone().ok_or_else(|| {
-            Error::config("url", "it is not set; call `.url(\"redis://…\")` or, for one process only, `.url(\"memory://\")`")
-        })?;
-        check_ttl(self.default_ttl).map_err(|_| {
-            Error::config(
-                "default_ttl",
-                format!("{:?} is not between 50ms and 24h", self.default_ttl),
-            )
-        })?;
-        #[cfg(feature = "redis")]
-        self.redis.check()?;
-        for (setting, is_zero) in [
-            ("connect_timeout", self.connect_timeout.is_zero()),
-            ("response_timeout", self.response_timeout.is_zero()),
-            ("max_in_flight", self.max_in_flight == 0),
-            ("batch_size", self.batch.size == 0),
-        ] {
-            if is_zero {
-                return Err(Error::config(setting, "it must not be zero"));
-            }
-        }
-        if let Some(set) = self.claim_window.filter(|set| *set < MIN_CLAIM_WINDOW) {
-            let least = MIN_CLAIM_WINDOW;
-            let reason = format!("{set:?} is less than {least:?}: no claim could be in time");
-            return Err(Error::config("claim_window", reason));
-        }
-        Ok(service)
     }
 
     async fn connect(self, service: Service) -> Result<Commands, Error> {
@@ -361,39 +337,5 @@ impl fmt::Debug for LockPoolBuilder {
             .field("default_wait", &self.default_wait)
             .field("default_release", &self.default_release)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn unusable_settings_are_refused() {
-        let builder = || LockPoolBuilder::default().url("memory://");
-        for (builder, setting) in [
-            (LockPoolBuilder::default(), "url"),
-            (
-                builder().default_ttl(Duration::from_millis(1)),
-                "default_ttl",
-            ),
-            (builder().connect_timeout(Duration::ZERO), "connect_timeout"),
-            (
-                builder().response_timeout(Duration::ZERO),
-                "response_timeout",
-            ),
-            (builder().max_in_flight(0), "max_in_flight"),
-            (
-                builder().claim_window(Duration::from_millis(9)),
-                "claim_window",
-            ),
-            (builder().batch_size(0), "batch_size"),
-        ] {
-            let refused = builder.check().err().unwrap();
-            assert!(
-                matches!(&refused, Error::Config { setting: named, .. } if *named == setting),
-                "{refused}"
-            );
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The pool: a handle from which locks are taken.
 
 mod builder;
+mod confirming;
 mod registry;
 mod source;
 
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use builder::LockPoolBuilder;
+use confirming::Confirming;
 pub use source::PoolSource;
 use tracing::warn;
 
@@ -49,6 +51,7 @@ struct Pool {
     default_release: Release,
     /// In nanoseconds: what a lease lasts at least.
     shortest_ttl: AtomicU64,
+    confirming: Confirming,
     /// A name for errors and logs, such as the URL without its password.
     place: String,
 }
@@ -61,8 +64,9 @@ impl LockPool {
 
     /// Returns a builder with the settings of the environment: `LOCKATTR_URL`, and if they are set
     /// `LOCKATTR_TTL` and `LOCKATTR_WAIT` (such as `10s`; the latter also `forever`). For a Redis
-    /// server also `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, and `LOCKATTR_STRICT` (`true` or
-    /// `false`).
+    /// server also `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, `LOCKATTR_STRICT` (`true` or `false`),
+    /// `LOCKATTR_CONFIRM_REPLICAS`, `LOCKATTR_CONFIRM_FSYNC` (`true` or `false`) and
+    /// `LOCKATTR_CONFIRM_WITHIN`.
     ///
     /// # Errors
     ///
@@ -217,6 +221,14 @@ impl LockPool {
         }
     }
 
+    /// # Errors
+    ///
+    /// [`Error::Config`] for a nested call that asks for more confirmation than the lease has that it
+    /// runs under, which is that of a call with the options `outer`.
+    pub(crate) fn check_nested(&self, options: &Options, outer: &Options) -> Result<(), Error> {
+        self.0.confirming.check_nested(options, outer)
+    }
+
     /// Sends the request for a lease.
     pub(crate) fn begin(
         &self,
@@ -229,6 +241,7 @@ impl LockPool {
         self.note_ttl(ttl);
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
+        let confirmation = self.0.confirming.of(options, ttl)?;
         if max_hold.is_some_and(|most| most.is_zero()) {
             return Err(Error::config(
                 "max_hold",
@@ -242,6 +255,7 @@ impl LockPool {
             renew,
             max_hold,
             label,
+            confirmation,
         }))
     }
 }

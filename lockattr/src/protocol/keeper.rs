@@ -80,6 +80,10 @@ impl Keeper {
         }
     }
 
+    pub(crate) fn has_confirmation(&self) -> bool {
+        self.capabilities.has_confirmation()
+    }
+
     /// A queue wants a lease with this number of fencing tokens. Every call ends in one
     /// [`Notice::Acquired`] or [`Notice::Failed`], unless [`release`](Self::release) comes first.
     pub(crate) fn acquire(&mut self, now: Time, id: LeaseId, terms: Terms, tokens: u32) {
@@ -88,8 +92,12 @@ impl Keeper {
                 .notices
                 .extend([(id, Notice::Failed(Error::Closed)), (id, Notice::Withdrawn)]);
         }
+        // The confirming renewal may stand behind the confirmation of another key.
+        let behind = terms
+            .confirmation
+            .map_or(Duration::ZERO, |asked| asked.within);
         let claim = Claim {
-            ttl: timing::claim_ttl(self.limits.claim_window, terms.ttl),
+            ttl: (timing::claim_ttl(self.limits.claim_window, terms.ttl) + behind).min(terms.ttl),
             tokens,
         };
         let owner = self.owners.first(id);

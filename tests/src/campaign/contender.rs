@@ -1,7 +1,7 @@
 //! One process of a campaign: many calls that want keys, and record what happens to them.
 
 use std::io::Read as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
-use lockattr::{Error, Lease, LockPool, OnLost};
+use lockattr::{Error, Lease, LockPool, OnLost, RedisOptions};
 
 use super::places;
 use crate::history::{Event, Recorder, now};
@@ -49,19 +49,27 @@ pub struct Contender {
     pub dwell: u64,
     /// Whether most leases are renewed.
     pub renews: bool,
+    /// How many replicas have to confirm each lease.
+    pub confirm_replicas: u8,
 }
 
 impl Contender {
     /// Starts the contender as a process, which ends when its input ends.
-    pub(super) fn spawn(&self, program: &PathBuf, host: &Host) -> Child {
+    ///
+    /// # Panics
+    ///
+    /// When there is no such program.
+    #[must_use]
+    pub fn spawn(&self, program: &Path, host: Option<&Host>) -> Child {
         Command::new(program)
-            .envs(host.environment())
+            .envs(host.into_iter().flat_map(Host::environment))
             .args(["contend", &self.deployment.to_string()])
             .args([&self.url, &self.dir.display().to_string()])
             .args([self.process.to_string(), self.seed.to_string()])
             .args([self.tasks.to_string(), self.keys.to_string()])
             .args([self.ttl.to_string(), self.batch_size.to_string()])
             .args([self.dwell.to_string(), self.renews.to_string()])
+            .arg(self.confirm_replicas.to_string())
             .stdin(Stdio::piped())
             .spawn()
             .expect("a process")
@@ -86,9 +94,13 @@ impl Contender {
             batch_size,
             dwell,
             renews,
+            confirm_replicas,
         ] = args
         else {
-            panic!("contend DEPLOYMENT URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS")
+            panic!(
+                "contend DEPLOYMENT URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS \
+                 CONFIRM_REPLICAS"
+            )
         };
         Self {
             deployment: deployment.parse().expect("a deployment"),
@@ -102,6 +114,7 @@ impl Contender {
             batch_size: batch_size.parse().expect("a number"),
             dwell: dwell.parse().expect("a number"),
             renews: renews.parse().expect("true or false"),
+            confirm_replicas: confirm_replicas.parse().expect("a number"),
         }
     }
 }
@@ -123,6 +136,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     let pool = builder
         .default_ttl(Duration::from_millis(contender.ttl))
         .batch_size(contender.batch_size)
+        .redis(RedisOptions::new().confirm_replicas(contender.confirm_replicas))
         .connect_timeout(Duration::from_secs(20))
         .claim_window(CLAIM_WINDOW.max(Duration::from_millis(contender.ttl * 5 / 2)))
         .build()
@@ -263,7 +277,8 @@ impl<'a> Section<'a> {
     fn enter(recorder: &'a Recorder, call: u64, lease: &'a Lease) -> Self {
         let granted = Event::Granted {
             token: lease.fencing_token(),
-            valid_until: valid_until(lease),
+            // Nothing is known of the end of a lease that is over already.
+            valid_until: valid_until(lease).unwrap_or(0),
         };
         recorder.record(call, granted);
         Self {
@@ -275,8 +290,7 @@ impl<'a> Section<'a> {
 
     /// Records how long the lease is still valid.
     fn look(&self) {
-        if self.lease.is_valid() {
-            let valid_until = valid_until(self.lease);
+        if let Some(valid_until) = valid_until(self.lease) {
             self.recorder.record(self.call, Event::Seen { valid_until });
         }
     }
@@ -288,10 +302,16 @@ impl Drop for Section<'_> {
     }
 }
 
-/// Returns at most the true end: the clock is read before the remaining time.
-fn valid_until(lease: &Lease) -> u64 {
+/// Returns at most the true end, or `None` if the lease is over: the clock is read before the remaining
+/// time, and the lease is looked at once, since the process may be stopped anywhere.
+fn valid_until(lease: &Lease) -> Option<u64> {
     let now = now();
-    now + u64::try_from(lease.remaining().as_nanos()).unwrap_or(u64::MAX - now)
+    end_after(now, lease.remaining())
+}
+
+fn end_after(now: u64, remaining: Duration) -> Option<u64> {
+    let nanos = u64::try_from(remaining.as_nanos()).unwrap_or(u64::MAX);
+    (nanos > 0).then(|| now.saturating_add(nanos))
 }
 
 fn kind(error: &Error) -> &'static str {
@@ -300,5 +320,18 @@ fn kind(error: &Error) -> &'static str {
         Error::Lost { .. } => "lost",
         Error::Backend { .. } => "backend",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its end was before the clock was read, nobody knows by how much.
+    #[test]
+    fn a_lease_that_is_over_has_no_known_end() {
+        assert_eq!(end_after(7, Duration::ZERO), None);
+        assert_eq!(end_after(7, Duration::from_nanos(1)), Some(8));
+        assert_eq!(end_after(7, Duration::MAX), Some(u64::MAX));
     }
 }

@@ -75,11 +75,12 @@ impl<'a> Nemesis<'a> {
             dwell: millis(self.campaign.dwell),
             renews: self.campaign.renews,
             batch_size: if self.campaign.passes_on { 256 } else { 1 },
+            confirm_replicas: 0,
         };
         let host = self.network.join();
         Place {
             number: self.started,
-            child: contender.spawn(&self.campaign.program, &host),
+            child: contender.spawn(&self.campaign.program, Some(&host)),
             host,
         }
     }

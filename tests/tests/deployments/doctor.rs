@@ -1,5 +1,9 @@
 //! `lockattr::doctor`: each fault is found on a real server, and is not found without it.
 
+mod disk;
+mod masters;
+mod rights;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,10 +56,12 @@ fn set(server: &RedisServer, setting: &str, value: &str) {
     server.raw(&["CONFIG", "SET", setting, value]).unwrap();
 }
 
-fn dir(server: &RedisServer) -> std::path::PathBuf {
-    let dir = server.raw(&["CONFIG", "GET", "dir"]).unwrap();
-    let dir = <[String; 2]>::from_redis_value(dir).unwrap();
-    dir[1].clone().into()
+fn user(server: &RedisServer, rights: &[&str]) -> String {
+    let user = [
+        "ACL", "SETUSER", "app", "reset", "on", ">pw", "+@all", "~*", "&*",
+    ];
+    server.raw(&[&user[..], rights].concat()).unwrap();
+    format!("redis://app:pw@127.0.0.1:{}/", server.port())
 }
 
 #[tokio::test]
@@ -91,75 +97,6 @@ async fn a_server_that_evicts_is_found() {
         Severity::Warning,
         "volatile-ttl",
     );
-}
-
-#[tokio::test]
-async fn what_a_restart_forgets_is_found() {
-    let server = RedisServer::start();
-    let pool = pool(server.admin_url()).await;
-    expect(
-        &worst(&pool, Topic::Persistence).await,
-        Severity::Warning,
-        "without AOF",
-    );
-    set(&server, "appendonly", "yes");
-    expect(
-        &worst(&pool, Topic::Persistence).await,
-        Severity::Limit,
-        "every second",
-    );
-    set(&server, "appendfsync", "no");
-    expect(
-        &worst(&pool, Topic::Persistence).await,
-        Severity::Limit,
-        "appendfsync no",
-    );
-    set(&server, "appendfsync", "always");
-    expect(
-        &worst(&pool, Topic::Persistence).await,
-        Severity::Good,
-        "before the answer",
-    );
-}
-
-/// Before the first call meets MISCONF.
-#[tokio::test]
-async fn a_snapshot_that_failed_is_found() {
-    let server = RedisServer::start_with(&["--save", "3600 1"]);
-    let pool = pool(server.admin_url()).await;
-    let has_failed = async || {
-        let found = examine(&pool).await;
-        let mut findings = found.findings().iter();
-        findings.any(|it| it.severity == Severity::Warning && it.to_string().contains("MISCONF"))
-    };
-    assert!(!has_failed().await);
-    // It is written beside this, and cannot take its place.
-    fs::create_dir(dir(&server).join("dump.rdb")).unwrap();
-    server.raw(&["BGSAVE"]).unwrap();
-    eventually_async("the snapshot has failed", has_failed).await;
-    let refused = pool.lock("k").wait(Duration::from_millis(20)).acquire();
-    let refused = refused.await.unwrap_err();
-    assert!(refused.to_string().contains("MISCONF"), "{refused}");
-    set(&server, "stop-writes-on-bgsave-error", "no");
-    assert!(!has_failed().await);
-    pool.lock("k").acquire().await.unwrap().release().await;
-}
-
-#[tokio::test]
-async fn an_aof_that_cannot_be_written_is_found() {
-    let server = RedisServer::start();
-    let pool = pool(server.admin_url()).await;
-    let aof = dir(&server).join("appendonlydir");
-    fs::create_dir(&aof).unwrap();
-    os::unix::fs::symlink("/dev/full", aof.join("temp-appendonly.aof.incr")).unwrap();
-    set(&server, "appendonly", "yes");
-    server.raw(&["SET", "x", "y"]).unwrap();
-    eventually_async("the disk is full", || async {
-        let found = worst(&pool, Topic::Persistence).await;
-        found.severity == Severity::Warning
-            && found.to_string().contains("the AOF cannot be written")
-    })
-    .await;
 }
 
 #[tokio::test]
@@ -216,112 +153,6 @@ async fn what_the_version_lacks_is_said() {
 }
 
 /// Returns the URL of a user who may do all but this.
-fn user(server: &RedisServer, rights: &[&str]) -> String {
-    let user = [
-        "ACL", "SETUSER", "app", "reset", "on", ">pw", "+@all", "~*", "&*",
-    ];
-    server.raw(&[&user[..], rights].concat()).unwrap();
-    format!("redis://app:pw@127.0.0.1:{}/", server.port())
-}
-
-#[tokio::test]
-async fn rights_that_are_missing_are_named() {
-    let server = RedisServer::start();
-    let all = pool(user(&server, &[])).await;
-    expect(
-        &worst(&all, Topic::Rights).await,
-        Severity::Good,
-        "all that the scripts do",
-    );
-    for command in ["get", "set", "del", "exists", "pexpire", "pttl"] {
-        let missing = format!("-{command}");
-        let refused = builder(user(&server, &[&missing]))
-            .build()
-            .await
-            .unwrap_err();
-        let text = refused.to_string();
-        assert!(
-            text.contains(&command.to_uppercase()) && text.contains("README"),
-            "{text}"
-        );
-        assert!(
-            matches!(
-                refused,
-                Error::Config {
-                    setting: "server",
-                    ..
-                }
-            ),
-            "{text}"
-        );
-    }
-    for command in ["lpop", "lpos", "lrem", "rpush", "publish"] {
-        let missing = format!("-{command}");
-        let some = pool(user(&server, &[&missing])).await;
-        expect(
-            &worst(&some, Topic::Rights).await,
-            Severity::Warning,
-            &command.to_uppercase(),
-        );
-    }
-    // Other names than ours.
-    let refused = builder(user(&server, &["resetkeys", "~other:*"]))
-        .build()
-        .await;
-    assert!(
-        refused
-            .unwrap_err()
-            .to_string()
-            .to_lowercase()
-            .contains("no permissions")
-    );
-    let channels = pool(user(&server, &["resetchannels", "&other:*"])).await;
-    expect(
-        &worst(&channels, Topic::Rights).await,
-        Severity::Warning,
-        "PUBLISH",
-    );
-    expect(
-        &worst(&channels, Topic::Messages).await,
-        Severity::Warning,
-        "SUBSCRIBE",
-    );
-}
-
-#[tokio::test]
-async fn what_may_not_be_read_is_not_assumed() {
-    let server = RedisServer::start_with(&["--appendonly", "yes"]);
-    let no_info = pool(user(&server, &["-info"])).await;
-    for topic in [Topic::Eviction, Topic::Persistence] {
-        expect(
-            &worst(&no_info, topic).await,
-            Severity::Warning,
-            "no right to INFO",
-        );
-    }
-    for topic in [Topic::Version, Topic::Replication] {
-        expect(
-            &worst(&no_info, topic).await,
-            Severity::Unknown,
-            "no right to INFO",
-        );
-    }
-    let no_config = pool(user(&server, &["-config"])).await;
-    for topic in [Topic::IdleTimeout, Topic::Persistence] {
-        expect(
-            &worst(&no_config, topic).await,
-            Severity::Unknown,
-            "no right to CONFIG GET",
-        );
-    }
-    let log = server.raw(&["ACL", "LOG"]).unwrap();
-    assert_eq!(
-        log,
-        Value::Array(Vec::new()),
-        "nothing that is forbidden is tried"
-    );
-}
-
 #[tokio::test]
 async fn an_idle_timeout_is_found() {
     let server = RedisServer::start();
@@ -450,86 +281,6 @@ async fn a_server_that_does_not_answer_is_a_finding() {
     })
     .await;
     pool.shutdown(Service::LONG).await.unwrap();
-}
-
-fn may_read(servers: &[RedisServer]) {
-    for server in servers {
-        let rights = ["ACL", "SETUSER", "locker", "+info", "+config|get"];
-        server.raw(&rights).unwrap();
-    }
-}
-
-#[tokio::test]
-async fn each_master_of_a_cluster_is_examined() {
-    let cluster = RedisCluster::start(3, 0);
-    may_read(cluster.nodes());
-    let pool = pool(cluster.url()).await;
-    let found = examine(&pool).await;
-    assert!(
-        found.deployment().starts_with("a cluster of 3 masters"),
-        "{found}"
-    );
-    let policy = |found: &Diagnosis| -> Vec<Finding> {
-        let findings = found.findings().iter();
-        findings
-            .filter(|it| it.topic == Topic::Eviction)
-            .cloned()
-            .collect()
-    };
-    assert_eq!(policy(&found).len(), 1, "said once for all of them");
-    expect(
-        &worst(&pool, Topic::Cluster).await,
-        Severity::Good,
-        "all slots",
-    );
-    expect(
-        &worst(&pool, Topic::Replication).await,
-        Severity::Warning,
-        "nothing takes over",
-    );
-
-    set(&cluster.nodes()[1], "maxmemory-policy", "allkeys-lru");
-    let policies = policy(&examine(&pool).await);
-    assert_eq!(policies.len(), 3, "{policies:?}");
-    let port = cluster.nodes()[1].port().to_string();
-    expect(&policies[0], Severity::Warning, &port);
-
-    let slots = ["CLUSTER", "DELSLOTS", "1", "2"];
-    cluster.nodes()[0].raw(&slots).unwrap();
-    expect(
-        &worst(&pool, Topic::Cluster).await,
-        Severity::Broken,
-        "slots",
-    );
-}
-
-#[tokio::test]
-async fn the_master_behind_sentinel_is_examined() {
-    let deployment = Sentinels::start();
-    may_read(&deployment.nodes);
-    let pool = pool(deployment.url()).await;
-    let found = examine(&pool).await;
-    assert!(found.deployment().contains("Sentinel"), "{found}");
-    let port = deployment.nodes[0].port().to_string();
-    let replication = found
-        .findings()
-        .iter()
-        .filter(|it| it.topic == Topic::Replication);
-    let said: Vec<String> = replication.map(ToString::to_string).collect();
-    assert!(said.iter().all(|text| text.contains(&port)), "{said:?}");
-    assert!(
-        said.iter()
-            .any(|text| text.contains("min-replicas-to-write is 0")),
-        "{said:?}"
-    );
-    for node in &deployment.nodes {
-        set(node, "min-replicas-to-write", "1");
-    }
-    let found = examine(&pool).await.to_string();
-    assert!(
-        !found.contains("is 0") && found.contains("refuses every write"),
-        "{found}"
-    );
 }
 
 /// Numbers and times are other ones each time.

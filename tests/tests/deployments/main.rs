@@ -3,6 +3,7 @@
 //! One binary, because each takes seconds to build.
 
 mod cluster;
+mod confirmed;
 mod doctor;
 mod moving_slots;
 mod mute;

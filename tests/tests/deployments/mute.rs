@@ -221,6 +221,13 @@ async fn without_subscribe_a_cluster_conforms() -> Result<(), Violations> {
 #[tokio::test]
 async fn what_is_forbidden_is_said_if_it_is_needed() {
     let server = RedisServer::start();
+    let url_without = |command: &str| {
+        let (user, denied) = (format!("app-{command}"), format!("-{command}"));
+        let rights = ["on", ">pw", "+@all", "~*", "&*", &denied];
+        let set = [&["ACL", "SETUSER", &user], &rights[..]].concat();
+        server.raw(&set).unwrap();
+        format!("redis://{user}:pw@127.0.0.1:{}/", server.port())
+    };
     for command in [
         "CONFIG",
         "INFO",
@@ -231,38 +238,15 @@ async fn what_is_forbidden_is_said_if_it_is_needed() {
         "ROLE",
         "ACL",
     ] {
-        let user = format!("app-{command}");
-        let set = [
-            "ACL",
-            "SETUSER",
-            &user,
-            "on",
-            ">pw",
-            "+@all",
-            "~*",
-            "&*",
-            &format!("-{command}"),
-        ];
-        server.raw(&set).unwrap();
-        let pool = pool(format!("redis://{user}:pw@127.0.0.1:{}/", server.port())).await;
+        let pool = pool(url_without(command)).await;
         hold(&pool, "k").await.release().await;
     }
     for command in ["EVAL", "EVALSHA"] {
-        let user = format!("app-{command}");
-        let set = [
-            "ACL",
-            "SETUSER",
-            &user,
-            "on",
-            ">pw",
-            "+@all",
-            "~*",
-            "&*",
-            &format!("-{command}"),
-        ];
-        server.raw(&set).unwrap();
-        let url = format!("redis://{user}:pw@127.0.0.1:{}/", server.port());
-        let refused = builder(url).build().await.unwrap_err().to_string();
+        let refused = builder(url_without(command))
+            .build()
+            .await
+            .unwrap_err()
+            .to_string();
         assert!(refused.to_uppercase().contains(command), "{refused}");
         assert!(!refused.contains(CANARY));
     }

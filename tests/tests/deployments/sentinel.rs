@@ -56,7 +56,7 @@ async fn it_conforms() -> Result<(), Violations> {
         .await
 }
 
-/// A holder, those who wait and their order survive a failover that loses nothing.
+/// A holder, its waiters and their order survive a failover that loses nothing.
 #[tokio::test]
 async fn leases_and_waiters_move_to_the_new_master() {
     let deployment = Sentinels::start();

@@ -47,6 +47,28 @@ fn run_with(example: &str, url: Option<&str>) {
     assert!(text.lines().count() > 2, "{example} shows nothing: {text}");
 }
 
+/// An example that starts servers of its own.
+fn run_alone(example: &str) {
+    let mut command = Command::new(EXAMPLES.join(example));
+    let output = command.env("RUST_LOG", "trace").output();
+    let output = output.expect("cargo is there");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    println!("{text}");
+    assert!(output.status.success(), "{example}: {text}{errors}");
+    assert!(text.lines().count() > 2, "{example} shows nothing: {text}");
+}
+
+#[test]
+fn persistence() {
+    run_alone("persistence");
+}
+
+#[test]
+fn replication() {
+    run_alone("replication");
+}
+
 #[test]
 fn quickstart() {
     run("quickstart");

@@ -7,7 +7,7 @@ use tracing::warn;
 
 use super::cluster::Redirect;
 use super::reply::Question;
-use super::{Answer, RedisBackend, failure, reply};
+use super::{Answer, RedisBackend, confirm, failure, reply};
 use crate::backend::{Event, Failure, Outcome};
 use crate::clock::Time;
 
@@ -30,6 +30,7 @@ impl RedisBackend {
             sent_at,
             attempts,
             value,
+            verdicts,
             ..
         } = answer;
         let questions = || attempts.iter().map(Question::of);
@@ -62,6 +63,10 @@ impl RedisBackend {
                 }
                 all(&failed)
             }
+        };
+        let outcomes = match verdicts {
+            Some(verdicts) => confirm::confirmed(&attempts, outcomes, &verdicts),
+            None => outcomes,
         };
         // A server that has become a replica answers each attempt with an error.
         let spoilt = outcomes.iter().find_map(|outcome: &Outcome| {

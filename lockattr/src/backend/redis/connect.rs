@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use tracing::info;
 
 use super::cluster::{self, Cluster, discover};
+use super::confirm::{Beside, Copies};
 use super::dial::Dialer;
 use super::hello::Refusal;
 use super::link::{Connection, Link};
@@ -48,12 +49,15 @@ impl RedisBackend {
         if let Some(seeds) = seeds {
             return Self::connect_cluster(settings, dialer, seeds, owners).await;
         }
+        let copies = Copies::by_default_of(&settings.options);
         let inbox = unbounded_channel();
         let following = dialer.follow(&inbox.0);
         let links = settings.options.connections;
         let all = |dialer: &Dialer| {
             let shared = Arc::new(dialer.clone());
-            vec![shared; links]
+            let mut dialers = vec![shared; links];
+            dialers.extend(copies.map(|copies| Arc::new(dialer.confirming(copies))));
+            dialers
         };
         let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
         match (dialled, dialer.address()) {
@@ -87,10 +91,22 @@ impl RedisBackend {
         if !table.is_ok || table.uncovered() > 0 {
             return Err(failed(failure::uncovered(table.uncovered())));
         }
-        let nodes = table.nodes();
+        let copies = Copies::by_default_of(&settings.options);
+        let masters = table.nodes();
+        let mut nodes = masters.clone();
+        if copies.is_some() {
+            nodes.extend(masters.iter().cloned());
+        }
         let all = |dialer: &Dialer| {
-            let dialers = nodes.iter().map(|node| Arc::new(dialer.at(node.clone())));
-            dialers.collect()
+            let at = |node: &Address| dialer.at(node.clone());
+            let confirming = masters.iter().map(at);
+            let confirming = confirming.filter_map(|it| Some(it.confirming(copies?)));
+            masters
+                .iter()
+                .map(at)
+                .chain(confirming)
+                .map(Arc::new)
+                .collect()
         };
         let inbox = unbounded_channel();
         let dialled = dial_as_possible(&dialer, all, owners, &inbox.0).await;
@@ -126,6 +142,7 @@ impl RedisBackend {
         };
         let least_claim_window =
             least_claim_window(settings.claim_window, round_trip.unwrap_or_default())?;
+        let homes = dialers.iter().filter(|it| it.copies().is_none()).count();
         info!(
             server = settings.place,
             prefix = settings.options.prefix,
@@ -135,13 +152,20 @@ impl RedisBackend {
         let links = dialers.into_iter().zip(connections).enumerate();
         let links = links.map(|(link, (dialer, connection))| {
             let channel = channel(owners, link);
-            Link::new(dialer, connection, channel, failure::disconnected())
+            let beside = dialer.copies().map(|copies| Beside {
+                home: link - homes,
+                copies,
+            });
+            let mut link = Link::new(dialer, connection, channel, failure::disconnected());
+            link.beside = beside;
+            link
         });
         Ok(Self {
             owners: owners.clone(),
             following,
             names: Names::new(settings.options.prefix.clone()),
             links: links.collect(),
+            homes,
             cluster,
             voice,
             why_mute,
@@ -152,6 +176,7 @@ impl RedisBackend {
             in_flight: HashMap::new(),
             done: VecDeque::new(),
             calls: FuturesUnordered::new(),
+            confirming: FuturesUnordered::new(),
             sent: 0,
             inbox,
             reports,

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
+use super::confirm::{self, Copies};
 use super::hello::{self, Refusal};
 use super::link::Connection;
 use super::names::Names;
@@ -58,6 +59,8 @@ pub(super) struct Dialer {
     /// Whether the server is to be a node of a cluster.
     is_node: bool,
     voice: Voice,
+    /// The copies that are waited for on the connection.
+    copies: Option<Copies>,
     #[cfg(feature = "tls")]
     tls: TlsSettings,
 }
@@ -99,6 +102,7 @@ impl Dialer {
             connect_timeout: settings.connect_timeout,
             is_node: false,
             voice: Voice::Messages,
+            copies: None,
             #[cfg(feature = "tls")]
             tls: settings.options.tls.clone(),
         }
@@ -144,7 +148,19 @@ impl Dialer {
         }
     }
 
-    /// Starts to listen to those who know where the server is.
+    /// The same for a connection on which these copies are waited for.
+    pub(super) fn confirming(&self, copies: Copies) -> Self {
+        Self {
+            copies: Some(copies),
+            ..self.clone()
+        }
+    }
+
+    pub(super) fn copies(&self) -> Option<Copies> {
+        self.copies
+    }
+
+    /// Starts to listen to the sentinels, if it goes by them.
     pub(super) fn follow(&self, inbox: &UnboundedSender<Report>) -> Following {
         Following::new(match &self.route {
             Route::Known(_) => JoinSet::new(),
@@ -236,6 +252,9 @@ impl Dialer {
             let (answer, took) = timed(nothing.invoke(&mut connection.shared, false)).await;
             answer.map_err(|error| explain(&error))?;
             connection.round_trip = took.min(connection.round_trip);
+        }
+        if let Some(copies) = self.copies {
+            confirm::probe(&mut connection.shared, copies).await?;
         }
         connection.hears();
         Ok(connection)

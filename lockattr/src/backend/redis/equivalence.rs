@@ -178,6 +178,7 @@ impl<'a, 'b> Pair<'a, 'b> {
                 claim: CLAIM,
                 label: Label::here(),
                 op: *op,
+                confirmation: None,
             })
             .collect();
         let is_reachable = attempts

@@ -5,7 +5,7 @@ use std::time::Duration;
 use redis::{ErrorKind, RedisError, ServerErrorKind};
 
 use super::stream::Address;
-use crate::backend::{BackendError, BackendErrorKind, Failure};
+use crate::backend::{BackendError, BackendErrorKind, Confirmation, Failure};
 
 /// The server's error codes for "not now".
 const PASSING: [&str; 10] = [
@@ -135,6 +135,35 @@ pub(super) fn malformed() -> Failure {
         maybe_executed: true,
         passing: false,
         error,
+    }
+}
+
+/// A change has too few copies.
+pub(super) fn unconfirmed(asked: Confirmation, confirmed: u32, wanted: u32) -> Failure {
+    let within = asked.within;
+    let (copies, remedy) = match (asked.fsync, asked.replicas) {
+        (false, _) => (
+            format!("{confirmed} of {wanted} replicas"),
+            "see that the replicas are connected and in step (INFO replication), allow them more time by \
+             `confirm_within` (a quarter of the ttl at most), or ask for fewer by `confirm_replicas`",
+        ),
+        (true, 0) => (
+            "the server's append-only file is not on the disk: 0 of 1 copies".to_owned(),
+            "allow more time by `confirm_within` (`appendfsync everysec` takes up to a second), or do \
+             without `confirm_fsync`",
+        ),
+        (true, _) => (
+            format!("{confirmed} of {wanted} append-only files, the server's and its replicas',"),
+            "see that all of them have `appendonly yes` and are in step, allow more time by \
+             `confirm_within`, or ask for fewer by `confirm_replicas`",
+        ),
+    };
+    let message =
+        format!("{copies} confirmed it within {within:?}, so it does not count; {remedy}");
+    Failure {
+        maybe_executed: true,
+        passing: true,
+        error: BackendError::new(BackendErrorKind::Unconfirmed { confirmed, wanted }, message),
     }
 }
 

@@ -93,6 +93,7 @@ pub fn life(answers: &[Value]) {
         wait: Wait::Forever,
         renew: true,
         max_hold: None,
+        confirmation: None,
         label: Label::Function {
             module: "fuzz",
             function: "life",

@@ -118,7 +118,7 @@ pub(super) fn explain(error: &RedisError, login: &RedisConnectionInfo) -> Refusa
     let text = without_secrets(&error.to_string(), login);
     let is_unknown = error.kind() == ErrorKind::RESP3NotSupported
         || error.code() == Some("NOPROTO")
-        || text.to_ascii_lowercase().contains("unknown command")
+        || failure::lacks_command(error)
         || text.to_ascii_lowercase().contains("unsupported");
     if is_unknown {
         let said = format!("{NEEDS}; HELLO was answered with: {text}");

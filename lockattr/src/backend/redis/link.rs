@@ -7,6 +7,7 @@ use redis::aio::MultiplexedConnection;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
+use super::confirm::Beside;
 use super::dial::Dialer;
 use super::scripts::Known;
 use super::stream::Address;
@@ -40,6 +41,8 @@ pub(super) struct Connection {
     pub(super) known: Known,
     driver: AbortHandle,
     unanswered: usize,
+    /// How long the server may keep the answers back, to confirm them.
+    pub(super) blocks_for: Duration,
     /// Since when nothing has come, or nothing was asked before.
     silent_since: Instant,
     /// When silence was noticed; what was to be read by then has a moment to be read.
@@ -60,6 +63,7 @@ impl Connection {
             known: Known::default(),
             driver: driver.abort_handle(),
             unanswered: 0,
+            blocks_for: Duration::ZERO,
             silent_since: Instant::now(),
             noticed: None,
         }
@@ -77,6 +81,11 @@ impl Connection {
         self.hears();
     }
 
+    /// Whether an answer is awaited.
+    pub(super) fn is_asked(&self) -> bool {
+        self.unanswered > 0
+    }
+
     /// Something has come.
     pub(super) fn hears(&mut self) {
         self.silent_since = Instant::now();
@@ -90,7 +99,7 @@ impl Connection {
 
     /// A quarter of the patience, and longer than an answer takes anyway.
     fn suspicious_after(&self, patience: Duration) -> Duration {
-        (patience / 4).max(self.round_trip.saturating_mul(2))
+        (patience / 4).max(self.round_trip.saturating_mul(2)) + self.blocks_for
     }
 }
 
@@ -124,6 +133,8 @@ pub(super) struct Link {
     pub(super) lost_at: Instant,
     /// Whether its node has no locks any longer, so that it is not dialled.
     pub(super) is_retired: bool,
+    /// If its attempts are to be confirmed.
+    pub(super) beside: Option<Beside>,
 }
 
 /// What is to be done about a link that is silent.
@@ -173,6 +184,7 @@ impl Link {
             last_error,
             lost_at: Instant::now(),
             is_retired: false,
+            beside: None,
         }
     }
 
@@ -231,6 +243,7 @@ impl Link {
             return Some((since + IDLE, Alarm::Ask));
         }
         let doubtful_after = connection.suspicious_after(patience);
+        let patience = patience + connection.blocks_for;
         let (after, alarm) = if self.dialling.is_none() && doubtful_after < patience {
             (doubtful_after, Alarm::Doubt)
         } else {

@@ -6,6 +6,7 @@
 
 mod answers;
 mod cluster;
+mod confirm;
 mod connect;
 mod dial;
 mod doctor;
@@ -32,6 +33,7 @@ mod voice;
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -47,6 +49,7 @@ use super::{
 };
 use crate::clock::Time;
 use cluster::{Cluster, Table};
+use confirm::Verdict;
 use hello::Refusal;
 use link::{Connection, LARGEST_BATCH, Link};
 use names::Names;
@@ -88,6 +91,8 @@ pub(crate) struct RedisBackend {
     following: Following,
     names: Names,
     links: Vec<Link>,
+    /// How many links there were at first for attempts without a confirmation.
+    homes: usize,
     /// If it is one.
     cluster: Option<Cluster>,
     voice: Voice,
@@ -103,6 +108,8 @@ pub(crate) struct RedisBackend {
     done: VecDeque<Event>,
     /// The calls that wait for their answers.
     calls: FuturesUnordered<Pin<Box<dyn Future<Output = Answer> + Send>>>,
+    /// Those that wait for their answers and a confirmation.
+    confirming: FuturesUnordered<Pin<Box<dyn Future<Output = Vec<Answer>> + Send>>>,
     /// How many calls were sent.
     sent: u64,
     inbox: UnboundedSender<Report>,
@@ -120,6 +127,8 @@ struct Answer {
     /// How often they were sent on from node to node.
     hops: u8,
     value: RedisResult<Value>,
+    /// What was confirmed, if the attempts ask for it.
+    verdicts: Option<Arc<[Verdict]>>,
 }
 
 /// What the tasks of this backend report.
@@ -185,12 +194,25 @@ impl RedisBackend {
         self.cluster.is_none() && self.voice == Voice::Messages
     }
 
+    /// Divides attempts into those that share a call, in their order.
     fn calls_of(&self, outgoing: Vec<Attempt>) -> Vec<Vec<Attempt>> {
-        if self.cluster.is_some() {
-            cluster::by_slot(outgoing)
+        let groups = match &self.cluster {
+            Some(_) => cluster::by_slot(outgoing),
+            None => vec![outgoing],
+        };
+        let most = if self.cluster.is_some() || self.gathers() {
+            LARGEST_BATCH
         } else {
-            outgoing.into_iter().map(|attempt| vec![attempt]).collect()
+            1
+        };
+        let mut calls = Vec::with_capacity(groups.len());
+        for group in groups {
+            let mut attempts = group.into_iter().peekable();
+            while attempts.peek().is_some() {
+                calls.push(attempts.by_ref().take(most).collect());
+            }
         }
+        calls
     }
 
     /// Sends a batch; an empty one asks for the server's time only.
@@ -232,6 +254,7 @@ impl RedisBackend {
                 attempts,
                 hops,
                 value: call.invoke(&mut connection, asks).await,
+                verdicts: None,
             }
         }));
     }
@@ -239,12 +262,16 @@ impl RedisBackend {
 
 impl Backend for RedisBackend {
     fn capabilities(&self) -> Capabilities {
-        let links = self.links.len();
+        let links = self.homes;
         let mut all = Capabilities::default().with_token_ranges();
         if self.voice == Voice::Messages {
             all = all
                 .with_queue()
                 .with_least_claim_window(self.least_claim_window);
+        }
+        if self.voice > Voice::Scripts {
+            // A proxy passes no WAIT on.
+            all = all.with_confirmation();
         }
         if !self.gathers() {
             return all;
@@ -260,26 +287,26 @@ impl Backend for RedisBackend {
     }
 
     fn submit(&mut self, attempt: Attempt) {
-        let link = match &self.cluster {
+        let home = match &self.cluster {
             Some(cluster) => cluster.link_of(attempt.key()),
-            None => link_of(attempt.key(), self.links.len()),
+            None => link_of(attempt.key(), self.homes),
+        };
+        let link = match attempt.confirmation {
+            Some(asked) => self.link_beside(home, asked),
+            None => home,
         };
         self.links[link].outgoing.push(attempt);
     }
 
     fn flush(&mut self) {
         for link in 0..self.links.len() {
-            if !self.gathers() && self.links[link].is_due(self.response_timeout) {
+            if self.links[link].beside.is_some() {
+                self.flush_beside(link);
+            } else if self.links[link].is_due(self.response_timeout) {
                 let outgoing = std::mem::take(&mut self.links[link].outgoing);
                 for call in self.calls_of(outgoing) {
                     self.send(link, call);
                 }
-            }
-            while self.links[link].is_due(self.response_timeout) {
-                let outgoing = &mut self.links[link].outgoing;
-                let size = outgoing.len().min(LARGEST_BATCH);
-                let batch = outgoing.drain(..size).collect();
-                self.send(link, batch);
             }
         }
     }
@@ -294,6 +321,10 @@ impl Backend for RedisBackend {
                 if self.done.is_empty() {
                     return Poll::Ready(Event::Room);
                 }
+                continue;
+            }
+            if let Poll::Ready(Some(answers)) = self.confirming.poll_next_unpin(cx) {
+                self.on_confirmed(answers);
                 continue;
             }
             match self.reports.poll_recv(cx) {

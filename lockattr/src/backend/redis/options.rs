@@ -3,8 +3,10 @@
 #[cfg(feature = "tls")]
 use super::tls::{ClientIdentity, TlsSettings};
 use std::fmt;
+use std::time::Duration;
 
 use crate::Error;
+use crate::timing::{DEFAULT_CONFIRM_WITHIN, MAX_TTL};
 
 /// More would never be used: a key belongs to one of so many buckets, and a bucket to a connection.
 const MOST_CONNECTIONS: usize = 1024;
@@ -32,6 +34,9 @@ pub struct RedisOptions {
     pub(crate) prefix: String,
     pub(crate) connections: usize,
     pub(crate) strict: bool,
+    pub(crate) confirm_replicas: u8,
+    pub(crate) confirm_fsync: bool,
+    pub(crate) confirm_within: Duration,
     #[cfg(feature = "tls")]
     pub(super) tls: TlsSettings,
 }
@@ -42,6 +47,9 @@ impl Default for RedisOptions {
             prefix: "lockattr".to_owned(),
             connections: 1,
             strict: false,
+            confirm_replicas: 0,
+            confirm_fsync: false,
+            confirm_within: DEFAULT_CONFIRM_WITHIN,
             #[cfg(feature = "tls")]
             tls: TlsSettings::default(),
         }
@@ -73,6 +81,55 @@ impl RedisOptions {
     /// persistence, no messages behind a proxy) or fail soon. Defaults to false.
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
+        self
+    }
+
+    /// How many replicas must have a grant before it counts; 0 for none, which is the default. Calls may
+    /// set their own.
+    ///
+    /// A replica that becomes the master goes on with what it has. So a lease that it has is not granted
+    /// a second time by it, see `docs/deployments.md` for the limits. The pool asks by `WAIT`, which
+    /// blocks, on connections of its own; a confirmed grant takes one round trip more, and the time until
+    /// the replicas have answered. Renewals, extensions and more tokens are confirmed too. What is not
+    /// confirmed in time is given back, and the call fails with an [`Error::Backend`] of the kind
+    /// [`Unconfirmed`](crate::BackendErrorKind::Unconfirmed), or asks anew while its `wait` lasts.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), lockattr::Error> {
+    /// use lockattr::RedisOptions;
+    ///
+    /// let pool = lockattr::LockPool::builder()
+    ///     .url("redis+sentinel://a,b,c/mymaster")
+    ///     .redis(RedisOptions::new().confirm_replicas(1))
+    ///     .build()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn confirm_replicas(mut self, replicas: u8) -> Self {
+        self.confirm_replicas = replicas;
+        self
+    }
+
+    /// Whether a grant must be in the append-only file, on the disk, before it counts: of the server,
+    /// and of as many replicas as [`confirm_replicas`](Self::confirm_replicas) asks for. Then the
+    /// server can be killed and restarted without forgetting the lease. Calls may set their own.
+    /// Defaults to false.
+    ///
+    /// The pool asks by `WAITAOF`, which Redis has since 7.2, and Valkey. A server that lacks it, or has
+    /// `appendonly no`, is refused with [`Error::Config`]. With `appendfsync everysec` it takes up to a
+    /// second, for which [`confirm_within`](Self::confirm_within) must leave time.
+    pub fn confirm_fsync(mut self, fsync: bool) -> Self {
+        self.confirm_fsync = fsync;
+        self
+    }
+
+    /// How long the confirmation of a grant or a renewal may take, once the server has executed it. At
+    /// most a quarter of the ttl counts. Defaults to 500 ms.
+    pub fn confirm_within(mut self, time: Duration) -> Self {
+        self.confirm_within = time;
         self
     }
 
@@ -147,6 +204,10 @@ impl RedisOptions {
                 "it must not be empty, nor hold braces, blanks or control characters",
             ));
         }
+        if !(Duration::from_millis(1)..=MAX_TTL).contains(&self.confirm_within) {
+            let reason = format!("{:?} is not between 1ms and 24h", self.confirm_within);
+            return Err(Error::config("confirm_within", reason));
+        }
         match self.connections {
             0 => Err(Error::config("connections", "it must not be zero")),
             1..=MOST_CONNECTIONS => Ok(()),
@@ -164,6 +225,9 @@ impl fmt::Debug for RedisOptions {
             .field("prefix", &self.prefix)
             .field("connections", &self.connections)
             .field("strict", &self.strict)
+            .field("confirm_replicas", &self.confirm_replicas)
+            .field("confirm_fsync", &self.confirm_fsync)
+            .field("confirm_within", &self.confirm_within)
             .finish_non_exhaustive()
     }
 }
@@ -180,6 +244,8 @@ mod tests {
             (options().prefix("a{b"), "prefix"),
             (options().connections(0), "connections"),
             (options().connections(usize::MAX), "connections"),
+            (options().confirm_within(Duration::ZERO), "confirm_within"),
+            (options().confirm_within(Duration::MAX), "confirm_within"),
         ] {
             let refused = options.check().unwrap_err();
             assert!(

@@ -88,6 +88,10 @@ impl RedisBackend {
                 let current = &mut self.links[link];
                 current.connection = Some(connection);
                 current.failures = 0;
+                if current.beside.is_some() {
+                    // No waiter is told of its lease by this connection.
+                    return Some(Event::Room);
+                }
                 info!(link, "connected to Redis again");
                 Some(Event::Reconnected)
             }

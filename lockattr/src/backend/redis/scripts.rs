@@ -160,17 +160,26 @@ impl Call {
     ) -> RedisResult<Value> {
         match send(connection, &self.command, asks).await {
             Err(error) if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) => {
-                let mut command = redis::cmd("EVAL");
-                command.arg(self.script.text);
-                for arg in self.command.args_iter().skip(2) {
-                    if let Arg::Simple(arg) = arg {
-                        command.arg(arg);
-                    }
-                }
-                send(connection, &command, asks).await
+                send(connection, &self.by_text(), asks).await
             }
             answer => answer,
         }
+    }
+
+    pub(super) fn command(&self) -> &Cmd {
+        &self.command
+    }
+
+    /// The same with the script's text.
+    pub(super) fn by_text(&self) -> Cmd {
+        let mut command = redis::cmd("EVAL");
+        command.arg(self.script.text);
+        for arg in self.command.args_iter().skip(2) {
+            if let Arg::Simple(arg) = arg {
+                command.arg(arg);
+            }
+        }
+        command
     }
 }
 

@@ -1,5 +1,8 @@
 //! The settings of a pool, from the environment.
 
+#[cfg(feature = "redis")]
+use std::time::Duration;
+
 use super::LockPoolBuilder;
 use crate::Error;
 #[cfg(feature = "redis")]
@@ -38,14 +41,17 @@ impl LockPoolBuilder {
         }
         #[cfg(feature = "redis")]
         {
-            builder.redis = redis_from(&read)?;
+            builder.redis = redis_from(&read, duration)?;
         }
         Ok(builder)
     }
 }
 
 #[cfg(feature = "redis")]
-fn redis_from(read: impl Fn(&str) -> Option<String>) -> Result<RedisOptions, Error> {
+fn redis_from(
+    read: impl Fn(&str) -> Option<String>,
+    duration: impl Fn(&str) -> Option<Duration>,
+) -> Result<RedisOptions, Error> {
     let mut options = RedisOptions::new();
     if let Some(prefix) = read("LOCKATTR_PREFIX") {
         options = options.prefix(prefix);
@@ -57,6 +63,18 @@ fn redis_from(read: impl Fn(&str) -> Option<String>) -> Result<RedisOptions, Err
     let strict = |text: &str| text.parse().ok();
     if let Some(strict) = parse(&read, "LOCKATTR_STRICT", "true or false", strict)? {
         options = options.strict(strict);
+    }
+    let replicas = |text: &str| text.parse().ok();
+    let number = "a number below 256";
+    if let Some(replicas) = parse(&read, "LOCKATTR_CONFIRM_REPLICAS", number, replicas)? {
+        options = options.confirm_replicas(replicas);
+    }
+    if let Some(fsync) = parse(&read, "LOCKATTR_CONFIRM_FSYNC", "true or false", strict)? {
+        options = options.confirm_fsync(fsync);
+    }
+    let within = "a duration such as 500ms";
+    if let Some(within) = parse(&read, "LOCKATTR_CONFIRM_WITHIN", within, duration)? {
+        options = options.confirm_within(within);
     }
     Ok(options)
 }
@@ -97,6 +115,9 @@ mod tests {
             ("LOCKATTR_WAIT", "forever"),
             ("LOCKATTR_CONNECTIONS", "3"),
             ("LOCKATTR_STRICT", "true"),
+            ("LOCKATTR_CONFIRM_REPLICAS", "2"),
+            ("LOCKATTR_CONFIRM_FSYNC", "true"),
+            ("LOCKATTR_CONFIRM_WITHIN", "2s"),
         ])
         .unwrap();
         assert_eq!(builder.default_ttl, Duration::from_secs(65));
@@ -105,6 +126,8 @@ mod tests {
         {
             assert_eq!(builder.redis.prefix, "shop");
             assert!(builder.redis.connections == 3 && builder.redis.strict);
+            assert!(builder.redis.confirm_replicas == 2 && builder.redis.confirm_fsync);
+            assert_eq!(builder.redis.confirm_within, Duration::from_secs(2));
         }
     }
 

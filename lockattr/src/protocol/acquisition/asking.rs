@@ -9,7 +9,7 @@ use crate::spec::Wait;
 use crate::{Error, timing};
 
 /// Pauses after a failure of the service.
-const FIRST_FAILURE_PAUSE: Duration = Duration::from_millis(10);
+pub(super) const FIRST_FAILURE_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_FAILURE_PAUSE: Duration = Duration::from_millis(500);
 /// Added to the end of the present lease, so that it has ended for the server too.
 const AFTER_THE_END: Duration = Duration::from_millis(1);
@@ -65,6 +65,8 @@ impl Acquisition {
         let valid_until = timing::validity_end(since, ttl);
         if !self.wanted {
             self.release(step.now);
+        } else if self.terms.confirmation.is_some() {
+            self.confirm(granted, valid_until, step);
         } else if timing::worth_having(valid_until, step.now, ttl) {
             self.hold(granted, since, valid_until, step);
         } else if self.tries_once() {
@@ -127,15 +129,24 @@ impl Acquisition {
         self.send_at = Some(step.now + pause);
     }
 
-    /// A late grant was returned: asks again under a new owner id, since this one's tombstone may
-    /// stand.
+    /// A grant was returned that came too late or was not confirmed: asks again under a new owner id,
+    /// since this one's tombstone may stand.
     pub(super) fn on_returned(&mut self, outcome: Outcome, step: &mut Step<'_>) {
         match outcome {
             Ok(_) => {
                 self.owner = self.owner.renamed();
                 self.uncertain = false;
                 self.queued = false;
-                self.enter(Phase::Asking, Some(step.now));
+                let pause = match self.refusals.checked_sub(1) {
+                    None => Duration::ZERO,
+                    Some(round) => timing::backoff(
+                        round,
+                        FIRST_FAILURE_PAUSE,
+                        LONGEST_FAILURE_PAUSE,
+                        step.jitter,
+                    ),
+                };
+                self.enter(Phase::Asking, Some(step.now + pause));
             }
             Err(failure) => {
                 self.last_failure = Some(failure.error);

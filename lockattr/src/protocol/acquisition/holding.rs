@@ -3,10 +3,20 @@
 use std::time::Duration;
 
 use super::asking::malformed;
-use super::{Acquisition, Extension, InFlight, Notice, Phase, Step, Terms};
+use super::{Acquisition, InFlight, Notice, Phase, Step, Terms};
 use crate::backend::{Failure, Granted, Op, Outcome, Reply};
 use crate::clock::Time;
 use crate::{Error, LossReason, timing};
+
+/// A holder's request for a longer lease.
+#[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Hash))]
+pub(super) struct Extension {
+    number: u64,
+    ttl: Duration,
+    /// Whether the attempt in flight asks for it.
+    sent: bool,
+}
 
 impl Acquisition {
     pub(super) fn hold(

@@ -1,10 +1,10 @@
 //! The life of one acquisition.
 //!
 //! ```text
-//!  Asking ─▶ Held ─▶ Releasing ─▶ Done
-//!    │ ▲       └─▶ Lost ──▲
-//!    ▼ │                  │
-//!  Returning ─────────────┘
+//!  Asking ──▶ (Confirming) ──▶ Held ─▶ Releasing ─▶ Done
+//!    │ ▲           │            └─▶ Lost ──▲
+//!    ▼ │           │                       │
+//!  Returning ◀─────┴───────────────────────┘
 //! ```
 //!
 //! At most one attempt is in flight. An attempt whose reply is overdue is abandoned: its reply, if
@@ -12,42 +12,27 @@
 //! release leave a tombstone.
 
 mod asking;
+mod confirming;
 mod holding;
 mod releasing;
+mod step;
+mod terms;
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::Notice;
 use super::lanes::Urgency;
 use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, IfHeld, LeaseId, Op,
+    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, Granted, IfHeld, Op,
     Outcome, OwnerId,
 };
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
-use crate::spec::Wait;
 use crate::{LossReason, timing};
-
-/// The terms of one acquisition, fixed before it starts.
-#[derive(Debug, Clone)]
-#[cfg_attr(test, derive(Hash))]
-pub(crate) struct Terms {
-    pub(crate) key: Key,
-    pub(crate) ttl: Duration,
-    pub(crate) wait: Wait,
-    pub(crate) renew: bool,
-    pub(crate) max_hold: Option<Duration>,
-    pub(crate) label: Label,
-}
-
-impl Terms {
-    /// The end that `max_hold` sets for a lease that begins now.
-    fn hold_until(&self, now: Time) -> Time {
-        self.max_hold.map_or(Time::NEVER, |most| now + most)
-    }
-}
+use holding::Extension;
+pub(super) use step::{AskAgain, Step};
+pub(crate) use terms::Terms;
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
@@ -92,16 +77,10 @@ pub(super) struct Acquisition {
     extensions: Vec<Extension>,
     /// The fencing token, once the lease is granted.
     token: u64,
-}
-
-/// A holder's request for a longer lease.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(test, derive(Hash))]
-struct Extension {
-    number: u64,
-    ttl: Duration,
-    /// Whether the attempt in flight asks for it.
-    sent: bool,
+    /// What was granted, while it is not confirmed.
+    unconfirmed: Option<Granted>,
+    /// How many grants were not confirmed.
+    refusals: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,7 +88,12 @@ struct Extension {
 enum Phase {
     /// Asks for the key, repeatedly while another lease has it.
     Asking,
-    /// Releases a grant that came too late to be used, to ask again under another owner id.
+    /// Renews a grant, which does not count until that is confirmed. The grant ends at `valid_until`.
+    Confirming {
+        valid_until: Time,
+    },
+    /// Releases a grant that came too late to be used, or was not confirmed, to ask again under another
+    /// owner id.
     Returning,
     Held {
         valid_until: Time,
@@ -135,36 +119,6 @@ struct InFlight {
     overdue_at: Time,
     /// The ttl that the attempt asks for, if it is a renewal.
     renews_for: Option<Duration>,
-}
-
-/// What every step needs from its keeper.
-pub(super) struct Step<'a> {
-    pub(super) now: Time,
-    pub(super) jitter: &'a mut fastrand::Rng,
-    pub(super) notices: &'a mut VecDeque<(LeaseId, Notice)>,
-    pub(super) ask_again: AskAgain,
-    /// The latest round trip, of any acquisition.
-    pub(super) round_trip: Option<Duration>,
-}
-
-/// When a waiter asks again for a key that is held.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum AskAgain {
-    /// After this time, in case a handoff was lost.
-    Queued(Duration),
-    /// After pauses that grow from `first` to `last`, none shorter than `least`.
-    Polled {
-        first: Duration,
-        last: Duration,
-        least: Duration,
-    },
-}
-
-impl AskAgain {
-    /// Whether others may wait without the lock service knowing it.
-    fn hides_waiters(self) -> bool {
-        matches!(self, Self::Polled { .. })
-    }
 }
 
 impl Acquisition {
@@ -200,6 +154,8 @@ impl Acquisition {
             renew_at: None,
             extensions: Vec::new(),
             token: 0,
+            unconfirmed: None,
+            refusals: 0,
         }
     }
 
@@ -239,7 +195,7 @@ impl Acquisition {
             return None;
         }
         let urgency = match self.phase {
-            Phase::Held { .. } => Urgency::Renewal,
+            Phase::Confirming { .. } | Phase::Held { .. } => Urgency::Renewal,
             Phase::Returning | Phase::Releasing { .. } => Urgency::Release,
             _ => Urgency::Acquire,
         };
@@ -250,7 +206,7 @@ impl Acquisition {
     pub(super) fn wakeup(&self) -> Time {
         let phase = match self.phase {
             Phase::Asking => self.give_up_at(),
-            Phase::Held { valid_until, .. } => valid_until,
+            Phase::Confirming { valid_until } | Phase::Held { valid_until, .. } => valid_until,
             Phase::Releasing { until, .. } => until,
             Phase::Returning | Phase::Lost(_) | Phase::Done => Time::NEVER,
         };
@@ -277,6 +233,9 @@ impl Acquisition {
                     IfHeld::Refuse
                 },
             },
+            Phase::Confirming { .. } => Op::Renew {
+                ttl: self.terms.ttl,
+            },
             Phase::Held { .. } => self.next_of_held(now)?,
             Phase::Returning | Phase::Releasing { .. } => Op::Release {
                 leave_queue: self.queued || self.uncertain,
@@ -287,20 +246,26 @@ impl Acquisition {
             Phase::Lost(_) | Phase::Done => return None,
         };
         let mut renews_for = None;
+        let mut confirmation = None;
         match op {
             Op::Acquire { ttl, .. } => self.ends_at = self.ends_at.max(now + ttl),
             Op::Renew { ttl } => {
                 self.ends_at = self.ends_at.max(now + ttl);
                 renews_for = Some(ttl);
+                confirmation = self.terms.confirmation;
             }
-            Op::Reserve { .. } | Op::Release { .. } => {}
+            Op::Reserve { .. } => confirmation = self.terms.confirmation,
+            Op::Release { .. } => {}
         }
+        let patience = confirmation.map_or(self.patience(), |asked| {
+            timing::confirmed_patience(self.patience(), asked.within)
+        });
         self.number += 1;
         self.send_at = None;
         self.in_flight = Some(InFlight {
             number: self.number,
             sent_at: now,
-            overdue_at: now + self.patience(),
+            overdue_at: now + patience,
             renews_for,
         });
         Some(Attempt {
@@ -310,6 +275,7 @@ impl Acquisition {
             claim: self.claim,
             label: self.label,
             op,
+            confirmation,
         })
     }
 
@@ -344,6 +310,9 @@ impl Acquisition {
         }
         match self.phase {
             Phase::Asking if step.now >= self.give_up_at() => self.give_up(step),
+            Phase::Confirming { valid_until } if step.now >= valid_until => {
+                self.confirmed_too_late(step);
+            }
             Phase::Held { valid_until, .. } if step.now >= valid_until => {
                 self.lose(LossReason::Expired, step);
             }
@@ -364,7 +333,9 @@ impl Acquisition {
         match self.phase {
             Phase::Asking => self.stop_asking(step),
             Phase::Lost(LossReason::Gone) if !self.uncertain => self.finish(Notice::Released, step),
-            Phase::Held { .. } | Phase::Lost(_) => self.release(step.now),
+            Phase::Confirming { .. } | Phase::Held { .. } | Phase::Lost(_) => {
+                self.release(step.now);
+            }
             Phase::Returning => self.go_on_releasing(),
             Phase::Releasing { .. } | Phase::Done => {}
         }
@@ -373,6 +344,7 @@ impl Acquisition {
     fn settle(&mut self, attempt: InFlight, outcome: Outcome, step: &mut Step<'_>) {
         match self.phase {
             Phase::Asking => self.on_answer(attempt.sent_at, outcome, step),
+            Phase::Confirming { .. } => self.on_confirmation(attempt, outcome, step),
             Phase::Held { .. } => self.on_held_answer(attempt, outcome, step),
             Phase::Returning => self.on_returned(outcome, step),
             Phase::Releasing { .. } => self.on_released(outcome, step),

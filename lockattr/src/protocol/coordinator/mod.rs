@@ -96,6 +96,10 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.keeper.claim_window()
     }
 
+    pub(crate) fn has_confirmation(&self) -> bool {
+        self.keeper.has_confirmation()
+    }
+
     /// A caller wants a lease. It is answered by one [`Effect::Granted`], [`Released::Passed`] or
     /// [`Effect::Refused`], unless it [leaves](Self::leave) before.
     pub(crate) fn acquire(&mut self, now: Time, terms: Terms, caller: C) -> Queued<C> {

@@ -60,6 +60,7 @@ impl Fixture {
             renew: true,
             max_hold: None,
             label: Label::here(),
+            confirmation: None,
         };
         self.coordinator.acquire(self.now, terms, Named(name))
     }

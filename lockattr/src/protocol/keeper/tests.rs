@@ -1,3 +1,4 @@
+mod confirming;
 mod holding;
 
 use super::*;
@@ -97,6 +98,7 @@ fn terms() -> Terms {
         renew: true,
         max_hold: None,
         label: Label::here(),
+        confirmation: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::tokens::Tokens;
 use super::waiting::Waiting;
 use super::{Batch, Order, Waiter};
-use crate::backend::{BackendError, BackendErrorKind, Granted, LeaseId};
+use crate::backend::{BackendError, BackendErrorKind, Confirmation, Granted, LeaseId};
 use crate::clock::Time;
 use crate::protocol::Terms;
 use crate::spec::Wait;
@@ -202,7 +202,15 @@ impl<C> Line<C> {
     /// Whether a lease under the line's terms is what the waiter asked for.
     pub(super) fn suits(&self, waiter: &Waiter<C>) -> bool {
         let (a, b) = (&self.terms, &waiter.terms);
-        a.ttl == b.ttl && a.renew == b.renew && a.max_hold == b.max_hold
+        a.ttl == b.ttl
+            && a.renew == b.renew
+            && a.max_hold == b.max_hold
+            && a.confirmation == b.confirmation
+    }
+
+    /// Whether a lease under the line's terms is confirmed as the waiter asks for.
+    pub(super) fn is_confirmed_for(&self, waiter: &Waiter<C>) -> bool {
+        Confirmation::covers(self.terms.confirmation, waiter.terms.confirmation)
     }
 
     /// Whether the first answer to the first waiter's attempt is still to come.

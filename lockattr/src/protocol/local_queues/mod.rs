@@ -25,7 +25,6 @@ use crate::backend::{BackendError, Granted, LeaseId};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::spec::Wait;
-use crate::timing;
 use line::{Line, Stage, tries_once};
 pub(crate) use waiter::{Failures, Handover, Joined, Order, Waiter};
 use waiting::Waiting;
@@ -113,10 +112,12 @@ impl<C> LocalQueues<C> {
     }
 
     /// Returns the terms of the first waiter, if the lease was asked for under other terms, of a
-    /// waiter that has left since. They are the lease's from now on.
+    /// waiter that has left since. They are the lease's from now on, unless they ask for more
+    /// confirmation than the lease has.
     pub(crate) fn adopt(&mut self, key: &Key, id: LeaseId) -> Option<Terms> {
         let line = self.line_of(key, id)?;
-        let front = line.waiting.front().filter(|front| !line.suits(front))?;
+        let differs = |front: &&Waiter<C>| !line.suits(front) && line.is_confirmed_for(front);
+        let front = line.waiting.front().filter(differs)?;
         line.terms = front.terms.clone();
         Some(line.terms.clone())
     }
@@ -135,7 +136,8 @@ impl<C> LocalQueues<C> {
             return Handover::Over { next: None };
         };
         line.held_until = Some(valid_until);
-        if line.waiting.is_empty() {
+        let front = line.waiting.front();
+        if front.is_none_or(|front| !line.is_confirmed_for(front)) {
             return self.start_over(key);
         }
         let token = line.hold(now, granted, batch);
@@ -240,7 +242,7 @@ impl<C> LocalQueues<C> {
             && front.is_last_chance
             && was_first
         {
-            let patience = timing::patience(response_timeout, front.terms.ttl);
+            let patience = front.terms.patience(response_timeout);
             let (was, id) = (front.until, front.id);
             front.until = now + patience;
             let until = front.until;

@@ -1,3 +1,5 @@
+mod confirming;
+
 use super::*;
 use crate::backend::BackendErrorKind;
 use crate::label::Label;
@@ -37,6 +39,7 @@ impl Fixture {
             renew: true,
             max_hold: None,
             label: Label::here(),
+            confirmation: None,
         }
     }
 

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use super::{Failures, LocalQueues};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::timing;
 
 impl<C> LocalQueues<C> {
     /// When [`expire`](Self::expire) or [`offers_due`](Self::offers_due) is due.
@@ -38,7 +37,7 @@ impl<C> LocalQueues<C> {
             && !front.is_last_chance
         {
             front.is_last_chance = true;
-            let patience = timing::patience(self.limits.response_timeout, front.terms.ttl);
+            let patience = front.terms.patience(self.limits.response_timeout);
             front.until = now + patience;
             let until = front.until;
             self.set_deadline(until, id, key);

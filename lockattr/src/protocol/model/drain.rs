@@ -92,6 +92,7 @@ impl World {
     /// killed processes.
     fn comes_free(mut self) -> bool {
         let attempt = Attempt {
+            confirmation: None,
             id: STRANGER,
             key: Self::key(),
             owner: OwnerIds::from_bits([99; 16]).first(LeaseId(0)),

@@ -182,6 +182,7 @@ impl World {
             wait: Wait::Forever,
             renew: true,
             max_hold: None,
+            confirmation: None,
             label: Label::Function {
                 module: "model",
                 function: "call",

@@ -23,8 +23,10 @@ proptest! {
     })]
 
     #[test]
-    fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..70, haste in 0_u32..5) {
-        simulate(seed, Weather { lost, late, haste }, 300);
+    fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..70, haste in 0_u32..5, unconfirmed in 0_u32..60) {
+        // In half of the fleets no call asks.
+        let unconfirmed = unconfirmed.saturating_sub(30);
+        simulate(seed, Weather { lost, late, haste, unconfirmed }, 300);
     }
 }
 
@@ -37,6 +39,7 @@ fn the_simulation_is_not_idle() {
             lost: 5,
             late: 5,
             haste: 3,
+            unconfirmed: 10,
         };
         let world = simulate(seed, weather, 2000);
         granted += world.granted;
@@ -61,6 +64,7 @@ fn good_weather_leaves_nothing_even_at_once() {
                 lost: 0,
                 late: 0,
                 haste: 3,
+                unconfirmed: 0,
             },
         );
         for id in 0..200 {

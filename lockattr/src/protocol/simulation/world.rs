@@ -23,6 +23,8 @@ const CLAIM_WINDOW: Duration = Duration::from_millis(500);
 /// How long the I/O thread may take to run once it is woken.
 const LONGEST_WAKE: Duration = Duration::from_millis(4);
 const PROCESSES: usize = 3;
+/// How long a confirmation may take; the answer comes late enough without it.
+const WITHIN: Duration = Duration::from_millis(20);
 const KEYS: [&str; 2] = ["a", "b"];
 
 /// How bad the network is.
@@ -34,6 +36,8 @@ pub(super) struct Weather {
     pub(super) late: u32,
     /// In how many of ten steps a caller finishes; with none, leases end by themselves.
     pub(super) haste: u32,
+    /// Of a hundred changes that calls ask to be confirmed. With none, no call does.
+    pub(super) unconfirmed: u32,
 }
 
 #[derive(Debug)]
@@ -57,6 +61,8 @@ enum Message {
 struct Call {
     key: Key,
     answer_by: Time,
+    /// Whether it asks for confirmation.
+    asks: bool,
     state: CallState,
     /// The waiter in the local queue.
     waiter: u64,
@@ -131,6 +137,8 @@ pub(super) struct World {
     network: BTreeMap<(Time, u64), Message>,
     messages: u64,
     calls: HashMap<(usize, u64), Call>,
+    /// The leases of which a renewal was confirmed.
+    confirmed: HashSet<(usize, LeaseId)>,
     last_token: HashMap<Key, u64>,
     pub(super) granted: u64,
     pub(super) passed_on: u64,
@@ -176,6 +184,7 @@ impl World {
             network: BTreeMap::new(),
             messages: 0,
             calls: HashMap::new(),
+            confirmed: HashSet::new(),
             last_token: HashMap::new(),
             granted: 0,
             passed_on: 0,
@@ -239,9 +248,19 @@ impl World {
                     handoffs.push(handoff);
                     true
                 });
+                let outcome = if attempt.confirmation.is_none() {
+                    Ok(reply)
+                } else if self.random.u32(..100) < self.weather.unconfirmed {
+                    Err(unconfirmed())
+                } else {
+                    if let Reply::Renewed { .. } = reply {
+                        self.confirmed.insert((process, attempt.id.lease));
+                    }
+                    Ok(reply)
+                };
                 self.post(Message::ToProcess {
                     process,
-                    event: Event::Done(attempt.id, Ok(reply)),
+                    event: Event::Done(attempt.id, outcome),
                 });
                 for handoff in handoffs {
                     let event = Event::HandedOver {
@@ -376,6 +395,7 @@ impl World {
             number: 0,
         };
         let attempt = Attempt {
+            confirmation: None,
             id,
             key,
             owner: OwnerIds::from_bits([99; 16]).first(LeaseId(0)),
@@ -407,4 +427,12 @@ fn broken(maybe_executed: bool) -> Failure {
         passing: true,
         error,
     }
+}
+
+fn unconfirmed() -> Failure {
+    let kind = BackendErrorKind::Unconfirmed {
+        confirmed: 0,
+        wanted: 1,
+    };
+    Failure::outcome_unknown(BackendError::new(kind, "no replica has it"))
 }

@@ -59,6 +59,7 @@ impl Fixture {
             claim: CLAIM,
             label: Label::here(),
             op,
+            confirmation: None,
         };
         let delivered = &mut self.delivered;
         // Waiter 9 is gone.

@@ -37,7 +37,7 @@ pub(super) struct Cluster {
     seeds: Vec<Address>,
     /// The link of each bucket.
     links: Vec<usize>,
-    /// The node of each link.
+    /// The node of each link. Of several to one node the first is for attempts without a confirmation.
     nodes: Vec<Address>,
     is_discovering: bool,
 }
@@ -65,12 +65,15 @@ impl Cluster {
         new
     }
 
+    /// There is one more link to the node of `home`.
+    pub(super) fn has_link_beside(&mut self, home: usize) {
+        self.nodes.push(self.nodes[home].clone());
+    }
+
     pub(super) fn link_of(&self, key: &str) -> usize {
         self.links[usize::from(names::bucket(key))]
     }
-}
 
-impl Cluster {
     /// One of the buckets whose link it is.
     pub(super) fn bucket_at(&self, link: usize) -> u16 {
         let bucket = self.links.iter().position(|of| *of == link);
@@ -176,7 +179,10 @@ impl RedisBackend {
         let Some(cluster) = &self.cluster else {
             return;
         };
-        let in_use = |link: usize| cluster.links.contains(&link);
+        let in_use = |link: usize| {
+            let home = self.links[link].beside.map_or(link, |beside| beside.home);
+            cluster.links.contains(&home)
+        };
         let unused: Vec<usize> = (0..self.links.len())
             .filter(|link| !in_use(*link) && !self.links[*link].is_retired)
             .collect();

@@ -46,13 +46,13 @@ impl RedisBackend {
         let Some(node) = node.filter(|_| hops < MOST_HOPS) else {
             return self.fail(wanted);
         };
-        let to = self.link_at(&node);
+        let home = self.link_at(&node);
         if matches!(redirect, Redirect::Moved { .. }) {
             let mut buckets: Vec<u16> = wanted.iter().map(|it| names::bucket(it.key())).collect();
             buckets.dedup();
             let mut has_moved = false;
             for bucket in buckets {
-                has_moved |= self.assign(bucket, to);
+                has_moved |= self.assign(bucket, home);
             }
             if has_moved {
                 self.done.push_back(Event::Reconnected);
@@ -61,7 +61,11 @@ impl RedisBackend {
             self.rediscover();
         }
         let asks = matches!(redirect, Redirect::Ask { .. });
-        if self.links[to].connection.is_some() {
+        let confirmation = wanted.first().and_then(|attempt| attempt.confirmation);
+        let to = confirmation.map_or(home, |asked| self.link_beside(home, asked));
+        if self.links[to].connection.is_some() && confirmation.is_some() {
+            self.send_beside(to, vec![wanted], hops + 1, asks);
+        } else if self.links[to].connection.is_some() {
             self.send_hop(to, wanted, hops + 1, asks);
         } else if asks {
             self.fail(wanted);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
+use super::link::Link;
 use super::voice::Voice;
 use super::{RedisBackend, failure};
 use crate::backend::{BackendError, Examination};
@@ -81,7 +82,8 @@ impl RedisBackend {
     fn masters(&self, deployment: Deployment) -> Vec<(usize, Option<String>)> {
         match &self.cluster {
             Some(cluster) => {
-                let links = (0..self.links.len()).filter(|link| !self.links[*link].is_retired);
+                let in_use = |link: &Link| !link.is_retired && link.beside.is_none();
+                let links = (0..self.links.len()).filter(|link| in_use(&self.links[*link]));
                 links
                     .map(|link| (link, Some(cluster.node(link).to_string())))
                     .collect()

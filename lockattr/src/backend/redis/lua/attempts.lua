@@ -97,8 +97,10 @@ while code do
       local owner, reply, value = args[a], nil, try('GET', keys[k])
       if type(value) == 'string' and sub(value, 1, #owner) == owner then
         local left = try('PTTL', keys[k])
-        if type(left) == 'number' and left < least then
-          left = try('PEXPIRE', keys[k], ttl)
+        -- Also if it has longer: what is answered with success has written, since a confirmation covers
+        -- what a connection has written.
+        if type(left) == 'number' then
+          left = try('PEXPIRE', keys[k], left < least and ttl or left)
         end
         reply = type(left) == 'number' and 'k0' or 'e' .. left.err
       else

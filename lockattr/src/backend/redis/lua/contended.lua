@@ -74,10 +74,10 @@ local function contended()
     return value and (begins(value, owner) or begins(value, marked(owner)))
   end
 
+  -- Writes in any case, see attempts.lua.
   local function prolong(lock, ttl)
-    if call('PTTL', lock) < tonumber(ttl) then
-      call('PEXPIRE', lock, ttl)
-    end
+    local left = call('PTTL', lock)
+    call('PEXPIRE', lock, left < tonumber(ttl) and ttl or left)
   end
 
   -- Tokens grow while either the counter survives or the clock does not run back. Printed by

@@ -45,7 +45,7 @@ impl Council {
         }
     }
 
-    /// The greatest epoch counts, also when those who told it are gone. A smaller one counts only when
+    /// The greatest epoch counts, also when the sentinels that told it are gone. A smaller one counts only when
     /// most of the sentinels are there and none of them tells a greater one: then they were set up
     /// anew.
     pub(super) fn hear(&mut self, member: usize, question: u64, said: Result<Opinion, Refusal>) {
@@ -175,7 +175,7 @@ mod tests {
 
     /// One that has missed the failover is the only one left.
     #[test]
-    fn what_is_known_is_not_forgotten_with_those_who_told_it() {
+    fn what_is_known_is_not_forgotten_with_the_sentinels_that_told_it() {
         let mut council = Council::new(3);
         assert_eq!(
             council.after([Ok(opinion(2, 2)), Ok(opinion(2, 2)), Ok(opinion(1, 1))]),

@@ -128,7 +128,7 @@ fn explain(error: &RedisError, master_name: &str) -> Refusal {
     if text.contains("no such master") {
         return unknown(master_name);
     }
-    if text.contains("unknown command") {
+    if failure::lacks_command(error) {
         return Refusal::Unfit {
             setting: "url",
             reason: "it is no sentinel; name the sentinels, whose port is 26379 by default, or \

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::{
     CLAIM_WINDOW, Call, CallState, Extension, Holding, KEYS, LONGEST_WAKE, Message,
-    RESPONSE_TIMEOUT, Request, TTL, Tenure, World,
+    RESPONSE_TIMEOUT, Request, TTL, Tenure, WITHIN, World,
 };
-use crate::backend::LeaseId;
+use crate::backend::{Confirmation, LeaseId};
 use crate::key::Key;
 use crate::label::Label;
 use crate::protocol::{Caller, Effect, Notice, Queued, Released, Terms, Waiter};
@@ -27,6 +27,12 @@ impl World {
     pub(super) fn acquire(&mut self, process: usize, id: u64) {
         let key = Key::new(KEYS[self.random.usize(..KEYS.len())]).unwrap();
         let wait = Duration::from_millis(self.random.u64(..2) * self.random.u64(..1500));
+        let asks = self.weather.unconfirmed > 0 && self.random.bool();
+        let confirmation = asks.then_some(Confirmation {
+            replicas: 1,
+            fsync: false,
+            within: WITHIN,
+        });
         let terms = Terms {
             key: key.clone(),
             ttl: [TTL, TTL / 2][usize::from(self.random.u32(..10) == 0)],
@@ -34,17 +40,19 @@ impl World {
             renew: self.random.u32(..10) > 0,
             max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
             label: Label::here(),
+            confirmation,
         };
         // Three times the patience: for the attempt under way, for the attempt after a dead
         // connection, and for an attempt that waits for a release.
         let answer_by = self.now
             + wait
-            + timing::patience(RESPONSE_TIMEOUT, TTL) * 3
+            + terms.patience(RESPONSE_TIMEOUT) * 3
             + LONGEST_WAKE * 2
             + Duration::from_millis(1);
         let call = Call {
             key,
             answer_by,
+            asks,
             state: CallState::Waiting,
             waiter: 0,
         };
@@ -100,6 +108,7 @@ impl World {
         let id = waiter.caller.0;
         let valid_until = self.processes[process].tenures[&lease].valid_until;
         let asleep_since = (self.random.u32(..8) == 0).then_some(self.now);
+        let is_confirmed = self.confirmed.contains(&(process, lease));
         let Some(call) = self.answer(process, id) else {
             return false;
         };
@@ -108,6 +117,7 @@ impl World {
             valid_until,
             asleep_since,
         });
+        assert!(!call.asks || is_confirmed, "a lease that was not confirmed");
         let key = call.key.clone();
         let tenure = self.processes[process].tenures.get_mut(&lease).unwrap();
         tenure.holder = Some(id);
@@ -341,6 +351,7 @@ impl World {
                 renew: true,
                 max_hold: None,
                 label: Label::here(),
+                confirmation: None,
             };
             let coordinator = &mut self.processes[process].coordinator;
             let queued = coordinator.acquire(self.now, terms, Numbered(0));
