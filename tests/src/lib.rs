@@ -19,6 +19,7 @@ mod secrets;
 mod sentinels;
 mod server_clock;
 mod service;
+pub mod storm;
 mod traces;
 mod twemproxy;
 

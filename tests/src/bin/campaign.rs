@@ -1,6 +1,9 @@
 //! `campaign soak [MINUTES] [DEPLOYMENT] [SEED]`: processes compete for keys while everything is
 //! disturbed, round after round with a new seed, and their histories are checked. With a seed, only that
 //! round runs. In some rounds the deployment forgets holders too, and only the fencing token protects.
+//!
+//! `campaign storm [MINUTES] [DEPLOYMENT]`: calls are dropped at random points, while servers stop and
+//! masters change; nothing may be left on the servers.
 
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -9,6 +12,7 @@ use std::{env, process, thread};
 use lockattr_tests::Deployment;
 use lockattr_tests::campaign::{Campaign, Contender, Disturbance, contend};
 use lockattr_tests::history::Summary;
+use lockattr_tests::storm::{Damage, Length, Storm};
 
 const ROUND: Duration = Duration::from_secs(30);
 /// The number of servers at a time, in rounds with servers of their own: they mostly wait.
@@ -19,12 +23,17 @@ fn main() {
     match args.split_first() {
         Some((command, args)) if command == "contend" => contend_for_keys(args),
         Some((command, args)) if command == "soak" => soak(args),
+        Some((command, args)) if command == "storm" => storm(args),
         _ => usage(),
     }
 }
 
 fn usage() -> ! {
-    eprintln!("usage: campaign soak [MINUTES] [single|sentinel|cluster] [SEED]");
+    let all: Vec<_> = Deployment::ALL.iter().map(ToString::to_string).collect();
+    eprintln!(
+        "usage: campaign soak|storm [MINUTES] [{}] [SEED]",
+        all.join("|")
+    );
     process::exit(2);
 }
 
@@ -41,20 +50,51 @@ fn contend_for_keys(args: &[String]) {
     }
 }
 
+fn number(text: &String) -> u64 {
+    text.parse().unwrap_or_else(|_| usage())
+}
+
+/// Returns for how long, on what, and the other arguments.
+fn settings(args: &[String]) -> (Duration, Deployment, &[String]) {
+    let minutes = args.first().map_or(1, number);
+    let deployment = args.get(1).map_or("single", String::as_str);
+    let deployment = deployment.parse().unwrap_or_else(|_| usage());
+    (
+        Duration::from_secs(60 * minutes),
+        deployment,
+        args.get(2..).unwrap_or_default(),
+    )
+}
+
+#[tokio::main]
+async fn storm(args: &[String]) {
+    let (time, deployment, _) = settings(args);
+    let storm = Storm {
+        length: Length::Time(time),
+        patience: Duration::from_millis(40),
+    };
+    let Damage {
+        entered,
+        dropped,
+        changes,
+        ..
+    } = storm.run_on(deployment).await;
+    println!(
+        "nothing is left on {deployment}: {entered} calls had the key, {dropped} calls were dropped, \
+         the servers were disturbed {changes} times"
+    );
+}
+
 fn soak(args: &[String]) {
-    let mut args = args.iter().map(String::as_str);
-    let number = |text: &str| text.parse().unwrap_or_else(|_| usage());
-    let minutes: u64 = args.next().map_or(1, number);
-    let deployment = args.next().unwrap_or("single");
-    let deployment: Deployment = deployment.parse().unwrap_or_else(|_| usage());
-    if let Some(seed) = args.next() {
+    let (time, deployment, seed) = settings(args);
+    if let Some(seed) = seed.first() {
         fight(deployment, number(seed));
         return;
     }
-    let end = Instant::now() + Duration::from_secs(60 * minutes);
+    let end = Instant::now() + time;
     let at_once = match deployment {
         Deployment::Single => SERVERS,
-        Deployment::Sentinel | Deployment::Cluster => SERVERS / 3,
+        _ => SERVERS / 3,
     };
     let sides: Vec<_> = (0..at_once)
         .map(|_| thread::spawn(move || soak_until(deployment, end)))
@@ -132,11 +172,7 @@ fn round(deployment: Deployment, seed: u64) -> Campaign {
     let program = env::current_exe().expect("this program");
     let mut random = fastrand::Rng::with_seed(seed);
     let mut disturbances = Disturbance::survivable(deployment);
-    let forgetting = match deployment {
-        Deployment::Single => 1,
-        Deployment::Sentinel | Deployment::Cluster => 3,
-    };
-    if random.u8(..8) < forgetting {
+    if random.u8(..4) == 0 {
         disturbances.extend(Disturbance::forgetting(deployment).repeat(4));
     }
     Campaign {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use std::{io, thread};
 
-use lockattr::{Error, Lease, LockPool, OnLost, RedisOptions};
+use lockattr::{Error, Lease, LockPool, OnLost};
 
 use super::places;
 use crate::history::{Event, Recorder, now};
@@ -49,27 +49,19 @@ pub struct Contender {
     pub dwell: u64,
     /// Whether most leases are renewed.
     pub renews: bool,
-    /// How many replicas have to confirm each lease.
-    pub confirm_replicas: u8,
 }
 
 impl Contender {
     /// Starts the contender as a process, which ends when its input ends.
-    ///
-    /// # Panics
-    ///
-    /// When there is no such program.
-    #[must_use]
-    pub fn spawn(&self, program: &Path, host: Option<&Host>) -> Child {
+    pub(super) fn spawn(&self, program: &Path, host: &Host) -> Child {
         Command::new(program)
-            .envs(host.into_iter().flat_map(Host::environment))
+            .envs(host.environment())
             .args(["contend", &self.deployment.to_string()])
             .args([&self.url, &self.dir.display().to_string()])
             .args([self.process.to_string(), self.seed.to_string()])
             .args([self.tasks.to_string(), self.keys.to_string()])
             .args([self.ttl.to_string(), self.batch_size.to_string()])
             .args([self.dwell.to_string(), self.renews.to_string()])
-            .arg(self.confirm_replicas.to_string())
             .stdin(Stdio::piped())
             .spawn()
             .expect("a process")
@@ -94,13 +86,9 @@ impl Contender {
             batch_size,
             dwell,
             renews,
-            confirm_replicas,
         ] = args
         else {
-            panic!(
-                "contend DEPLOYMENT URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS \
-                 CONFIRM_REPLICAS"
-            )
+            panic!("contend DEPLOYMENT URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS")
         };
         Self {
             deployment: deployment.parse().expect("a deployment"),
@@ -114,7 +102,6 @@ impl Contender {
             batch_size: batch_size.parse().expect("a number"),
             dwell: dwell.parse().expect("a number"),
             renews: renews.parse().expect("true or false"),
-            confirm_replicas: confirm_replicas.parse().expect("a number"),
         }
     }
 }
@@ -136,7 +123,6 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     let pool = builder
         .default_ttl(Duration::from_millis(contender.ttl))
         .batch_size(contender.batch_size)
-        .redis(RedisOptions::new().confirm_replicas(contender.confirm_replicas))
         .connect_timeout(Duration::from_secs(20))
         .claim_window(CLAIM_WINDOW.max(Duration::from_millis(contender.ttl * 5 / 2)))
         .build()

@@ -50,6 +50,12 @@ pub enum Disturbance {
     CutOffFromClients,
     /// A master reaches no other server, nor is reached, while the processes still do.
     CutOffFromServers,
+    /// kill -9 of a replica, which comes back after a while.
+    KillReplica,
+    /// SIGSTOP of a replica for a while, then SIGCONT.
+    StopReplica,
+    /// A replica reaches no other server, nor is reached.
+    CutOffReplica,
     /// A replica takes a master's place, with nothing lost.
     HandOver,
     /// All servers are restarted one by one; masters hand over first.
@@ -91,57 +97,60 @@ impl Disturbance {
         Self::CutOffFromClients,
     ];
     /// Those of every deployment that has replicas.
-    const OF_REPLICAS: [Self; 3] = [
+    const OF_REPLICAS: [Self; 6] = [
+        Self::KillReplica,
+        Self::StopReplica,
+        Self::CutOffReplica,
         Self::CutOffFromServers,
         Self::HandOver,
         Self::RestartOneByOne,
     ];
 
-    /// Returns all disturbances of a deployment under which there must not be two holders at a time, as
-    /// long as no replica takes a master's place that is not in step with it.
+    /// A replica takes a master's place, in step with it or not.
+    pub const PROMOTIONS: [Self; 4] = [
+        Self::TakeOver,
+        Self::KillMaster,
+        Self::HangMaster,
+        Self::IsolateMaster,
+    ];
+
+    /// Returns all disturbances of a deployment under which there must not be two holders at a time.
     #[must_use]
     pub fn survivable(deployment: Deployment) -> Vec<Self> {
-        let mut all = Self::OF_EVERY_DEPLOYMENT.to_vec();
-        match deployment {
-            Deployment::Single => {}
-            Deployment::Sentinel => all.extend(Self::OF_REPLICAS),
-            Deployment::Cluster => {
-                all.extend(Self::OF_REPLICAS);
-                // Most of what is special about a cluster.
-                all.extend([Self::MoveSlot; 4]);
-            }
-        }
-        all
+        let own: &[&[Self]] = match deployment {
+            Deployment::Single => &[],
+            Deployment::Sentinel | Deployment::Confirmed => &[&Self::OF_REPLICAS],
+            Deployment::ConfirmedByAll => &[&Self::OF_REPLICAS, &Self::PROMOTIONS],
+            // Most of what is special about a cluster.
+            Deployment::Cluster => &[&Self::OF_REPLICAS, &[Self::MoveSlot; 4]],
+        };
+        [&Self::OF_EVERY_DEPLOYMENT, &own.concat()[..]].concat()
     }
 
     /// Returns all disturbances by which a deployment forgets holders: then only fencing tokens protect.
     #[must_use]
     pub fn forgetting(deployment: Deployment) -> Vec<Self> {
-        let by_promotion = [
-            Self::TakeOver,
-            Self::KillMaster,
-            Self::HangMaster,
-            Self::IsolateMaster,
-        ];
         match deployment {
             Deployment::Single => vec![Self::LoseData, Self::FlushAll],
-            Deployment::Sentinel | Deployment::Cluster => {
-                [&by_promotion[..], &[Self::FlushAll]].concat()
+            Deployment::Sentinel | Deployment::Confirmed | Deployment::Cluster => {
+                [&Self::PROMOTIONS[..], &[Self::FlushAll]].concat()
             }
+            Deployment::ConfirmedByAll => vec![Self::FlushAll],
         }
     }
 
-    /// Returns whether the deployment may forget holders.
+    /// Returns whether a replica takes a master's place that does not hand over.
     #[must_use]
-    pub fn breaks_exclusion(self) -> bool {
+    pub fn promotes(self) -> bool {
+        Self::PROMOTIONS.contains(&self)
+    }
+
+    /// Returns whether it is done to a replica.
+    #[must_use]
+    pub fn strikes_replica(self) -> bool {
         matches!(
             self,
-            Self::LoseData
-                | Self::FlushAll
-                | Self::TakeOver
-                | Self::KillMaster
-                | Self::HangMaster
-                | Self::IsolateMaster
+            Self::KillReplica | Self::StopReplica | Self::CutOffReplica
         )
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Disturbance;
 use crate::{Deployed, RedisServer};
 
-/// Does it to a master, for a while.
+/// Does it to a master, or to a replica, for a while.
 ///
 /// # Panics
 ///
@@ -14,21 +14,26 @@ use crate::{Deployed, RedisServer};
 pub(super) fn strike(
     deployed: &mut dyn Deployed,
     what: Disturbance,
-    master: usize,
+    node: usize,
     a_while: Duration,
 ) {
-    let server = &deployed.nodes()[master];
+    let server = &deployed.nodes()[node];
     let tell = |command: &[&str]| {
         server.raw(command).expect("the server takes it");
     };
     match what {
-        Disturbance::StopServer => {
+        Disturbance::StopServer | Disturbance::StopReplica => {
             server.pause();
             sleep(a_while);
             server.resume();
         }
-        Disturbance::RestartServer => deployed.node_mut(master).restart(),
-        Disturbance::LoseData => deployed.node_mut(master).restart_empty(),
+        Disturbance::RestartServer => deployed.node_mut(node).restart(),
+        Disturbance::LoseData => deployed.node_mut(node).restart_empty(),
+        Disturbance::KillReplica => {
+            deployed.node_mut(node).kill();
+            sleep(a_while);
+            deployed.node_mut(node).restart();
+        }
         Disturbance::FlushAll => tell(&["FLUSHALL"]),
         Disturbance::FlushScripts => {
             for _ in 0..10 {
@@ -62,29 +67,29 @@ pub(super) fn strike(
             sleep(a_while);
             host.network().rejoin(host);
         }
-        Disturbance::CutOffFromServers => {
+        Disturbance::CutOffFromServers | Disturbance::CutOffReplica => {
             let host = server.host();
             host.network().cut_off_from_servers(host);
             sleep(a_while);
             host.network().rejoin(host);
         }
-        Disturbance::HandOver => deployed.hand_over(master),
+        Disturbance::HandOver => deployed.hand_over(node),
         Disturbance::RestartOneByOne => deployed.restart_one_by_one(),
-        Disturbance::TakeOver => deployed.take_over(master),
+        Disturbance::TakeOver => deployed.take_over(node),
         Disturbance::KillMaster => {
-            deployed.node_mut(master).kill();
-            deployed.is_replaced(master);
-            deployed.node_mut(master).restart();
+            deployed.node_mut(node).kill();
+            deployed.is_replaced(node);
+            deployed.node_mut(node).restart();
         }
         Disturbance::HangMaster => {
             server.pause();
-            deployed.is_replaced(master);
+            deployed.is_replaced(node);
             server.resume();
         }
         Disturbance::IsolateMaster => {
             let host = server.host();
             host.network().cut_off_from_servers(host);
-            deployed.is_replaced(master);
+            deployed.is_replaced(node);
             sleep(a_while);
             host.network().rejoin(host);
         }

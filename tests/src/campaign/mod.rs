@@ -120,11 +120,11 @@ impl Campaign {
         self
     }
 
-    /// Returns whether the deployment may forget holders. Otherwise no replica takes a master's place
-    /// without having all its data.
+    /// Returns whether the deployment may forget holders.
     #[must_use]
     pub fn loses_data(&self) -> bool {
-        self.disturbances.iter().any(|what| what.breaks_exclusion())
+        let forgetting = Disturbance::forgetting(self.deployment);
+        self.disturbances.iter().any(|it| forgetting.contains(it))
     }
 
     /// Runs the processes, waits for their end, and checks the histories.
@@ -140,7 +140,7 @@ impl Campaign {
         let args: Vec<&str> = self.server.iter().map(String::as_str).collect();
         let network = Network::new();
         let mut deployed = self.deployment.start(&network, &args);
-        deployed.replaces_masters(self.loses_data());
+        deployed.replaces_masters(self.disturbances.iter().any(|it| it.promotes()));
         let recorder = Recorder::create(&dir, 0).expect("a file for the history");
         let mut nemesis = Nemesis::new(self, &dir, &network, &mut *deployed, recorder);
         let start = Instant::now();

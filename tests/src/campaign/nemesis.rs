@@ -75,12 +75,11 @@ impl<'a> Nemesis<'a> {
             dwell: millis(self.campaign.dwell),
             renews: self.campaign.renews,
             batch_size: if self.campaign.passes_on { 256 } else { 1 },
-            confirm_replicas: 0,
         };
         let host = self.network.join();
         Place {
             number: self.started,
-            child: contender.spawn(&self.campaign.program, Some(&host)),
+            child: contender.spawn(&self.campaign.program, &host),
             host,
         }
     }
@@ -100,14 +99,18 @@ impl<'a> Nemesis<'a> {
         let ttl = self.campaign.ttl;
         let a_while = ttl.mul_f64(3.0 * self.random.f64() * self.random.f64());
         let place = self.random.usize(..self.places.len());
-        let masters = self.deployed.masters();
-        let master = *self.random.choice(&masters).expect("there is a master");
+        let nodes = if what.strikes_replica() {
+            self.deployed.replicas()
+        } else {
+            self.deployed.masters()
+        };
+        let node = *self.random.choice(&nodes).expect("there is one");
         let direction = [Direction::Requests, Direction::Replies][self.random.usize(..2)];
         let late = Policy::Delay(ttl.mul_f64(0.6 * self.random.f64()));
         let routes = self.some_routes(place);
         let who = self.places[place].number;
         let text = format!(
-            "{what:?} for {a_while:?}, master {master}, process {who} on {} routes, {direction:?}, {late:?}",
+            "{what:?} for {a_while:?}, server {node}, process {who} on {} routes, {direction:?}, {late:?}",
             routes.len()
         );
         self.recorder.record(0, Event::Fault(text));
@@ -129,7 +132,7 @@ impl<'a> Nemesis<'a> {
             Disturbance::MoveSlot => {
                 return self.deployed.move_slot(&mut self.random, a_while);
             }
-            of_servers => return faults::strike(self.deployed, of_servers, master, a_while),
+            of_servers => return faults::strike(self.deployed, of_servers, node, a_while),
         }
         sleep(a_while);
         for proxy in &routes {

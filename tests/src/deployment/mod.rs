@@ -8,8 +8,9 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use lockattr::{LockPool, LockPoolBuilder};
+use lockattr::{LockPool, LockPoolBuilder, RedisOptions};
 
+use crate::replicated::CONFIRM_RIGHTS;
 use crate::sentinels::Sentinels;
 use crate::{Network, RedisCluster, RedisServer, is_soon};
 
@@ -23,13 +24,23 @@ pub enum Deployment {
     Single,
     /// A master, two replicas and three sentinels.
     Sentinel,
+    /// The same, where one replica confirms each lease.
+    Confirmed,
+    /// The same, where both replicas confirm each lease, so that whichever is promoted has it.
+    ConfirmedByAll,
     /// A cluster of three masters with a replica each.
     Cluster,
 }
 
 impl Deployment {
     /// Each kind once.
-    pub const ALL: [Self; 3] = [Self::Single, Self::Sentinel, Self::Cluster];
+    pub const ALL: [Self; 5] = [
+        Self::Single,
+        Self::Sentinel,
+        Self::Confirmed,
+        Self::ConfirmedByAll,
+        Self::Cluster,
+    ];
 
     /// Starts it, with these arguments for each server.
     ///
@@ -41,14 +52,23 @@ impl Deployment {
         match self {
             Self::Single => Box::new(RedisServer::start_in(network, args)),
             Self::Sentinel => Box::new(Sentinels::start_in(Some(network), 3, 3, args)),
+            Self::Confirmed | Self::ConfirmedByAll => {
+                // First, because it follows the other rights of the user.
+                let args = [&[CONFIRM_RIGHTS], args].concat();
+                Self::Sentinel.start(network, &args)
+            }
             Self::Cluster => Box::new(RedisCluster::start_with(3, 1, args, Some(network))),
         }
     }
 
     /// Returns the settings of a pool for it: the URL, and what the deployment has besides.
     pub fn builder(self, url: &str) -> LockPoolBuilder {
+        let confirm = |replicas| RedisOptions::new().confirm_replicas(replicas);
+        let builder = LockPool::builder().url(url);
         match self {
-            Self::Single | Self::Sentinel | Self::Cluster => LockPool::builder().url(url),
+            Self::Single | Self::Sentinel | Self::Cluster => builder,
+            Self::Confirmed => builder.redis(confirm(1)),
+            Self::ConfirmedByAll => builder.redis(confirm(2)),
         }
     }
 }
@@ -58,6 +78,8 @@ impl fmt::Display for Deployment {
         f.write_str(match self {
             Self::Single => "single",
             Self::Sentinel => "sentinel",
+            Self::Confirmed => "confirmed",
+            Self::ConfirmedByAll => "confirmed-by-all",
             Self::Cluster => "cluster",
         })
     }
@@ -89,24 +111,39 @@ pub trait Deployed: fmt::Debug + Send {
     /// Returns the servers that grant leases. All servers have to be up.
     fn masters(&self) -> Vec<usize>;
 
-    /// Sets whether a master that does not answer is replaced by a replica, which may lose data.
-    fn replaces_masters(&self, replaces: bool);
-
-    /// Lets a replica take the master's place as the manuals of the deployment advise: nothing is lost.
-    fn hand_over(&self, master: usize);
-
-    /// Lets a replica take the master's place at once: what was not replicated is lost.
-    fn take_over(&self, master: usize);
-
-    /// Waits until another server has taken the place of a master that the others cannot reach.
-    fn is_replaced(&self, master: usize);
-
     /// Returns what is missing until all servers are up and agree on the masters, and all replicas
     /// follow.
     fn missing(&self) -> Option<String>;
 
+    /// Sets whether a master that does not answer is replaced by a replica, which may lose data.
+    fn replaces_masters(&self, _replaces: bool) {}
+
+    /// Lets a replica take the master's place as the manuals of the deployment advise: nothing is lost.
+    fn hand_over(&self, master: usize) {
+        unreachable!("{master} has no replica: {self:?}");
+    }
+
+    /// Lets a replica take the master's place at once: what was not replicated is lost.
+    fn take_over(&self, master: usize) {
+        unreachable!("{master} has no replica: {self:?}");
+    }
+
+    /// Waits until another server has taken the place of a master that the others cannot reach.
+    fn is_replaced(&self, master: usize) {
+        unreachable!("{master} has no replica: {self:?}");
+    }
+
     /// Moves a slot that is in use from one master to another, name by name, with pauses of so much in all.
-    fn move_slot(&self, random: &mut fastrand::Rng, pause: Duration);
+    fn move_slot(&self, _random: &mut fastrand::Rng, _pause: Duration) {
+        unreachable!("there are no slots: {self:?}");
+    }
+
+    /// Returns the servers that only have copies of locks. All servers have to be up.
+    fn replicas(&self) -> Vec<usize> {
+        let masters = self.masters();
+        let all = 0..self.nodes().len();
+        all.filter(|node| !masters.contains(node)).collect()
+    }
 
     /// Waits until nothing is [`missing`](Self::missing).
     ///

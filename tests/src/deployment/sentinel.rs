@@ -1,7 +1,6 @@
 //! A master and its replicas, watched by sentinels.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use super::Deployed;
 use crate::redis_cluster::query;
@@ -93,10 +92,6 @@ impl Deployed for Sentinels {
             }
         }
         None
-    }
-
-    fn move_slot(&self, _: &mut fastrand::Rng, _: Duration) {
-        unreachable!("without a cluster there are no slots");
     }
 }
 

@@ -1,8 +1,11 @@
 //! Many processes whose histories are checked from outside.
 
 mod cluster;
+mod confirmed;
 mod sentinel;
 mod single;
+
+use std::time::Duration;
 
 use lockattr_tests::Deployment;
 use lockattr_tests::campaign::{Campaign, Disturbance};
@@ -39,4 +42,60 @@ fn clean_until(campaign: &Campaign, what: &str, happened: impl Fn(&Summary) -> b
         }
     }
     panic!("it never happened that {what}: {total:?}");
+}
+
+/// All at which no two leases are valid.
+#[track_caller]
+fn survives_everything(deployment: Deployment, seed: u64) {
+    let campaign = Campaign {
+        duration: Duration::from_secs(25),
+        keys: 8,
+        ..campaign(deployment, seed, &Disturbance::survivable(deployment)).durable()
+    };
+    let what = "much was granted and given up";
+    clean_until(&campaign, what, |s| s.grants > 1000 && s.cancelled > 0);
+}
+
+/// A master is cut off from its clients, or from the other servers, and is not replaced.
+#[track_caller]
+fn survives_partitions(deployment: Deployment, seed: u64) {
+    let partitions = [
+        Disturbance::CutOffFromClients,
+        Disturbance::CutOffFromServers,
+    ];
+    let campaign = Campaign {
+        duration: Duration::from_secs(12),
+        keys: 8,
+        dwell: Duration::from_millis(300),
+        ..campaign(deployment, seed, &partitions)
+    };
+    let what = "a partition outlived leases";
+    clean_until(&campaign, what, |s| s.grants > 300 && s.overdue > 0);
+}
+
+#[track_caller]
+fn survives_a_rolling_restart(deployment: Deployment, seed: u64) {
+    let campaign = campaign(deployment, seed, &[Disturbance::RestartOneByOne]);
+    clean_until(&campaign, "much was granted", |s| s.grants > 500);
+}
+
+/// A campaign in which replicas take the master's place without having all its data.
+fn failovers(deployment: Deployment, seed: u64) -> Campaign {
+    Campaign {
+        passes_on: false,
+        keys: 6,
+        // So long that the latest leases of the old master are valid when there is a new one.
+        ttl: Duration::from_millis(1500),
+        dwell: Duration::from_millis(600),
+        duration: Duration::from_secs(20),
+        ..campaign(deployment, seed, &Disturbance::PROMOTIONS)
+    }
+}
+
+#[track_caller]
+fn failovers_let_two_in(deployment: Deployment, seed: u64) {
+    let what = "two leases were valid, and a write refused";
+    clean_until(&failovers(deployment, seed), what, |s| {
+        s.both_valid > 0 && s.rejected > 0
+    });
 }

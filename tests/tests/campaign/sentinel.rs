@@ -1,56 +1,24 @@
 //! A master, two replicas and three sentinels.
 
-use std::time::Duration;
-
 use lockattr_tests::Deployment::Sentinel;
-use lockattr_tests::campaign::{Campaign, Disturbance};
-
-use super::{campaign, clean_until};
 
 /// Of failovers, those that lose nothing are among them.
 #[test]
 fn all_disturbances_that_sentinels_survive() {
-    let campaign = Campaign {
-        duration: Duration::from_secs(25),
-        ..campaign(Sentinel, 12, &Disturbance::survivable(Sentinel)).durable()
-    };
-    let what = "much was granted and given up";
-    clean_until(&campaign, what, |s| s.grants > 1000 && s.cancelled > 0);
+    super::survives_everything(Sentinel, 12);
 }
 
 #[test]
 fn a_sentinel_master_is_cut_off_from_its_clients_or_its_replicas() {
-    let partitions = [
-        Disturbance::CutOffFromClients,
-        Disturbance::CutOffFromServers,
-    ];
-    let campaign = Campaign {
-        duration: Duration::from_secs(12),
-        keys: 8,
-        dwell: Duration::from_millis(300),
-        ..campaign(Sentinel, 13, &partitions)
-    };
-    let what = "a partition outlived leases";
-    clean_until(&campaign, what, |s| s.grants > 300 && s.overdue > 0);
+    super::survives_partitions(Sentinel, 13);
 }
 
 #[test]
 fn servers_behind_sentinels_are_restarted_one_by_one() {
-    let campaign = campaign(Sentinel, 14, &[Disturbance::RestartOneByOne]);
-    clean_until(&campaign, "much was granted", |s| s.grants > 500);
+    super::survives_a_rolling_restart(Sentinel, 14);
 }
 
 #[test]
 fn failovers_of_sentinels_let_two_in_but_tokens_grow() {
-    let campaign = Campaign {
-        passes_on: false,
-        keys: 6,
-        // So long that the latest leases of the old master are valid when there is a new one.
-        ttl: Duration::from_millis(1500),
-        dwell: Duration::from_millis(600),
-        duration: Duration::from_secs(20),
-        ..campaign(Sentinel, 15, &Disturbance::forgetting(Sentinel))
-    };
-    let what = "two leases were valid, and a write refused";
-    clean_until(&campaign, what, |s| s.both_valid > 0 && s.rejected > 0);
+    super::failovers_let_two_in(Sentinel, 15);
 }
