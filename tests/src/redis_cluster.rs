@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::time::Duration;
 
-use redis::{Connection, FromRedisValue, RedisError, RedisResult, Value};
+use redis::{RedisError, RedisResult, Value};
 
 use crate::{CANARY, Network, RedisServer, eventually, is_soon};
 
@@ -83,7 +83,7 @@ impl RedisCluster {
         }
         for replica in &cluster.nodes[masters..] {
             eventually("the replica is in step", || {
-                let info: String = query(replica, &["INFO", "replication"]);
+                let info: String = replica.ask(&["INFO", "replication"]);
                 info.contains("master_link_status:up")
             });
         }
@@ -125,12 +125,6 @@ impl RedisCluster {
         &mut self.nodes[n]
     }
 
-    /// Returns the node that was the n-th master's replica at the start.
-    #[must_use]
-    pub fn replica_of(&self, n: usize) -> usize {
-        self.masters + n
-    }
-
     /// Returns the other node of a pair of master and replica.
     #[must_use]
     pub fn partner(&self, n: usize) -> usize {
@@ -139,7 +133,7 @@ impl RedisCluster {
 
     /// Returns the first and last slot of each range and the port of its master, as a node sees it.
     pub(crate) fn view(node: &RedisServer) -> BTreeSet<(u16, u16, u16)> {
-        let Value::Array(ranges) = query::<Value>(node, &["CLUSTER", "SLOTS"]) else {
+        let Value::Array(ranges) = node.ask::<Value>(&["CLUSTER", "SLOTS"]) else {
             panic!("CLUSTER SLOTS returns an array");
         };
         ranges.iter().filter_map(range).collect()
@@ -168,9 +162,9 @@ impl RedisCluster {
             .iter()
             .find(|node| node.is_up())
             .expect("one is up");
-        let slot: u16 = query(asked, &["CLUSTER", "KEYSLOT", name]);
+        let slot: u16 = asked.ask(&["CLUSTER", "KEYSLOT", name]);
         let has = |node: &RedisServer| {
-            let slots: String = query(node, &["CLUSTER", "NODES"]);
+            let slots: String = node.ask(&["CLUSTER", "NODES"]);
             let myself = slots.lines().find(|line| line.contains("myself"));
             let mut ranges = myself.into_iter().flat_map(|line| line.split(' ').skip(8));
             ranges.any(|range| {
@@ -214,7 +208,7 @@ impl RedisCluster {
     pub fn names_in(&self, slot: u16, node: usize) -> Vec<String> {
         let slot = slot.to_string();
         let names = ["CLUSTER", "GETKEYSINSLOT", &slot, "1000"];
-        query(&self.nodes[node], &names)
+        self.nodes[node].ask(&names)
     }
 
     /// Moves one name. It must not be on the other node yet, unless it is a tombstone: a release that is
@@ -318,7 +312,7 @@ fn start_node(args: &[&str], network: Option<&Network>) -> RedisServer {
 }
 
 fn bus_port(node: &RedisServer) -> u16 {
-    let port: Vec<String> = query(node, &["CONFIG", "GET", "cluster-port"]);
+    let port: Vec<String> = node.ask(&["CONFIG", "GET", "cluster-port"]);
     port[1].parse().expect("a number")
 }
 
@@ -338,7 +332,7 @@ fn range(value: &Value) -> Option<(u16, u16, u16)> {
 }
 
 fn id(node: &RedisServer) -> String {
-    query(node, &["CLUSTER", "MYID"])
+    node.ask(&["CLUSTER", "MYID"])
 }
 
 pub(crate) fn is_master(node: &RedisServer) -> bool {
@@ -348,18 +342,9 @@ pub(crate) fn is_master(node: &RedisServer) -> bool {
 }
 
 fn info(node: &RedisServer, field: &str) -> String {
-    let info: String = query(node, &["CLUSTER", "INFO"]);
+    let info: String = node.ask(&["CLUSTER", "INFO"]);
     let value = info
         .lines()
         .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
     value.unwrap_or_default().trim().to_owned()
-}
-
-pub(crate) fn query<T: FromRedisValue>(node: &RedisServer, command: &[&str]) -> T {
-    let mut connection: Connection = node.connection();
-    let (name, args) = command.split_first().expect("a command");
-    redis::cmd(name)
-        .arg(args)
-        .query(&mut connection)
-        .expect("an answer")
 }

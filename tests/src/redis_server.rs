@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
-use redis::{Client, Connection};
+use redis::{Client, Connection, FromRedisValue};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually::PATIENCE;
@@ -220,10 +220,7 @@ impl RedisServer {
     /// When the server cannot be reached.
     #[must_use]
     pub fn keys(&self, pattern: &str) -> Vec<String> {
-        let mut keys: Vec<String> = redis::cmd("KEYS")
-            .arg(pattern)
-            .query(&mut self.connection())
-            .expect("KEYS");
+        let mut keys: Vec<String> = self.ask(&["KEYS", pattern]);
         keys.sort();
         keys
     }
@@ -311,6 +308,12 @@ impl RedisServer {
         redis::cmd(name).arg(args).query(&mut self.connection())
     }
 
+    /// Returns the answer to a question.
+    pub(crate) fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
+        let said = self.raw(command).expect("an answer");
+        redis::from_redis_value(said).expect("an answer of this kind")
+    }
+
     /// Returns how often scripts were called.
     ///
     /// # Panics
@@ -318,10 +321,7 @@ impl RedisServer {
     /// When the server cannot be reached.
     #[must_use]
     pub fn script_calls(&self) -> usize {
-        let info: String = redis::cmd("INFO")
-            .arg("commandstats")
-            .query(&mut self.connection())
-            .expect("INFO");
+        let info: String = self.ask(&["INFO", "commandstats"]);
         let calls = |line: &str| {
             let count = line.strip_prefix("cmdstat_eval")?.split_once("calls=")?.1;
             count.split(',').next()?.parse::<usize>().ok()

@@ -63,7 +63,7 @@ pub fn may_confirm(server: &RedisServer, rights: &[&str]) {
 /// When the server cannot be reached.
 #[must_use]
 pub fn online(master: &RedisServer) -> usize {
-    let info = info(master, "replication");
+    let info: String = master.ask(&["INFO", "replication"]);
     info.lines()
         .filter(|it| it.contains("state=online"))
         .count()
@@ -76,7 +76,7 @@ pub fn online(master: &RedisServer) -> usize {
 /// When the server cannot be reached.
 #[must_use]
 pub fn blocked(master: &RedisServer) -> usize {
-    let info = info(master, "clients");
+    let info: String = master.ask(&["INFO", "clients"]);
     let count = info
         .lines()
         .find_map(|line| line.strip_prefix("blocked_clients:"));
@@ -90,17 +90,10 @@ pub fn blocked(master: &RedisServer) -> usize {
 /// When the server cannot be reached.
 #[must_use]
 pub fn waits(master: &RedisServer) -> usize {
-    let info = info(master, "commandstats");
+    let info: String = master.ask(&["INFO", "commandstats"]);
     let calls = |line: &str| {
         let count = line.strip_prefix("cmdstat_wait")?.split_once("calls=")?.1;
         count.split(',').next()?.parse::<usize>().ok()
     };
     info.lines().filter_map(calls).sum()
-}
-
-fn info(server: &RedisServer, section: &str) -> String {
-    redis::cmd("INFO")
-        .arg(section)
-        .query(&mut server.connection())
-        .expect("INFO")
 }

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually::PATIENCE;
 use crate::program::Program;
+use crate::replicated::online;
 use crate::{CANARY, Host, Network, RedisServer, eventually, is_soon};
 
 /// The name of the master in all deployments.
@@ -88,19 +89,11 @@ impl Sentinels {
             nodes: servers,
             sentinels: Vec::new(),
         };
-        eventually("the replicas follow", || deployment.replicas() == nodes - 1);
+        eventually("the replicas follow", || {
+            online(&deployment.nodes[0]) == nodes - 1
+        });
         deployment.start_sentinels(network, sentinels, &args);
         deployment
-    }
-
-    fn replicas(&self) -> usize {
-        let info: String = redis::cmd("INFO")
-            .arg("replication")
-            .query(&mut self.nodes[0].connection())
-            .expect("INFO");
-        info.lines()
-            .filter(|line| line.contains("state=online"))
-            .count()
     }
 
     fn start_sentinels(&mut self, network: Option<&Network>, count: usize, args: &[&str]) {

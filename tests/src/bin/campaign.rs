@@ -1,9 +1,11 @@
 //! `campaign soak [MINUTES] [DEPLOYMENT] [SEED]`: processes compete for keys while everything is
 //! disturbed, round after round with a new seed, and their histories are checked. With a seed, only that
-//! round runs. In some rounds the deployment forgets holders too, and only the fencing token protects.
+//! round runs. In one of four rounds the deployment forgets holders too, and only the fencing token protects.
 //!
 //! `campaign storm [MINUTES] [DEPLOYMENT]`: calls are dropped at random points, while servers stop and
 //! masters change; nothing may be left on the servers.
+//!
+//! Without the name of a deployment, each is used for so many minutes.
 
 use std::ops::AddAssign;
 use std::time::{Duration, Instant};
@@ -50,47 +52,52 @@ fn contend_for_keys(args: &[String]) {
     }
 }
 
-fn number(text: &String) -> u64 {
+fn number(text: &str) -> u64 {
     text.parse().unwrap_or_else(|_| usage())
 }
 
-/// Returns for how long, on what, and the other arguments.
-fn settings(args: &[String]) -> (Duration, Deployment, &[String]) {
-    let minutes = args.first().map_or(1, number);
-    let deployment = args.get(1).map_or("single", String::as_str);
-    let deployment = deployment.parse().unwrap_or_else(|_| usage());
-    (
-        Duration::from_secs(60 * minutes),
-        deployment,
-        args.get(2..).unwrap_or_default(),
-    )
+/// Returns for how long, and on what.
+fn settings(args: &[String]) -> (Duration, Vec<Deployment>) {
+    let minutes = args.first().map_or(1, |text| number(text));
+    let named = args
+        .get(1)
+        .map(|name| name.parse().unwrap_or_else(|_| usage()));
+    let deployments = named.map_or(Deployment::ALL.to_vec(), |one| vec![one]);
+    (Duration::from_secs(60 * minutes), deployments)
 }
 
 #[tokio::main]
 async fn storm(args: &[String]) {
-    let (time, deployment, _) = settings(args);
+    let (time, deployments) = settings(args);
     let storm = Storm {
         length: Length::Time(time),
         patience: Duration::from_millis(40),
     };
-    let Damage {
-        entered,
-        dropped,
-        changes,
-        ..
-    } = storm.run_on(deployment).await;
-    println!(
-        "nothing is left on {deployment}: {entered} calls had the key, {dropped} calls were dropped, \
-         the servers were disturbed {changes} times"
-    );
+    for deployment in deployments {
+        let Damage {
+            entered,
+            dropped,
+            changes,
+            ..
+        } = storm.run_on(deployment).await;
+        println!(
+            "nothing is left on {deployment}: {entered} calls had the key, {dropped} calls were dropped, \
+             the servers were disturbed {changes} times"
+        );
+    }
 }
 
 fn soak(args: &[String]) {
-    let (time, deployment, seed) = settings(args);
-    if let Some(seed) = seed.first() {
-        fight(deployment, number(seed));
-        return;
+    let (time, deployments) = settings(args);
+    for deployment in deployments {
+        match args.get(2) {
+            Some(seed) => drop(fight(deployment, number(seed))),
+            None => soak_on(deployment, time),
+        }
     }
+}
+
+fn soak_on(deployment: Deployment, time: Duration) {
     let end = Instant::now() + time;
     let at_once = match deployment {
         Deployment::Single => SERVERS,

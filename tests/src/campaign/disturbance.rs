@@ -9,8 +9,8 @@ pub enum Disturbance {
     Cut,
     /// The server closes the connections of all processes, many times.
     KillClients,
-    /// The requests of a process arrive late, everywhere or at one server; if it has given up, on a connection that is no longer
-    /// used.
+    /// The requests of a process arrive late, everywhere or at one server; if it has given up, on a
+    /// connection that is no longer used.
     DelayRequests,
     /// Only the answers are late.
     DelayReplies,

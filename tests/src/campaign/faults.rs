@@ -61,15 +61,15 @@ pub(super) fn strike(
             sleep(a_while);
             tell(&["CONFIG", "SET", "maxmemory", "0"]);
         }
-        Disturbance::CutOffFromClients => {
+        Disturbance::CutOffFromClients
+        | Disturbance::CutOffFromServers
+        | Disturbance::CutOffReplica => {
             let host = server.host();
-            host.network().cut_off_from_clients(host);
-            sleep(a_while);
-            host.network().rejoin(host);
-        }
-        Disturbance::CutOffFromServers | Disturbance::CutOffReplica => {
-            let host = server.host();
-            host.network().cut_off_from_servers(host);
+            if what == Disturbance::CutOffFromClients {
+                host.network().cut_off_from_clients(host);
+            } else {
+                host.network().cut_off_from_servers(host);
+            }
             sleep(a_while);
             host.network().rejoin(host);
         }
@@ -78,18 +78,18 @@ pub(super) fn strike(
         Disturbance::TakeOver => deployed.take_over(node),
         Disturbance::KillMaster => {
             deployed.node_mut(node).kill();
-            deployed.is_replaced(node);
+            deployed.wait_for_successor(node);
             deployed.node_mut(node).restart();
         }
         Disturbance::HangMaster => {
             server.pause();
-            deployed.is_replaced(node);
+            deployed.wait_for_successor(node);
             server.resume();
         }
         Disturbance::IsolateMaster => {
             let host = server.host();
             host.network().cut_off_from_servers(host);
-            deployed.is_replaced(node);
+            deployed.wait_for_successor(node);
             sleep(a_while);
             host.network().rejoin(host);
         }

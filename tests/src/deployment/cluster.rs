@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::Deployed;
-use crate::redis_cluster::{RedisCluster, is_master, query};
+use crate::redis_cluster::{RedisCluster, is_master};
 use crate::{RedisServer, eventually};
 
 impl Deployed for RedisCluster {
@@ -47,7 +47,7 @@ impl Deployed for RedisCluster {
         eventually("it is a master", || is_master(replica));
     }
 
-    fn is_replaced(&self, master: usize) {
+    fn wait_for_successor(&self, master: usize) {
         self.becomes_master(self.partner(master));
     }
 
@@ -69,7 +69,7 @@ impl Deployed for RedisCluster {
             if other != view {
                 return Some(format!("the nodes do not agree: {view:?}, {other:?}"));
             }
-            let info: String = query(node, &["INFO", "replication"]);
+            let info: String = node.ask(&["INFO", "replication"]);
             let is_in_place = if owners.contains(&node.port()) {
                 info.contains("role:master")
             } else {

@@ -129,7 +129,7 @@ pub trait Deployed: fmt::Debug + Send {
     }
 
     /// Waits until another server has taken the place of a master that the others cannot reach.
-    fn is_replaced(&self, master: usize) {
+    fn wait_for_successor(&self, master: usize) {
         unreachable!("{master} has no replica: {self:?}");
     }
 

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::Deployed;
-use crate::redis_cluster::query;
 use crate::sentinels::{MASTER_NAME, Sentinels, follow};
 use crate::{RedisServer, eventually};
 
@@ -58,7 +57,7 @@ impl Deployed for Sentinels {
         self.fail_over(&all);
     }
 
-    fn is_replaced(&self, master: usize) {
+    fn wait_for_successor(&self, master: usize) {
         let all: Vec<usize> = (0..self.sentinels.len()).collect();
         self.new_master(self.nodes[master].port(), &all);
     }
@@ -96,7 +95,7 @@ impl Deployed for Sentinels {
 }
 
 fn replication(node: &RedisServer) -> HashMap<String, String> {
-    let info: String = query(node, &["INFO", "replication"]);
+    let info: String = node.ask(&["INFO", "replication"]);
     let fields = info.lines().filter_map(|line| line.split_once(':'));
     fields
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

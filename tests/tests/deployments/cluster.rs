@@ -301,7 +301,7 @@ async fn a_planned_failover_keeps_leases() {
     let ttl = Duration::from_millis(1500);
     let guard = pool.lock("order:42").ttl(ttl).acquire().await.unwrap();
     let (_, master) = cluster.owner(&cluster.locks().remove(0));
-    cluster.fail_over_to(cluster.replica_of(master));
+    cluster.fail_over_to(cluster.partner(master));
     let renewed = pool.stats().renewed;
     eventually_async("renewed there", || async { pool.stats().renewed > renewed }).await;
     assert!(guard.lease().is_valid());
@@ -328,7 +328,7 @@ async fn a_node_is_lost_and_its_replica_promoted() {
         .find(|name| name.ends_with("k:0"))
         .unwrap();
     let (_, lost) = cluster.owner(&name);
-    let replica = cluster.replica_of(lost);
+    let replica = cluster.partner(lost);
     let locks = cluster.nodes()[lost].locks();
     let on_lost: Vec<usize> = (0..12)
         .filter(|id| locks.iter().any(|name| name.ends_with(&format!(":k:{id}"))))

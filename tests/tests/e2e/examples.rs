@@ -39,6 +39,7 @@ fn run_with(example: &str, url: Option<&str>) {
     let errors = String::from_utf8_lossy(&output.stderr);
     let secret = find_secret(format!("{text}{errors}").as_bytes());
     assert_eq!(secret, None, "{example} tells a secret");
+    println!("{text}");
     assert!(
         output.status.success(),
         "{example}, with a server: {}: {text}{errors}",
@@ -47,26 +48,14 @@ fn run_with(example: &str, url: Option<&str>) {
     assert!(text.lines().count() > 2, "{example} shows nothing: {text}");
 }
 
-/// An example that starts servers of its own.
-fn run_alone(example: &str) {
-    let mut command = Command::new(EXAMPLES.join(example));
-    let output = command.env("RUST_LOG", "trace").output();
-    let output = output.expect("cargo is there");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    println!("{text}");
-    assert!(output.status.success(), "{example}: {text}{errors}");
-    assert!(text.lines().count() > 2, "{example} shows nothing: {text}");
-}
-
 #[test]
 fn persistence() {
-    run_alone("persistence");
+    run_with("persistence", None);
 }
 
 #[test]
 fn replication() {
-    run_alone("replication");
+    run_with("replication", None);
 }
 
 #[test]

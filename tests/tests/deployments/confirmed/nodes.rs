@@ -58,7 +58,7 @@ async fn a_node_without_its_replica_grants_nothing_and_the_others_do() {
         keys.push((key, node));
     }
     assert!((0..3).all(|n| keys.iter().any(|(_, node)| *node == n)));
-    cluster.nodes()[cluster.replica_of(0)].pause();
+    cluster.nodes()[cluster.partner(0)].pause();
     for (key, node) in keys {
         if node == 0 {
             let once = pool.lock(&*key).wait(Duration::ZERO).acquire().await;
@@ -106,7 +106,7 @@ async fn a_lease_survives_its_node() {
     let held = held.acquire().await.unwrap();
     let (_, node) = cluster.owner(&cluster.locks()[0]);
     cluster.node_mut(node).kill();
-    let replica = cluster.replica_of(node);
+    let replica = cluster.partner(node);
     cluster.becomes_master(replica);
     assert_eq!(cluster.nodes()[replica].locks().len(), 1);
     assert!(held.lease().is_valid());
