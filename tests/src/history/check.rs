@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
-use super::Record;
 use super::calls::{Call, Calls, Section, Write};
+use super::{Event, Record};
 use super::{excerpt, order};
 
 /// The rules that do not hold for every history.
@@ -50,6 +50,8 @@ pub struct Summary {
     pub grants: usize,
     /// Calls that were dropped.
     pub cancelled: usize,
+    /// Calls that ended with an error of the lock service.
+    pub unserved: usize,
     /// Bodies that were left after their lease was over.
     pub overdue: usize,
     /// Bodies of one key that ran at the same time, whether or not their leases were valid.
@@ -67,6 +69,7 @@ impl std::ops::AddAssign for Summary {
         self.requests += other.requests;
         self.grants += other.grants;
         self.cancelled += other.cancelled;
+        self.unserved += other.unserved;
         self.overdue += other.overdue;
         self.concurrent += other.concurrent;
         self.both_valid += other.both_valid;
@@ -90,6 +93,8 @@ pub fn check(records: &[Record], stored: &BTreeMap<u32, u64>, rules: &Rules) -> 
     let calls = Calls::of(records);
     let sections = calls.sections();
     let mut summary = summary(&calls);
+    let is_unserved = |it: &&Record| matches!(&it.event, Event::Failed(why) if why == "backend");
+    summary.unserved = records.iter().filter(is_unserved).count();
     let mut violations = Vec::new();
     let mut broken = |rule, calls: &[&Call]| {
         violations.push(Violation {
