@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use std::{io, thread};
 
 use lockattr::{Error, Lease, LockPool, OnLost};
@@ -15,6 +15,8 @@ use super::places;
 use crate::history::{Event, Recorder, now};
 use crate::{Deployment, FencedStore, Host};
 
+/// How long a process may take to connect.
+const STARTUP: Duration = Duration::from_secs(20);
 /// The default; a longer ttl gets a longer window, so that the claim, two fifths of it, is a whole
 /// ttl.
 const CLAIM_WINDOW: Duration = Duration::from_secs(1);
@@ -120,13 +122,21 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     let recorder = Arc::new(recorder.expect("a file for the history"));
     places::record(&recorder);
     let builder = contender.deployment.builder(&contender.url);
-    let pool = builder
+    let builder = builder
         .default_ttl(Duration::from_millis(contender.ttl))
         .batch_size(contender.batch_size)
-        .connect_timeout(Duration::from_secs(20))
-        .claim_window(CLAIM_WINDOW.max(Duration::from_millis(contender.ttl * 5 / 2)))
-        .build()
-        .await?;
+        .connect_timeout(STARTUP)
+        .claim_window(CLAIM_WINDOW.max(Duration::from_millis(contender.ttl * 5 / 2)));
+    let started = Instant::now();
+    // As whoever starts a service would: servers are disturbed meanwhile.
+    let pool = loop {
+        match builder.clone().build().await {
+            Err(Error::Connect { .. }) if started.elapsed() < STARTUP => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            built => break built?,
+        }
+    };
     recorder.record(0, Event::Ready);
     let ends = Arc::new(AtomicBool::new(false));
     let to_end = Arc::clone(&ends);

@@ -127,6 +127,11 @@ impl Campaign {
         self.disturbances.iter().any(|it| forgetting.contains(it))
     }
 
+    /// Returns whether replicas take a master's place that does not hand over.
+    fn promotes(&self) -> bool {
+        self.disturbances.iter().any(|it| it.promotes())
+    }
+
     /// Runs the processes, waits for their end, and checks the histories.
     ///
     /// # Panics
@@ -140,7 +145,7 @@ impl Campaign {
         let args: Vec<&str> = self.server.iter().map(String::as_str).collect();
         let network = Network::new();
         let mut deployed = self.deployment.start(&network, &args);
-        deployed.replaces_masters(self.disturbances.iter().any(|it| it.promotes()));
+        deployed.replaces_masters(self.promotes());
         let recorder = Recorder::create(&dir, 0).expect("a file for the history");
         let mut nemesis = Nemesis::new(self, &dir, &network, &mut *deployed, recorder);
         let start = Instant::now();

@@ -90,6 +90,7 @@ impl<'a> Nemesis<'a> {
         if let Some(what) = self.random.choice(&self.campaign.disturbances) {
             self.disturb(*what);
             self.deployed.settle();
+            self.deployed.replaces_masters(self.campaign.promotes());
             self.strikes += 1;
         }
         sleep(ttl.mul_f64(self.random.f64()));

@@ -57,7 +57,11 @@ impl Deployment {
                 let args = [&[CONFIRM_RIGHTS], args].concat();
                 Self::Sentinel.start(network, &args)
             }
-            Self::Cluster => Box::new(RedisCluster::start_with(3, 1, args, Some(network))),
+            Self::Cluster => {
+                // A node that was restarted promotes nobody until it is told to.
+                let args = [&["--cluster-replica-no-failover", "yes"], args].concat();
+                Box::new(RedisCluster::start_with(3, 1, &args, Some(network)))
+            }
         }
     }
 
@@ -115,7 +119,8 @@ pub trait Deployed: fmt::Debug + Send {
     /// follow.
     fn missing(&self) -> Option<String>;
 
-    /// Sets whether a master that does not answer is replaced by a replica, which may lose data.
+    /// Sets whether a master that does not answer is replaced by a replica, which may lose data. A server
+    /// that is restarted forgets that it is.
     fn replaces_masters(&self, _replaces: bool) {}
 
     /// Lets a replica take the master's place as the manuals of the deployment advise: nothing is lost.

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::Deployed;
-use crate::sentinels::{MASTER_NAME, Sentinels, follow};
+use crate::sentinels::{MASTER_NAME, Sentinel, Sentinels, follow};
 use crate::{RedisServer, eventually};
 
 /// No hang and no partition of a test lasts so long.
@@ -30,17 +30,16 @@ impl Deployed for Sentinels {
     }
 
     fn replaces_masters(&self, replaces: bool) {
-        let patience = if replaces { SOON } else { NEVER };
-        for sentinel in &self.sentinels {
-            let set = ["SET", MASTER_NAME, "down-after-milliseconds", patience];
-            sentinel.query::<()>(&set).expect("it is there");
-        }
+        wait_for_master(self, if replaces { SOON } else { NEVER });
     }
 
     /// A failover of the sentinels asks neither the master nor its clients. So writes are paused until
-    /// the old master is a replica: those of present clients end with their connections.
+    /// the old master is a replica: those of present clients end with their connections. The sentinels' own
+    /// messages wait too, so that they would take the master for dead.
     fn hand_over(&self, master: usize) {
         let old = &self.nodes[master];
+        let patience = state(&self.sentinels[0])["down-after-milliseconds"].clone();
+        wait_for_master(self, NEVER);
         old.raw(&["CLIENT", "PAUSE", NEVER, "WRITE"]).expect("done");
         let offset = |node: &RedisServer| replication(node)["master_repl_offset"].clone();
         eventually("the replicas are in step", || {
@@ -50,6 +49,7 @@ impl Deployed for Sentinels {
         let new = self.nodes[self.masters()[0]].port();
         follow(old, new);
         old.raw(&["CLIENT", "UNPAUSE"]).expect("done");
+        wait_for_master(self, &patience);
     }
 
     fn take_over(&self, _: usize) {
@@ -65,9 +65,7 @@ impl Deployed for Sentinels {
     fn missing(&self) -> Option<String> {
         let port = self.sentinels[0].master_port();
         for sentinel in &self.sentinels {
-            let state: HashMap<String, String> = sentinel
-                .query(&["MASTER", MASTER_NAME])
-                .expect("it is there");
+            let state = state(sentinel);
             if sentinel.master_port() != port || state["flags"] != "master" {
                 return Some(format!("a sentinel says {state:?}"));
             }
@@ -92,6 +90,21 @@ impl Deployed for Sentinels {
         }
         None
     }
+}
+
+/// Sets how long the sentinels wait for a master that does not answer, in milliseconds.
+fn wait_for_master(deployed: &Sentinels, patience: &str) {
+    for sentinel in &deployed.sentinels {
+        let set = ["SET", MASTER_NAME, "down-after-milliseconds", patience];
+        sentinel.query::<()>(&set).expect("it is there");
+    }
+}
+
+/// Returns what a sentinel knows of the master.
+fn state(sentinel: &Sentinel) -> HashMap<String, String> {
+    sentinel
+        .query(&["MASTER", MASTER_NAME])
+        .expect("it is there")
 }
 
 fn replication(node: &RedisServer) -> HashMap<String, String> {
