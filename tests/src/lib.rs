@@ -15,6 +15,7 @@ mod proxy;
 mod redis_cluster;
 mod redis_server;
 pub mod replicated;
+mod scripts;
 mod secrets;
 mod sentinels;
 mod server_clock;

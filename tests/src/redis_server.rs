@@ -314,21 +314,6 @@ impl RedisServer {
         redis::from_redis_value(said).expect("an answer of this kind")
     }
 
-    /// Returns how often scripts were called.
-    ///
-    /// # Panics
-    ///
-    /// When the server cannot be reached.
-    #[must_use]
-    pub fn script_calls(&self) -> usize {
-        let info: String = self.ask(&["INFO", "commandstats"]);
-        let calls = |line: &str| {
-            let count = line.strip_prefix("cmdstat_eval")?.split_once("calls=")?.1;
-            count.split(',').next()?.parse::<usize>().ok()
-        };
-        info.lines().filter_map(calls).sum()
-    }
-
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
     }

@@ -101,15 +101,7 @@ pub(super) fn strike(
 fn keep_busy(server: &RedisServer, a_while: Duration) {
     let tell = |command: &[&str]| server.raw(command);
     tell(&["CONFIG", "SET", "busy-reply-threshold", "20"]).expect("the server takes it");
-    let mut connection = server.connection();
-    let spinning = std::thread::spawn(move || {
-        let spin = redis::cmd("EVAL")
-            .arg("while true do end")
-            .arg(0)
-            .to_owned();
-        // Returns when the script is killed.
-        let _ = spin.exec(&mut connection);
-    });
+    let spinning = server.begin_endless_script();
     sleep(a_while);
     while !spinning.is_finished() {
         // Refused until the server has noticed that the script is slow.

@@ -175,14 +175,7 @@ async fn a_server_that_sleeps_for_longer_than_the_ttl() {
 async fn a_server_that_is_busy_with_a_script() {
     let server = RedisServer::start_with(&["--busy-reply-threshold", "1"]);
     let pool = pool(server.url()).await;
-    let mut connection = server.connection();
-    let spinning = std::thread::spawn(move || {
-        let spin = redis::cmd("EVAL")
-            .arg("while true do end")
-            .arg(0)
-            .to_owned();
-        spin.exec(&mut connection).unwrap_err()
-    });
+    let spinning = server.begin_endless_script();
     eventually(
         "the server says so",
         || matches!(server.raw(&["GET", "x"]), Err(error) if error.code() == Some("BUSY")),
