@@ -110,16 +110,23 @@ impl Network {
         self.separate(server, |other| other.ports.is_empty(), Policy::Drop);
     }
 
-    /// Lets a server reach everyone again, on new connections: on the present ones bytes are missing.
-    pub fn rejoin(&self, server: &Host) {
-        self.separate(server, |_| true, Policy::Pass);
+    /// Cuts a client off from all servers but one.
+    pub fn leave_alone_with(&self, client: &Host, server: &Host) {
+        let ports = self.hosts()[server.number].ports.clone();
+        self.separate(client, |other| other.ports != ports, Policy::Drop);
     }
 
-    fn separate(&self, server: &Host, others: impl Fn(&State) -> bool, policy: Policy) {
+    /// Lets a server or a client reach all others again, on new connections: on the present ones bytes are
+    /// missing.
+    pub fn rejoin(&self, host: &Host) {
+        self.separate(host, |_| true, Policy::Pass);
+    }
+
+    fn separate(&self, one: &Host, others: impl Fn(&State) -> bool, policy: Policy) {
         let hosts = self.hosts();
         for (from, state) in hosts.iter().enumerate() {
             for route in &state.routes {
-                let other = match server.number {
+                let other = match one.number {
                     it if it == from => route.to,
                     it if it == route.to => from,
                     _ => continue,

@@ -128,7 +128,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
         .connect_timeout(STARTUP)
         .claim_window(CLAIM_WINDOW.max(Duration::from_millis(contender.ttl * 5 / 2)));
     let started = Instant::now();
-    // As whoever starts a service would: servers are disturbed meanwhile.
+    // A supervisor starts a service again that cannot connect; here servers are disturbed meanwhile.
     let pool = loop {
         match builder.clone().build().await {
             Err(Error::Connect { .. }) if started.elapsed() < STARTUP => {

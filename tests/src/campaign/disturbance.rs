@@ -69,7 +69,7 @@ pub enum Disturbance {
     /// SIGSTOP of a master until a replica has taken its place, then SIGCONT.
     HangMaster,
     /// A master is cut off from the other servers until a replica has taken its place, and for a while
-    /// longer. The processes still reach both.
+    /// longer. One process reaches only this master, and the others reach all servers.
     IsolateMaster,
 }
 

@@ -133,6 +133,13 @@ impl<'a> Nemesis<'a> {
             Disturbance::MoveSlot => {
                 return self.deployed.move_slot(&mut self.random, a_while);
             }
+            Disturbance::IsolateMaster => {
+                let beside = self.places[place].host.clone();
+                let master = self.deployed.nodes()[node].host();
+                self.network.leave_alone_with(&beside, master);
+                faults::strike(self.deployed, what, node, a_while);
+                return self.network.rejoin(&beside);
+            }
             of_servers => return faults::strike(self.deployed, of_servers, node, a_while),
         }
         sleep(a_while);

@@ -37,7 +37,6 @@ fn a_cluster_s_nodes_are_restarted_one_by_one() {
 }
 
 #[test]
-#[ignore = "needs a machine that is not busy; run nightly"]
 fn failovers_of_a_cluster_let_two_in_but_tokens_grow() {
     super::failovers_let_two_in(Cluster, 26);
 }

@@ -81,14 +81,18 @@ fn survives_a_rolling_restart(deployment: Deployment, seed: u64) {
 
 /// A campaign in which replicas take the master's place without having all its data.
 fn failovers(deployment: Deployment, seed: u64) -> Campaign {
+    // Most of what lets two in: a process that stays with the old master.
+    let isolations = [Disturbance::IsolateMaster; 4];
+    let disturbances = [Disturbance::PROMOTIONS, isolations].concat();
     Campaign {
         passes_on: false,
-        keys: 6,
-        // So long that the latest leases of the old master are valid when there is a new one.
-        ttl: Duration::from_millis(1500),
-        dwell: Duration::from_millis(600),
+        tasks: 12,
+        keys: 24,
+        // A body outlives the failover, with the lease that the old master granted.
+        ttl: Duration::from_secs(5),
+        dwell: Duration::from_secs(4),
         duration: Duration::from_secs(20),
-        ..campaign(deployment, seed, &Disturbance::PROMOTIONS)
+        ..campaign(deployment, seed, &disturbances)
     }
 }
 

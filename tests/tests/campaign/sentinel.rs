@@ -19,7 +19,6 @@ fn servers_behind_sentinels_are_restarted_one_by_one() {
 }
 
 #[test]
-#[ignore = "needs a machine that is not busy; run nightly"]
 fn failovers_of_sentinels_let_two_in_but_tokens_grow() {
     super::failovers_let_two_in(Sentinel, 15);
 }
