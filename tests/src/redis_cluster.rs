@@ -82,10 +82,7 @@ impl RedisCluster {
             });
         }
         for replica in &cluster.nodes[masters..] {
-            eventually("the replica is in step", || {
-                let info: String = replica.ask(&["INFO", "replication"]);
-                info.contains("master_link_status:up")
-            });
+            eventually("the replica is in step", || is_in_step(replica));
         }
         eventually("the cluster takes commands", || cluster.is_ok());
         cluster
@@ -333,6 +330,11 @@ fn range(value: &Value) -> Option<(u16, u16, u16)> {
 
 fn id(node: &RedisServer) -> String {
     node.ask(&["CLUSTER", "MYID"])
+}
+
+pub(crate) fn is_in_step(replica: &RedisServer) -> bool {
+    let state = replica.info("replication");
+    state.get("master_link_status").is_some_and(|it| it == "up")
 }
 
 pub(crate) fn is_master(node: &RedisServer) -> bool {

@@ -4,10 +4,11 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 use std::{env, fs, process};
 
-use redis::{Client, Connection, FromRedisValue};
+use redis::{Client, Connection, FromRedisValue, RedisError};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually::PATIENCE;
@@ -136,7 +137,7 @@ impl RedisServer {
             {
                 return true;
             }
-            std::thread::sleep(Duration::from_millis(2));
+            thread::sleep(Duration::from_millis(2));
         }
         false
     }
@@ -312,6 +313,21 @@ impl RedisServer {
     pub(crate) fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         let said = self.raw(command).expect("an answer");
         redis::from_redis_value(said).expect("an answer of this kind")
+    }
+
+    /// Runs a script that does not end, as another client would. Returns its error once it is killed.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    #[must_use]
+    pub fn begin_endless_script(&self) -> JoinHandle<RedisError> {
+        let mut connection = self.connection();
+        thread::spawn(move || {
+            let mut script = redis::cmd("EVAL");
+            script.arg("while true do end").arg(0);
+            script.exec(&mut connection).expect_err("it is killed")
+        })
     }
 
     fn pid(&self) -> Pid {

@@ -63,8 +63,8 @@ pub fn may_confirm(server: &RedisServer, rights: &[&str]) {
 /// When the server cannot be reached.
 #[must_use]
 pub fn online(master: &RedisServer) -> usize {
-    let info: String = master.ask(&["INFO", "replication"]);
-    info.lines()
+    let info = master.info("replication");
+    info.values()
         .filter(|it| it.contains("state=online"))
         .count()
 }
@@ -76,11 +76,9 @@ pub fn online(master: &RedisServer) -> usize {
 /// When the server cannot be reached.
 #[must_use]
 pub fn blocked(master: &RedisServer) -> usize {
-    let info: String = master.ask(&["INFO", "clients"]);
-    let count = info
-        .lines()
-        .find_map(|line| line.strip_prefix("blocked_clients:"));
-    count.and_then(|it| it.trim().parse().ok()).expect("INFO")
+    master.info("clients")["blocked_clients"]
+        .parse()
+        .expect("a number")
 }
 
 /// Returns how often a confirmation was asked for.
@@ -90,10 +88,5 @@ pub fn blocked(master: &RedisServer) -> usize {
 /// When the server cannot be reached.
 #[must_use]
 pub fn waits(master: &RedisServer) -> usize {
-    let info: String = master.ask(&["INFO", "commandstats"]);
-    let calls = |line: &str| {
-        let count = line.strip_prefix("cmdstat_wait")?.split_once("calls=")?.1;
-        count.split(',').next()?.parse::<usize>().ok()
-    };
-    info.lines().filter_map(calls).sum()
+    master.calls("wait")
 }

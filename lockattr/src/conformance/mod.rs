@@ -11,7 +11,7 @@
 //!
 //! ```no_run
 //! # use lockattr::backend::{Backend, BackendError, OwnerIds};
-//! # async fn connect(_: OwnerIds) -> Result<Box<dyn Backend>, BackendError> { unimplemented!() }
+//! # async fn connect(_: OwnerIds) -> Result<Box<dyn Backend>, BackendError> { std::future::pending().await }
 //! #[tokio::test]
 //! async fn it_conforms() -> Result<(), lockattr::conformance::Violations> {
 //!     lockattr::conformance::Conformance::new(connect).check().await

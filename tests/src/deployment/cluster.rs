@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::Deployed;
-use crate::redis_cluster::{RedisCluster, is_master};
+use crate::redis_cluster::{RedisCluster, is_in_step, is_master};
 use crate::{RedisServer, eventually};
 
 impl Deployed for RedisCluster {
@@ -69,13 +69,13 @@ impl Deployed for RedisCluster {
             if other != view {
                 return Some(format!("the nodes do not agree: {view:?}, {other:?}"));
             }
-            let info: String = node.ask(&["INFO", "replication"]);
+            let state = node.info("replication");
             let is_in_place = if owners.contains(&node.port()) {
-                info.contains("role:master")
+                state["role"] == "master"
             } else {
-                info.contains("master_link_status:up")
+                is_in_step(node)
             };
-            (!is_in_place).then(|| format!("{} says {info}", node.port()))
+            (!is_in_place).then(|| format!("{} says {state:?}", node.port()))
         })
     }
 

@@ -41,7 +41,7 @@ impl Deployed for Sentinels {
         let patience = state(&self.sentinels[0])["down-after-milliseconds"].clone();
         wait_for_master(self, NEVER);
         old.raw(&["CLIENT", "PAUSE", NEVER, "WRITE"]).expect("done");
-        let offset = |node: &RedisServer| replication(node)["master_repl_offset"].clone();
+        let offset = |node: &RedisServer| node.info("replication")["master_repl_offset"].clone();
         eventually("the replicas are in step", || {
             self.nodes.iter().all(|node| offset(node) == offset(old))
         });
@@ -74,7 +74,7 @@ impl Deployed for Sentinels {
             if !node.is_up() {
                 return Some(format!("{} is down", node.port()));
             }
-            let state = replication(node);
+            let state = node.info("replication");
             let is_in_place = if node.port() == port {
                 state["role"] == "master"
             } else if state.get("master_port") == Some(&port.to_string()) {
@@ -105,12 +105,4 @@ fn state(sentinel: &Sentinel) -> HashMap<String, String> {
     sentinel
         .query(&["MASTER", MASTER_NAME])
         .expect("it is there")
-}
-
-fn replication(node: &RedisServer) -> HashMap<String, String> {
-    let info: String = node.ask(&["INFO", "replication"]);
-    let fields = info.lines().filter_map(|line| line.split_once(':'));
-    fields
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .collect()
 }
