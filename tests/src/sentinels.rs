@@ -20,6 +20,9 @@ pub const MASTER_NAME: &str = "mymaster";
 /// The rights of a pool's user at a sentinel: exactly the rights that the README asks for.
 pub const SENTINEL_RIGHTS: &str =
     "-@all &+switch-master +subscribe +sentinel|master +sentinel|get-master-addr-by-name";
+/// A sentinel gives a failover up when a step of it takes 3 s, and does nothing for 30 s after it stood still for
+/// 2 s (TILT), as on a machine that is paused.
+const FAILOVER: Duration = Duration::from_secs(120);
 const WATCHER: &str = "watcher";
 /// As whom replicas and sentinels log in at a server.
 const INNER: &str = "inner";
@@ -211,11 +214,9 @@ impl Sentinels {
     ///
     /// # Panics
     ///
-    /// When there is no failover within a minute.
+    /// When there is no failover within two minutes.
     pub fn fail_over(&self, sentinels: &[usize]) -> usize {
-        /// A sentinel gives a failover up when a step of it takes 3 s, and does nothing for 30 s after it
-        /// stood still for 2 s (TILT). While one is under way, it refuses another.
-        const FAILOVER: Duration = Duration::from_secs(60);
+        // While one is under way, a sentinel refuses another.
         let asked = &self.sentinels[sentinels[0]];
         let old = asked.master_port();
         let mut said = Ok(());
@@ -238,10 +239,11 @@ impl Sentinels {
     pub fn new_master(&self, old: u16, sentinels: &[usize]) -> usize {
         let mut new = old;
         for sentinel in sentinels {
-            eventually("there is another master", || {
+            let is_done = is_soon(FAILOVER, || {
                 new = self.sentinels[*sentinel].master_port();
                 new != old
             });
+            assert!(is_done, "no other master within {FAILOVER:?}");
         }
         let place = self.nodes.iter().position(|node| node.port() == new);
         place.expect("it is one of the nodes")

@@ -32,6 +32,7 @@ fn a_replica_that_is_away_does_not_matter() {
 
 /// Without a confirmation two would be let in: `failovers_of_sentinels_let_two_in_but_tokens_grow`.
 #[test]
+#[ignore = "some minutes, and longer where the sentinels stand still; run nightly"]
 fn failovers_let_no_two_in_when_all_replicas_confirm() {
     let campaign = super::failovers(ConfirmedByAll, 15);
     // Little, because nothing is granted while a replica is away.

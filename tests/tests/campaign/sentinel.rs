@@ -19,6 +19,7 @@ fn servers_behind_sentinels_are_restarted_one_by_one() {
 }
 
 #[test]
+#[ignore = "some minutes, and longer where the sentinels stand still; run nightly"]
 fn failovers_of_sentinels_let_two_in_but_tokens_grow() {
     super::failovers_let_two_in(Sentinel, 15);
 }
