@@ -18,6 +18,9 @@ pub struct Attempt {
     pub(crate) label: Label,
     pub(crate) op: Op,
     pub(crate) confirmation: Option<Confirmation>,
+    /// For an acquire or a reservation that counts with the votes of other servers: the tokens begin
+    /// here or later, as if the clock showed this number. 0 for what the server chooses.
+    pub(crate) least_token: u64,
 }
 
 impl Attempt {

@@ -203,6 +203,7 @@ impl Process {
                 _ => None,
             },
             op,
+            least_token: 0,
         });
         Ok(id)
     }

@@ -86,7 +86,7 @@ impl<W: Clone> Server<W> {
                 self.acquire(now, attempt, ttl, address, &mut deliver)
             }
             Op::Renew { ttl } => self.renew(now, key, owner, ttl),
-            Op::Reserve { tokens } => self.reserve(key, owner, tokens),
+            Op::Reserve { tokens } => self.reserve(key, owner, tokens, attempt.least_token),
             Op::Release {
                 leave_queue,
                 tombstone,
@@ -168,7 +168,7 @@ impl<W: Clone> Server<W> {
                 ends_in: holder.ends_at.since(now),
             };
         }
-        let tokens = reserve(last_token, claim.tokens);
+        let tokens = reserve(last_token, claim.tokens, attempt.least_token);
         lock.holder = Some(Holder {
             owner: owner.clone(),
             token: tokens.start,
@@ -188,12 +188,12 @@ impl<W: Clone> Server<W> {
         Reply::Renewed { contended }
     }
 
-    fn reserve(&mut self, key: &Key, owner: &OwnerId, tokens: u32) -> Reply {
+    fn reserve(&mut self, key: &Key, owner: &OwnerId, tokens: u32, least: u64) -> Reply {
         let Some((_, contended)) = self.held_by(key, owner) else {
             return Reply::Gone;
         };
         Reply::Reserved(Granted {
-            tokens: reserve(&mut self.last_token, tokens),
+            tokens: reserve(&mut self.last_token, tokens, least),
             contended,
         })
     }
@@ -245,7 +245,7 @@ impl<W> Lock<W> {
             if mine == Some(&owner) {
                 return;
             }
-            let tokens = reserve(last_token, claim.tokens);
+            let tokens = reserve(last_token, claim.tokens, 0);
             let token = tokens.start;
             let handoff = Handoff {
                 waiter: address,
@@ -268,9 +268,9 @@ impl<W> Lock<W> {
     }
 }
 
-fn reserve(last_token: &mut u64, tokens: u32) -> Range<u64> {
-    let first = *last_token + 1;
-    *last_token += u64::from(tokens);
+fn reserve(last_token: &mut u64, tokens: u32, least: u64) -> Range<u64> {
+    let first = (*last_token + 1).max(least);
+    *last_token = first + u64::from(tokens) - 1;
     first..first + u64::from(tokens)
 }
 

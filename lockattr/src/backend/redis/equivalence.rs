@@ -179,6 +179,7 @@ impl<'a, 'b> Pair<'a, 'b> {
                 label: Label::here(),
                 op: *op,
                 confirmation: None,
+                least_token: 0,
             })
             .collect();
         let is_reachable = attempts

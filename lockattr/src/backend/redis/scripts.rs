@@ -108,15 +108,15 @@ impl Call {
         number: u64,
         known: &mut Known,
     ) -> Self {
-        attempts.sort_by_key(|attempt| Code::of(&attempt.op));
+        attempts.sort_by_key(Code::of);
         let script = match attempts {
-            [one] if Code::of(&one.op) == Code::Acquire => &*ACQUIRE,
-            [one] if Code::of(&one.op) == Code::Release => &*RELEASE,
+            [one] if Code::of(one) == Code::Acquire => &*ACQUIRE,
+            [one] if Code::of(one) == Code::Release => &*RELEASE,
             _ => &*ATTEMPTS,
         };
         let mut text = String::with_capacity(128);
         let mut command = Cmd::with_capacity(16 + 12 * attempts.len(), 512 * (1 + attempts.len()));
-        let mut keys: usize = attempts.iter().map(|a| Code::of(&a.op).names()).sum();
+        let mut keys: usize = attempts.iter().map(|a| Code::of(a).names()).sum();
         // A proxy passes on only what has a name to choose a server by.
         let needs_name = keys == 0 && caller.voice == Voice::Scripts;
         keys += usize::from(needs_name);
@@ -210,11 +210,14 @@ enum Code {
     Renew,
     Reserve,
     Acquire,
+    /// An acquire with a least token.
+    AcquireFrom,
 }
 
 impl Code {
-    fn of(op: &Op) -> Self {
-        match op {
+    fn of(attempt: &Attempt) -> Self {
+        match attempt.op {
+            Op::Acquire { .. } if attempt.least_token > 0 => Self::AcquireFrom,
             Op::Acquire { .. } => Self::Acquire,
             Op::Renew { .. } => Self::Renew,
             Op::Reserve { .. } => Self::Reserve,
@@ -229,6 +232,7 @@ impl Code {
     fn letter(self) -> &'static str {
         match self {
             Self::Acquire => "a",
+            Self::AcquireFrom => "f",
             Self::Renew => "n",
             Self::Reserve => "t",
             Self::Release => "r",
@@ -239,7 +243,7 @@ impl Code {
     /// Returns how many names an attempt declares.
     fn names(self) -> usize {
         match self {
-            Self::Acquire => 4,
+            Self::Acquire | Self::AcquireFrom => 4,
             Self::Renew | Self::Reserve | Self::Release | Self::ReleaseUnknown => 1,
         }
     }
@@ -247,10 +251,15 @@ impl Code {
 
 /// Whether the script gets both attempts in one group.
 fn is_alike(one: &Attempt, other: &Attempt) -> bool {
-    match Code::of(&one.op) {
-        Code::Acquire => one.op == other.op && one.claim == other.claim && one.label == other.label,
-        Code::Renew | Code::Reserve => one.op == other.op,
-        code => code == Code::of(&other.op),
+    match Code::of(one) {
+        Code::Acquire | Code::AcquireFrom => {
+            one.op == other.op
+                && one.claim == other.claim
+                && one.label == other.label
+                && one.least_token == other.least_token
+        }
+        Code::Renew | Code::Reserve => one.op == other.op && one.least_token == other.least_token,
+        code => code == Code::of(other),
     }
 }
 
@@ -264,7 +273,7 @@ impl Caller<'_> {
             Name::Queue(key),
             Name::Tombstone(owner),
         ];
-        for name in &names[..Code::of(&attempt.op).names()] {
+        for name in &names[..Code::of(attempt).names()] {
             self.names.write(bucket, name, text);
             command.arg(text.as_str());
         }
@@ -275,7 +284,7 @@ impl Caller<'_> {
             return;
         };
         let (claim, label) = (&first.claim, first.label);
-        command.arg(Code::of(&first.op).letter()).arg(group.len());
+        command.arg(Code::of(first).letter()).arg(group.len());
         match first.op {
             Op::Acquire { ttl, if_held } => {
                 let rest = format!(":{now}:{} {label}", *PLACE);
@@ -286,12 +295,15 @@ impl Caller<'_> {
                 }
                 command.arg(waiting);
                 command.arg(rest);
+                if first.least_token > 0 {
+                    command.arg(first.least_token);
+                }
             }
             Op::Renew { ttl } => {
                 command.arg(millis(ttl));
             }
             Op::Reserve { tokens } => {
-                command.arg(tokens);
+                command.arg(tokens).arg(first.least_token);
             }
             Op::Release { .. } => {}
         }
@@ -303,7 +315,7 @@ impl Caller<'_> {
                 leave_queue,
                 tombstone,
             } = attempt.op
-                && Code::of(&attempt.op) == Code::ReleaseUnknown
+                && Code::of(attempt) == Code::ReleaseUnknown
             {
                 let entry = if leave_queue {
                     self.entry(attempt)

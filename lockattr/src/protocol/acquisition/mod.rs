@@ -276,6 +276,7 @@ impl Acquisition {
             label: self.label,
             op,
             confirmation,
+            least_token: 0,
         })
     }
 

@@ -93,6 +93,7 @@ impl World {
     fn comes_free(mut self) -> bool {
         let attempt = Attempt {
             confirmation: None,
+            least_token: 0,
             id: STRANGER,
             key: Self::key(),
             owner: OwnerIds::from_bits([99; 16]).first(LeaseId(0)),

@@ -60,6 +60,7 @@ impl Fixture {
             label: Label::here(),
             op,
             confirmation: None,
+            least_token: 0,
         };
         let delivered = &mut self.delivered;
         // Waiter 9 is gone.

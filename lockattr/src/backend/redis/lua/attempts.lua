@@ -11,7 +11,10 @@
 --                KEYS lock, fence, queue, tombstone
 --   n  renew     ttl; owner
 --                KEYS lock
---   t  reserve   tokens; owner
+--   f  the same, with tokens from a least one on
+--                ttl, tokens, "claim ttl, life of the queue", ":since:who", least token; owner
+--                KEYS lock, fence, queue, tombstone
+--   t  reserve   tokens, least token; owner
 --                KEYS lock
 --   r  release   owner
 --                KEYS lock
@@ -58,7 +61,7 @@ while code do
         taken = nil
         -- Usually the counter is behind the clock, and has as many digits.
         if found and (found.err or #found ~= 16 or found >= stamp or find(found, '%D')) then
-          token, got = reserve_past(fence, found)
+          token, got = reserve_past(fence, found, now, stamp)
         end
         if not token then
           reply = 'e' .. got
@@ -112,13 +115,23 @@ while code do
       k = k + 1
     end
   elseif code == 't' then
-    local tokens = args[a + 2]
+    local tokens, least = args[a + 2], args[a + 3]
     long_way = long_way or contended()
-    a = a + 3
+    a = a + 4
     for a = a, a + n - 1 do
       r = r + 1
-      replies[r] = long_way(code, k, args[a], tokens)
+      replies[r] = long_way(code, k, args[a], tokens, least)
       k = k + 1
+    end
+  elseif code == 'f' then
+    local ttl, tokens, waiting, rest, least =
+      args[a + 2], args[a + 3], args[a + 4], args[a + 5], args[a + 6]
+    long_way = long_way or contended()
+    a = a + 7
+    for a = a, a + n - 1 do
+      r = r + 1
+      replies[r] = long_way('a', k, args[a], ttl, tokens, waiting, rest, least)
+      k = k + 4
     end
   else
     long_way = long_way or contended()

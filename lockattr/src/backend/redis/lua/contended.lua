@@ -24,8 +24,8 @@ end
 -- overwritten. A counter that is ahead of the clock grows by one only, so that it never is ahead by
 -- more than one reservation, and leases with tokens that a lost counter could repeat are long over.
 -- A foreign value is written back, since one call for both costs less than a look first; KEEPTTL,
--- because it may have a ttl.
-local function reserve_past(fence, found)
+-- because it may have a ttl. `now` and `stamp` are the clock's, or the least token that may be reserved.
+local function reserve_past(fence, found, now, stamp)
   local failed = found.err
   if failed and not string.find(failed, 'WRONGTYPE') then
     return nil, failed
@@ -82,12 +82,16 @@ local function contended()
 
   -- Tokens grow while either the counter survives or the clock does not run back. Printed by
   -- format: Lua's own conversion returns 1.764e+15.
-  local function reserve(fence, tokens)
+  local function reserve(fence, tokens, least)
     local count = tonumber(tokens)
+    local now, stamp = now, stamp
+    if least and tonumber(least) > now then
+      now, stamp = tonumber(least), least
+    end
     local found = try('SET', fence, format('%.0f', now + count - 1), 'KEEPTTL', 'GET')
     local token, got = stamp, nil
     if found then
-      token, got = reserve_past(fence, found)
+      token, got = reserve_past(fence, found, now, stamp)
       if not token then
         error({ err = got })
       end
@@ -102,8 +106,8 @@ local function contended()
 
   -- The fence first: whatever fails, no lock stands whose token could be granted again. The lock in
   -- one SET: with a separate PEXPIRE, a bad ttl would leave a lock for ever.
-  local function grant(lock, fence, queue, owner, ttl, tokens, rest)
-    local token, count = reserve(fence, tokens)
+  local function grant(lock, fence, queue, owner, ttl, tokens, rest, least)
+    local token, count = reserve(fence, tokens, least)
     local waiters = call('EXISTS', queue)
     call('SET', lock, (waiters == 1 and marked(owner) or owner) .. token .. rest, 'PX', ttl)
     return token, count, waiters
@@ -146,7 +150,7 @@ local function contended()
     end
   end
 
-  local function acquire(k, owner, ttl, tokens, waiting, rest)
+  local function acquire(k, owner, ttl, tokens, waiting, rest, least)
     local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
     local value = call('GET', lock)
     if is_owner(value, owner) then
@@ -161,7 +165,7 @@ local function contended()
       .. string.match(rest, '^:%d*:(.*)$')
     local taken = value or hand_over(lock, fence, queue, entry)
     if not taken or taken == entry then
-      local token, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest)
+      local token, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest, least)
       return 'g' .. token .. ':' .. count .. ':' .. waiters
     end
     if life ~= '' then
@@ -186,12 +190,12 @@ local function contended()
     return try('EXISTS', queue) == 1 and 'k1' or 'k0'
   end
 
-  local function add_tokens(k, owner, tokens)
+  local function add_tokens(k, owner, tokens, least)
     if not is_owner(call('GET', keys[k]), owner) then
       return 'n'
     end
     local _, fence, queue = names(keys[k])
-    local token, count = reserve(fence, tokens)
+    local token, count = reserve(fence, tokens, least)
     return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
   end
 

@@ -44,6 +44,7 @@ impl World {
         };
         let attempt = Attempt {
             confirmation: None,
+            least_token: 0,
             id,
             key,
             owner: OwnerIds::from_bits([99; 16]).first(LeaseId(0)),
