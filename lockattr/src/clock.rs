@@ -49,6 +49,13 @@ impl Time {
         self.0
     }
 
+    /// Returns the time so long before this one; the beginning of the clock if that is later.
+    #[cfg(feature = "redis")]
+    pub(crate) fn before(self, span: Duration) -> Self {
+        let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(span))
+    }
+
     /// Returns how long after `earlier` this is; zero if it is not after it.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))

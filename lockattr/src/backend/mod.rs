@@ -33,6 +33,8 @@ mod fingerprint;
 pub(crate) mod memory;
 mod owner;
 #[cfg(feature = "redis")]
+pub(crate) mod quorum;
+#[cfg(feature = "redis")]
 pub(crate) mod redis;
 
 use std::pin::Pin;
