@@ -14,6 +14,9 @@ pub struct Diagnosis {
     place: String,
     deployment: String,
     round_trip: Option<Duration>,
+    /// What tells one server from another.
+    #[cfg(feature = "redis")]
+    identity: Option<String>,
     findings: Vec<Finding>,
 }
 
@@ -88,6 +91,8 @@ impl Diagnosis {
             place: String::new(),
             deployment: deployment.into(),
             round_trip: None,
+            #[cfg(feature = "redis")]
+            identity: None,
             findings: Vec::new(),
         }
     }
@@ -123,6 +128,22 @@ impl Diagnosis {
     pub fn worst(&self) -> Severity {
         let worst = self.findings.iter().map(|finding| finding.severity).max();
         worst.unwrap_or(Severity::Unknown)
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn with_identity(mut self, identity: Option<&str>) -> Self {
+        self.identity = identity.map(str::to_owned);
+        self
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    #[cfg(feature = "redis")]
+    pub(crate) fn round_trip(&self) -> Option<Duration> {
+        self.round_trip
     }
 
     /// Adds what the pool knows itself: its place, and the shortest ttl that was asked for.
@@ -237,6 +258,34 @@ impl fmt::Display for Topic {
             Self::IdleTimeout => "idle timeout",
         })
     }
+}
+
+/// What is the same at all of several servers is said once.
+#[cfg(feature = "redis")]
+pub(crate) fn merge(findings: &[Finding], servers: usize) -> Vec<Finding> {
+    let mut merged: Vec<Finding> = Vec::new();
+    for finding in findings {
+        let everywhere = Finding {
+            server: None,
+            ..finding.clone()
+        };
+        let same = findings.iter().filter(|it| {
+            Finding {
+                server: None,
+                ..(*it).clone()
+            } == everywhere
+        });
+        let is_everywhere = servers > 1 && same.count() == servers;
+        let finding = if is_everywhere {
+            everywhere
+        } else {
+            finding.clone()
+        };
+        if !merged.contains(&finding) {
+            merged.push(finding);
+        }
+    }
+    merged
 }
 
 #[cfg(test)]

@@ -16,6 +16,10 @@ pub(crate) enum Named<'a> {
     Redis {
         url: &'a str,
     },
+    #[cfg(feature = "redis")]
+    Quorum {
+        url: &'a str,
+    },
 }
 
 impl ServiceUrl {
@@ -49,18 +53,23 @@ impl ServiceUrl {
             | "valkey+cluster" | "redis+sentinel" | "valkey+sentinel" => {
                 Ok(Named::Redis { url: &self.0 })
             }
+            #[cfg(feature = "redis")]
+            "redis+quorum" | "valkey+quorum" => Ok(Named::Quorum { url: &self.0 }),
+            #[cfg(feature = "tls")]
+            "rediss+quorum" | "valkeys+quorum" => Ok(Named::Quorum { url: &self.0 }),
             #[cfg(feature = "tls")]
             "rediss" | "valkeys" | "rediss+cluster" | "valkeys+cluster" | "rediss+sentinel"
             | "valkeys+sentinel" => Ok(Named::Redis { url: &self.0 }),
             #[cfg(not(feature = "tls"))]
             "rediss" | "valkeys" | "rediss+cluster" | "valkeys+cluster" | "rediss+sentinel"
-            | "valkeys+sentinel" => Err(Error::config(
+            | "valkeys+sentinel" | "rediss+quorum" | "valkeys+quorum" => Err(Error::config(
                 "url",
                 format!("{scheme}:// needs the feature `tls` of lockattr"),
             )),
             #[cfg(not(feature = "redis"))]
             "redis" | "valkey" | "redis+unix" | "valkey+unix" | "unix" | "redis+cluster"
-            | "valkey+cluster" | "redis+sentinel" | "valkey+sentinel" => Err(Error::config(
+            | "valkey+cluster" | "redis+sentinel" | "valkey+sentinel" | "redis+quorum"
+            | "valkey+quorum" => Err(Error::config(
                 "url",
                 format!("{scheme}:// needs the feature `redis` of lockattr"),
             )),
@@ -88,6 +97,8 @@ fn unknown_scheme(scheme: &str) -> String {
         "; for a cluster write redis+cluster://host:port/"
     } else if scheme.contains("sentinel") {
         "; for Sentinel write redis+sentinel://host:26379/master-name"
+    } else if scheme.contains("quorum") || scheme.contains("redlock") {
+        "; for a quorum of servers write redis+quorum://host1,host2,host3/"
     } else if scheme.contains("socket") {
         "; for a unix socket write redis+unix:///path"
     } else if scheme.contains("tls") || scheme.contains("ssl") {
@@ -95,8 +106,7 @@ fn unknown_scheme(scheme: &str) -> String {
     } else {
         ""
     };
-    let known =
-        "redis://, rediss://, redis+unix://, redis+cluster://, redis+sentinel:// and memory://";
+    let known = "redis://, rediss://, redis+unix://, redis+cluster://, redis+sentinel://, redis+quorum:// and memory://";
     format!("the scheme `{scheme}` is unknown; there are {known}{hint}")
 }
 

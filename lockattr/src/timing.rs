@@ -61,6 +61,10 @@ pub(crate) fn patience(response_timeout: Duration, ttl: Duration) -> Duration {
 /// How long the lock service may take to confirm a change, unless the pool sets it.
 pub(crate) const DEFAULT_CONFIRM_WITHIN: Duration = Duration::from_millis(500);
 
+/// How long one server of a quorum may take for an answer, unless the pool sets it.
+#[cfg(feature = "redis")]
+pub(crate) const DEFAULT_MEMBER_TIMEOUT: Duration = Duration::from_millis(100);
+
 /// Returns how long the lock service may take to confirm a change, if the user allows it `within`: a
 /// quarter of the ttl at most. An attempt may wait for the confirmation of the one before it, and then
 /// for its own; so half of the ttl is left.

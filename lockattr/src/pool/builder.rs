@@ -17,7 +17,7 @@ use crate::Error;
 use crate::backend::OwnerIds;
 use crate::backend::memory::MemoryBackend;
 #[cfg(feature = "redis")]
-use crate::backend::redis::{RedisBackend, RedisOptions, RedisSettings};
+use crate::backend::redis::{RedisBackend, RedisOptions, RedisSettings, connect_quorum};
 use crate::driver::{self, Commands};
 use crate::protocol::{Batch, Limits};
 use crate::service_url::{Named, ServiceUrl};
@@ -107,7 +107,8 @@ impl LockPoolBuilder {
     /// | `redis+unix:///path[?db=…&user=…&pass=…]` | the same by a unix socket; also `unix://` |
     /// | `redis+cluster://[user:password@]host[:port],host…` | a Redis Cluster, by any of its nodes |
     /// | `redis+sentinel://[user:password@]host[:port],host…/name[/db]` | the master that these sentinels call `name`; the port is 26379 unless set |
-    /// | `rediss+cluster://…`, `rediss+sentinel://…` | the same by TLS (feature `tls`), to all of the servers |
+    /// | `redis+quorum://[user:password@]host[:port],host…[/db]` | a majority of these servers, which know nothing of each other; three or more |
+    /// | `rediss+cluster://…`, `rediss+sentinel://…`, `rediss+quorum://…` | the same by TLS (feature `tls`), to all of the servers |
     /// | `memory://`, `memory://name` | this process only; pools share locks by the name |
     ///
     /// `valkey` and `valkeys` mean the same as `redis` and `rediss` in all of them. A cluster is also
@@ -305,6 +306,12 @@ impl LockPoolBuilder {
                 let settings = self.redis_settings(&url, text);
                 let pool = owners.clone();
                 let connect = async move || RedisBackend::connect(settings, &pool).await;
+                driver::start(limits, owners, connect).await
+            }
+            #[cfg(feature = "redis")]
+            Named::Quorum { url: text } => {
+                let settings = self.redis_settings(&url, text);
+                let connect = async move || connect_quorum(settings).await;
                 driver::start(limits, owners, connect).await
             }
         }

@@ -65,8 +65,8 @@ impl LockPool {
     /// Returns a builder with the settings of the environment: `LOCKATTR_URL`, and if they are set
     /// `LOCKATTR_TTL` and `LOCKATTR_WAIT` (such as `10s`; the latter also `forever`). For a Redis
     /// server also `LOCKATTR_PREFIX`, `LOCKATTR_CONNECTIONS`, `LOCKATTR_STRICT` (`true` or `false`),
-    /// `LOCKATTR_CONFIRM_REPLICAS`, `LOCKATTR_CONFIRM_FSYNC` (`true` or `false`) and
-    /// `LOCKATTR_CONFIRM_WITHIN`.
+    /// `LOCKATTR_CONFIRM_REPLICAS`, `LOCKATTR_CONFIRM_FSYNC` (`true` or `false`),
+    /// `LOCKATTR_CONFIRM_WITHIN`, `LOCKATTR_MEMBER_TIMEOUT` and `LOCKATTR_RESTART_DELAY`.
     ///
     /// # Errors
     ///

@@ -9,10 +9,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinSet;
 use tracing::info;
 
-use super::cluster::{self, Cluster, discover};
+use super::cluster::{Cluster, discover};
 use super::confirm::{Beside, Copies};
 use super::dial::Dialer;
 use super::hello::Refusal;
+use super::hosts;
 use super::link::{Connection, Link};
 use super::names::Names;
 use super::sentinel::Following;
@@ -29,7 +30,7 @@ impl RedisBackend {
     /// under `strict`, and a claim window that is too short for the way there; [`Error::Connect`]
     /// when the server is not there within the connect timeout.
     pub(crate) async fn connect(settings: RedisSettings, owners: &OwnerIds) -> Result<Self, Error> {
-        let (dialer, seeds) = match cluster::seeds(&settings.url)? {
+        let (dialer, seeds) = match hosts::seeds(&settings.url)? {
             Some((target, seeds)) => (Dialer::to(&settings, target)?, Some(seeds)),
             None => (Dialer::new(&settings)?, None),
         };
@@ -121,7 +122,7 @@ impl RedisBackend {
         Self::start(settings, dialled, found, (owners, inbox))
     }
 
-    fn start(
+    pub(super) fn start(
         settings: &RedisSettings,
         dialled: Dialled,
         (following, cluster): (Following, Option<Cluster>),
@@ -160,18 +161,35 @@ impl RedisBackend {
             link.beside = beside;
             link
         });
-        Ok(Self {
+        let found = (following, cluster, links.collect());
+        let mut new = Self::assemble(settings, found, owners, (inbox, reports));
+        new.voice = voice;
+        new.why_mute = why_mute;
+        new.homes = homes;
+        new.least_claim_window = least_claim_window;
+        Ok(new)
+    }
+
+    /// Makes a backend with these links, to a server that sends messages.
+    pub(super) fn assemble(
+        settings: &RedisSettings,
+        (following, cluster, links): (Following, Option<Cluster>, Vec<Link>),
+        owners: &OwnerIds,
+        (inbox, reports): Inbox,
+    ) -> Self {
+        Self {
             owners: owners.clone(),
             following,
             names: Names::new(settings.options.prefix.clone()),
-            links: links.collect(),
-            homes,
+            homes: links.len(),
+            links,
             cluster,
-            voice,
-            why_mute,
+            voice: Voice::Messages,
+            why_mute: None,
+            restart_delay: None,
             // Longer would be for ever, and overflow.
             response_timeout: settings.response_timeout.min(timing::MAX_TTL),
-            least_claim_window,
+            least_claim_window: Duration::ZERO,
             alarm: Box::pin(tokio::time::sleep(Duration::ZERO)),
             in_flight: HashMap::new(),
             done: VecDeque::new(),
@@ -180,11 +198,11 @@ impl RedisBackend {
             sent: 0,
             inbox,
             reports,
-        })
+        }
     }
 }
 
-type Inbox = (UnboundedSender<Report>, UnboundedReceiver<Report>);
+pub(super) type Inbox = (UnboundedSender<Report>, UnboundedReceiver<Report>);
 
 /// The channel of the handoffs that come by this link.
 pub(super) fn channel(owners: &OwnerIds, link: usize) -> String {
@@ -192,15 +210,15 @@ pub(super) fn channel(owners: &OwnerIds, link: usize) -> String {
 }
 
 /// The connections to all servers.
-struct Dialled {
+pub(super) struct Dialled {
     dialers: Vec<Arc<Dialer>>,
     connections: Vec<Connection>,
-    voice: Voice,
+    pub(super) voice: Voice,
     why_mute: Option<String>,
 }
 
 /// Dials all at once, without messages if the server sends none. A failure names its link.
-async fn dial_as_possible(
+pub(super) async fn dial_as_possible(
     dialer: &Dialer,
     all: impl Fn(&Dialer) -> Vec<Arc<Dialer>>,
     owners: &OwnerIds,

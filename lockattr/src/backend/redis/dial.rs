@@ -1,5 +1,6 @@
 //! Getting a connection.
 
+mod uptime;
 mod visit;
 
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub(super) struct Dialer {
     voice: Voice,
     /// The copies that are waited for on the connection.
     copies: Option<Copies>,
+    /// How long after its start the server is not used.
+    restart_delay: Duration,
     #[cfg(feature = "tls")]
     tls: TlsSettings,
 }
@@ -103,6 +106,7 @@ impl Dialer {
             is_node: false,
             voice: Voice::Messages,
             copies: None,
+            restart_delay: Duration::ZERO,
             #[cfg(feature = "tls")]
             tls: settings.options.tls.clone(),
         }
@@ -153,6 +157,14 @@ impl Dialer {
         Self {
             copies: Some(copies),
             ..self.clone()
+        }
+    }
+
+    /// The same for a server that is not used so long after its start.
+    pub(super) fn after(self, restart_delay: Duration) -> Self {
+        Self {
+            restart_delay,
+            ..self
         }
     }
 
@@ -252,6 +264,9 @@ impl Dialer {
             let (answer, took) = timed(nothing.invoke(&mut connection.shared, false)).await;
             answer.map_err(|error| explain(&error))?;
             connection.round_trip = took.min(connection.round_trip);
+        }
+        if !self.restart_delay.is_zero() {
+            uptime::check(&mut connection.shared, self.restart_delay).await?;
         }
         if let Some(copies) = self.copies {
             confirm::probe(&mut connection.shared, copies).await?;

@@ -16,9 +16,11 @@ mod failure;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod hello;
+mod hosts;
 mod link;
 mod names;
 mod options;
+mod quorum;
 mod reconnect;
 mod reply;
 mod scripts;
@@ -54,6 +56,7 @@ use hello::Refusal;
 use link::{Connection, LARGEST_BATCH, Link};
 use names::Names;
 pub use options::RedisOptions;
+pub(crate) use quorum::connect as connect_quorum;
 use scripts::{Call, Caller};
 use sentinel::Following;
 use stream::Address;
@@ -98,6 +101,8 @@ pub(crate) struct RedisBackend {
     voice: Voice,
     /// Why the server sends no messages, if it sends none.
     why_mute: Option<String>,
+    /// If it is one of a quorum: how long it has no vote after a start.
+    restart_delay: Option<Duration>,
     owners: OwnerIds,
     response_timeout: Duration,
     least_claim_window: Duration,

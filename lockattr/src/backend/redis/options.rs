@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::Error;
-use crate::timing::{DEFAULT_CONFIRM_WITHIN, MAX_TTL};
+use crate::timing::{DEFAULT_CONFIRM_WITHIN, DEFAULT_MEMBER_TIMEOUT, MAX_TTL};
 
 /// More would never be used: a key belongs to one of so many buckets, and a bucket to a connection.
 const MOST_CONNECTIONS: usize = 1024;
@@ -37,6 +37,8 @@ pub struct RedisOptions {
     pub(crate) confirm_replicas: u8,
     pub(crate) confirm_fsync: bool,
     pub(crate) confirm_within: Duration,
+    pub(crate) member_timeout: Duration,
+    pub(crate) restart_delay: Duration,
     #[cfg(feature = "tls")]
     pub(super) tls: TlsSettings,
 }
@@ -50,6 +52,8 @@ impl Default for RedisOptions {
             confirm_replicas: 0,
             confirm_fsync: false,
             confirm_within: DEFAULT_CONFIRM_WITHIN,
+            member_timeout: DEFAULT_MEMBER_TIMEOUT,
+            restart_delay: Duration::ZERO,
             #[cfg(feature = "tls")]
             tls: TlsSettings::default(),
         }
@@ -133,6 +137,42 @@ impl RedisOptions {
         self
     }
 
+    /// Of a quorum (`redis+quorum://`): how long one server may take for an answer before the others go on
+    /// without it, if they can. At most an eighth of the ttl counts. A server that is slow or away costs this
+    /// once; until it answers in time again, nothing waits for it. Defaults to 100 ms.
+    pub fn member_timeout(mut self, timeout: Duration) -> Self {
+        self.member_timeout = timeout;
+        self
+    }
+
+    /// Of a quorum (`redis+quorum://`): how long a server has no vote after its start. Set it to the longest
+    /// ttl of any call where a restart can forget locks (without AOF, or with `appendfsync everysec`): then
+    /// all leases have ended that the server may have forgotten. Defaults to 0, for servers that forget nothing.
+    ///
+    /// The pool asks the server for its uptime whenever it connects, which takes the right to `INFO`;
+    /// without it, [`build`](crate::LockPoolBuilder::build) fails with [`Error::Config`].
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), lockattr::Error> {
+    /// use std::time::Duration;
+    ///
+    /// use lockattr::RedisOptions;
+    ///
+    /// let pool = lockattr::LockPool::builder()
+    ///     .url("redis+quorum://a,b,c")
+    ///     .redis(RedisOptions::new().restart_delay(Duration::from_secs(60)))
+    ///     .build()
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn restart_delay(mut self, delay: Duration) -> Self {
+        self.restart_delay = delay;
+        self
+    }
+
     /// The certificates, as PEM, that may have signed the server's, in place of the platform's
     /// (feature `tls`). For a server of a private CA. Defaults to the platform's, which the variables
     /// `SSL_CERT_FILE` and `SSL_CERT_DIR` name too.
@@ -208,6 +248,19 @@ impl RedisOptions {
             let reason = format!("{:?} is not between 1ms and 24h", self.confirm_within);
             return Err(Error::config("confirm_within", reason));
         }
+        for (setting, set, least) in [
+            (
+                "member_timeout",
+                self.member_timeout,
+                Duration::from_millis(1),
+            ),
+            ("restart_delay", self.restart_delay, Duration::ZERO),
+        ] {
+            if !(least..=MAX_TTL).contains(&set) {
+                let reason = format!("{set:?} is not between {least:?} and 24h");
+                return Err(Error::config(setting, reason));
+            }
+        }
         match self.connections {
             0 => Err(Error::config("connections", "it must not be zero")),
             1..=MOST_CONNECTIONS => Ok(()),
@@ -228,6 +281,8 @@ impl fmt::Debug for RedisOptions {
             .field("confirm_replicas", &self.confirm_replicas)
             .field("confirm_fsync", &self.confirm_fsync)
             .field("confirm_within", &self.confirm_within)
+            .field("member_timeout", &self.member_timeout)
+            .field("restart_delay", &self.restart_delay)
             .finish_non_exhaustive()
     }
 }
@@ -246,6 +301,8 @@ mod tests {
             (options().connections(usize::MAX), "connections"),
             (options().confirm_within(Duration::ZERO), "confirm_within"),
             (options().confirm_within(Duration::MAX), "confirm_within"),
+            (options().member_timeout(Duration::ZERO), "member_timeout"),
+            (options().restart_delay(Duration::MAX), "restart_delay"),
         ] {
             let refused = options.check().unwrap_err();
             assert!(

@@ -4,7 +4,7 @@ use super::{LockPoolBuilder, Service};
 use crate::Error;
 use crate::backend::memory::MemoryBackend;
 #[cfg(feature = "redis")]
-use crate::backend::redis::RedisBackend;
+use crate::backend::redis::{RedisBackend, connect_quorum};
 use crate::backend::{Backend, OwnerIds};
 use crate::service_url::Named;
 
@@ -24,6 +24,11 @@ impl LockPoolBuilder {
             Named::Redis { url: text } => {
                 let settings = self.redis_settings(&url, text);
                 Box::new(RedisBackend::connect(settings, &owners).await?)
+            }
+            #[cfg(feature = "redis")]
+            Named::Quorum { url: text } => {
+                let settings = self.redis_settings(&url, text);
+                Box::new(connect_quorum(settings).await?)
             }
         })
     }

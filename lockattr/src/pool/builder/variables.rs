@@ -73,8 +73,16 @@ fn redis_from(
         options = options.confirm_fsync(fsync);
     }
     let within = "a duration such as 500ms";
-    if let Some(within) = parse(&read, "LOCKATTR_CONFIRM_WITHIN", within, duration)? {
+    if let Some(within) = parse(&read, "LOCKATTR_CONFIRM_WITHIN", within, &duration)? {
         options = options.confirm_within(within);
+    }
+    let timeout = "a duration such as 100ms";
+    if let Some(timeout) = parse(&read, "LOCKATTR_MEMBER_TIMEOUT", timeout, &duration)? {
+        options = options.member_timeout(timeout);
+    }
+    let delay = "a duration such as 60s";
+    if let Some(delay) = parse(&read, "LOCKATTR_RESTART_DELAY", delay, &duration)? {
+        options = options.restart_delay(delay);
     }
     Ok(options)
 }
@@ -118,6 +126,8 @@ mod tests {
             ("LOCKATTR_CONFIRM_REPLICAS", "2"),
             ("LOCKATTR_CONFIRM_FSYNC", "true"),
             ("LOCKATTR_CONFIRM_WITHIN", "2s"),
+            ("LOCKATTR_MEMBER_TIMEOUT", "20ms"),
+            ("LOCKATTR_RESTART_DELAY", "1m"),
         ])
         .unwrap();
         assert_eq!(builder.default_ttl, Duration::from_secs(65));
@@ -128,6 +138,8 @@ mod tests {
             assert!(builder.redis.connections == 3 && builder.redis.strict);
             assert!(builder.redis.confirm_replicas == 2 && builder.redis.confirm_fsync);
             assert_eq!(builder.redis.confirm_within, Duration::from_secs(2));
+            assert_eq!(builder.redis.member_timeout, Duration::from_millis(20));
+            assert_eq!(builder.redis.restart_delay, Duration::from_secs(60));
         }
     }
 

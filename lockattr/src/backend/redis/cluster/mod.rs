@@ -8,7 +8,6 @@
 mod discovery;
 mod redirect;
 mod table;
-mod url;
 
 use std::sync::Arc;
 
@@ -24,7 +23,6 @@ use crate::backend::{Attempt, BackendError, Event};
 pub(super) use discovery::discover;
 pub(super) use redirect::Redirect;
 pub(super) use table::Table;
-pub(super) use url::seeds;
 
 /// How often the attempts of one call may be sent on.
 pub(super) const MOST_HOPS: u8 = 4;

@@ -23,7 +23,7 @@ pub(super) fn judge(seen: &Seen, deployment: Deployment) -> Vec<Finding> {
     let mut found = vec![rights(seen)];
     found.extend(version(seen));
     found.push(eviction(seen));
-    found.extend(judge_state::persistence(seen));
+    found.extend(judge_state::persistence(seen, deployment));
     found.extend(judge_state::replication(seen, deployment));
     if deployment == Deployment::Cluster {
         found.extend(judge_state::cluster(seen));

@@ -8,7 +8,7 @@ use crate::diagnosis::{Finding, Severity, Topic};
 /// A replica that was not heard of for longer is behind; they tell every second.
 const LAG: u32 = 2;
 
-pub(super) fn persistence(seen: &Seen) -> Vec<Finding> {
+pub(super) fn persistence(seen: &Seen, deployment: Deployment) -> Vec<Finding> {
     let topic = Topic::Persistence;
     let Some(aof) = seen.info("aof_enabled") else {
         return vec![not_known(
@@ -18,7 +18,15 @@ pub(super) fn persistence(seen: &Seen) -> Vec<Finding> {
         )];
     };
     let mut found = Vec::new();
-    if aof == "0" {
+    if let Deployment::Member { is_delayed: true } = deployment {
+        let said =
+            "what a restart forgets does not matter: the server has no vote for a while after it";
+        found.push(finding(Severity::Good, topic, said));
+    } else if let (Deployment::Member { .. }, "0") = (deployment, aof) {
+        let said = "without AOF a restart forgets locks, and the server votes again at once";
+        let fix = "appendfsync always, or `restart_delay` of the longest ttl";
+        found.push(finding(Severity::Warning, topic, said).with_remedy(fix));
+    } else if aof == "0" {
         let said = "without AOF a restart forgets locks";
         let fix = "appendonly yes, or rely on the fencing token";
         found.push(finding(Severity::Warning, topic, said).with_remedy(fix));
@@ -82,10 +90,22 @@ pub(super) fn replication(seen: &Seen, deployment: Deployment) -> Vec<Finding> {
         return vec![finding(Severity::Broken, topic, said).with_remedy("the master's URL")];
     }
     let replicas = replicas(seen);
+    if let Deployment::Member { .. } = deployment {
+        return if replicas.is_empty() {
+            let said = "no replica: the other servers of the quorum take its place";
+            vec![finding(Severity::Good, topic, said)]
+        } else {
+            let said = "it has replicas: one that takes its place without all locks breaks the quorum's promise";
+            vec![
+                finding(Severity::Warning, topic, said)
+                    .with_remedy("no failover for a server of a quorum"),
+            ]
+        };
+    }
     let mut found = Vec::new();
     if replicas.is_empty() {
         found.push(match deployment {
-            Deployment::Single => {
+            Deployment::Single | Deployment::Member { .. } => {
                 let said = "no replica: while the server is down, nothing is granted";
                 finding(Severity::Limit, topic, said)
             }

@@ -12,7 +12,7 @@ use super::link::Link;
 use super::voice::Voice;
 use super::{RedisBackend, failure};
 use crate::backend::{BackendError, Examination};
-use crate::diagnosis::{Diagnosis, Finding, Severity, Topic};
+use crate::diagnosis::{self, Diagnosis, Finding, Severity, Topic};
 use ask::{Questions, Seen};
 
 /// How a pool's servers belong together.
@@ -21,6 +21,10 @@ enum Deployment {
     Single,
     Sentinel,
     Cluster,
+    /// One of a quorum, and whether it has no vote for a while after its start.
+    Member {
+        is_delayed: bool,
+    },
 }
 
 impl RedisBackend {
@@ -29,7 +33,12 @@ impl RedisBackend {
         let deployment = match (&self.cluster, self.links.iter().find_map(|l| l.server())) {
             (Some(_), _) => Deployment::Cluster,
             (None, Some(_)) => Deployment::Sentinel,
-            (None, None) => Deployment::Single,
+            (None, None) => match self.restart_delay {
+                Some(delay) => Deployment::Member {
+                    is_delayed: !delay.is_zero(),
+                },
+                None => Deployment::Single,
+            },
         };
         let questions = Arc::new(Questions {
             channel: format!("{}doctor", self.names.channels()),
@@ -67,12 +76,15 @@ impl RedisBackend {
                 found = found.with_round_trip(took);
             }
             found = found.with(of_messages(voice, why_mute.as_deref()));
+            if let [(_, seen)] = &answers[..] {
+                found = found.with_identity(seen.info("run_id"));
+            }
             let mut by_server = silent;
             for (server, seen) in answers {
                 let findings = judge::judge(&seen, deployment);
                 by_server.extend(findings.into_iter().map(|it| it.at_some(server.clone())));
             }
-            merge(&by_server, masters)
+            diagnosis::merge(&by_server, masters)
                 .into_iter()
                 .fold(found, Diagnosis::with)
         })
@@ -106,7 +118,7 @@ impl Finding {
 fn describe(deployment: Deployment, masters: usize, version: Option<&str>) -> String {
     let version = version.unwrap_or("a server that does not tell its version");
     match deployment {
-        Deployment::Single => format!("one server, {version}"),
+        Deployment::Single | Deployment::Member { .. } => format!("one server, {version}"),
         Deployment::Sentinel => format!("the master of Sentinel, {version}"),
         Deployment::Cluster => format!("a cluster of {masters} masters, {version}"),
     }
@@ -135,33 +147,6 @@ fn of_messages(voice: Voice, why_mute: Option<&str>) -> Finding {
     Finding::new(Severity::Warning, Topic::Messages, seen).with_remedy(
         "a way to the server that passes HELLO 3 and SUBSCRIBE on, and the right to SUBSCRIBE",
     )
-}
-
-/// What is the same at all masters is said once.
-fn merge(findings: &[Finding], masters: usize) -> Vec<Finding> {
-    let mut merged: Vec<Finding> = Vec::new();
-    for finding in findings {
-        let everywhere = Finding {
-            server: None,
-            ..finding.clone()
-        };
-        let same = findings.iter().filter(|it| {
-            Finding {
-                server: None,
-                ..(*it).clone()
-            } == everywhere
-        });
-        let is_everywhere = masters > 1 && same.count() == masters;
-        let finding = if is_everywhere {
-            everywhere
-        } else {
-            finding.clone()
-        };
-        if !merged.contains(&finding) {
-            merged.push(finding);
-        }
-    }
-    merged
 }
 
 fn finding(severity: Severity, topic: Topic, seen: impl Into<String>) -> Finding {

@@ -1,20 +1,24 @@
-//! The URL of a cluster: `redis+cluster://[user:password@]host[:port],host[:port]…`
+//! A URL that names several servers: `redis+cluster://[user:password@]host[:port],host[:port]…`
 
+use super::stream::Address;
+use super::url::{self, Target};
 use crate::Error;
-use crate::backend::redis::stream::Address;
-use crate::backend::redis::url::{self, Target};
 
-/// The nodes that the URL names, and the login for all of them; `None` for the URL of something else.
+/// The servers that a URL names whose scheme ends with `+kind`, with one login for all of them; `None` for the
+/// URL of something else.
 ///
 /// # Errors
 ///
 /// [`Error::Config`] that says what to write.
-pub(in super::super) fn seeds(text: &str) -> Result<Option<(Target, Vec<Address>)>, Error> {
+pub(super) fn several(text: &str, kind: &str) -> Result<Option<Vec<Target>>, Error> {
     let Some((scheme, rest)) = text.split_once("://") else {
         return Ok(None);
     };
     let scheme = scheme.to_ascii_lowercase();
-    let Some(of_node) = scheme.strip_suffix("+cluster") else {
+    let of_one = scheme
+        .strip_suffix(kind)
+        .and_then(|it| it.strip_suffix('+'));
+    let Some(of_one) = of_one else {
         return Ok(None);
     };
     let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
@@ -23,19 +27,30 @@ pub(in super::super) fn seeds(text: &str) -> Result<Option<(Target, Vec<Address>
         Some((login, hosts)) => (format!("{login}@"), hosts),
         None => (String::new(), authority),
     };
-    let mut nodes = hosts
+    let one = |host| url::parse(&format!("{of_one}://{login}{host}{after}"));
+    hosts
         .split(',')
-        .map(|host| url::parse(&format!("{of_node}://{login}{host}{after}")));
-    let first = nodes
-        .next()
-        .unwrap_or_else(|| Err(Error::config("url", "it names no host")))?;
+        .map(one)
+        .collect::<Result<_, _>>()
+        .map(Some)
+}
+
+/// The nodes that the URL of a cluster names, and the login for all of them.
+///
+/// # Errors
+///
+/// [`Error::Config`] that says what to write.
+pub(super) fn seeds(text: &str) -> Result<Option<(Target, Vec<Address>)>, Error> {
+    let Some(nodes) = several(text, "cluster")? else {
+        return Ok(None);
+    };
+    let seeds = nodes.iter().map(|node| node.address.clone()).collect();
+    let Some(first) = nodes.into_iter().next() else {
+        return Err(Error::config("url", "it names no host"));
+    };
     if first.login.db() != 0 {
         let reason = "a cluster has database 0 only; leave the number out";
         return Err(Error::config("url", reason));
-    }
-    let mut seeds = vec![first.address.clone()];
-    for node in nodes {
-        seeds.push(node?.address);
     }
     Ok(Some((first, seeds)))
 }
