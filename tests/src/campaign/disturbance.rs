@@ -119,6 +119,7 @@ impl Disturbance {
     pub fn survivable(deployment: Deployment) -> Vec<Self> {
         let own: &[&[Self]] = match deployment {
             Deployment::Single => &[],
+            Deployment::Quorum => &[&[Self::RestartOneByOne]],
             Deployment::Sentinel | Deployment::Confirmed => &[&Self::OF_REPLICAS],
             Deployment::ConfirmedByAll => &[&Self::OF_REPLICAS, &Self::PROMOTIONS],
             // Most of what is special about a cluster.
@@ -131,7 +132,7 @@ impl Disturbance {
     #[must_use]
     pub fn forgetting(deployment: Deployment) -> Vec<Self> {
         match deployment {
-            Deployment::Single => vec![Self::LoseData, Self::FlushAll],
+            Deployment::Single | Deployment::Quorum => vec![Self::LoseData, Self::FlushAll],
             Deployment::Sentinel | Deployment::Confirmed | Deployment::Cluster => {
                 [&Self::PROMOTIONS[..], &[Self::FlushAll]].concat()
             }

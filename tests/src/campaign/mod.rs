@@ -205,7 +205,9 @@ impl Campaign {
             .partition(|name| name.contains("#queue:"));
         let tombstones = deployed.names().into_iter();
         let tombstones = tombstones.filter(|name| name.contains("#tomb:"));
-        let killed = self.disturbances.contains(&Disturbance::KillProcess);
+        // Nor is a release repeated to a server that comes back after the process has ended.
+        let killed = self.disturbances.contains(&Disturbance::KillProcess)
+            || self.deployment == Deployment::Quorum;
         let mut left = locks;
         left.extend(
             queues

@@ -1,6 +1,7 @@
 //! The deployments that a pool can lock on, for tests that run on each of them.
 
 mod cluster;
+mod quorum;
 mod sentinel;
 mod single;
 
@@ -12,10 +13,10 @@ use lockattr::{LockPool, LockPoolBuilder, RedisOptions};
 
 use crate::replicated::CONFIRM_RIGHTS;
 use crate::sentinels::Sentinels;
-use crate::{Network, RedisCluster, RedisServer, is_soon};
+use crate::{Network, Quorum, RedisCluster, RedisServer, is_soon};
 
 /// How long a deployment may take to be whole again after a fault.
-const RECOVERY: Duration = Duration::from_secs(60);
+const RECOVERY: Duration = Duration::from_secs(120);
 
 /// One kind of deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +31,19 @@ pub enum Deployment {
     ConfirmedByAll,
     /// A cluster of three masters with a replica each.
     Cluster,
+    /// Three servers that know nothing of each other.
+    Quorum,
 }
 
 impl Deployment {
     /// Each kind once.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Single,
         Self::Sentinel,
         Self::Confirmed,
         Self::ConfirmedByAll,
         Self::Cluster,
+        Self::Quorum,
     ];
 
     /// Starts it, with these arguments for each server.
@@ -62,6 +66,7 @@ impl Deployment {
                 let args = [&["--cluster-replica-no-failover", "yes"], args].concat();
                 Box::new(RedisCluster::start_with(3, 1, &args, Some(network)))
             }
+            Self::Quorum => Box::new(Quorum::start_in(network, args)),
         }
     }
 
@@ -70,7 +75,7 @@ impl Deployment {
         let confirm = |replicas| RedisOptions::new().confirm_replicas(replicas);
         let builder = LockPool::builder().url(url);
         match self {
-            Self::Single | Self::Sentinel | Self::Cluster => builder,
+            Self::Single | Self::Sentinel | Self::Cluster | Self::Quorum => builder,
             Self::Confirmed => builder.redis(confirm(1)),
             Self::ConfirmedByAll => builder.redis(confirm(2)),
         }
@@ -85,6 +90,7 @@ impl fmt::Display for Deployment {
             Self::Confirmed => "confirmed",
             Self::ConfirmedByAll => "confirmed-by-all",
             Self::Cluster => "cluster",
+            Self::Quorum => "quorum",
         })
     }
 }
@@ -154,7 +160,7 @@ pub trait Deployed: fmt::Debug + Send {
     ///
     /// # Panics
     ///
-    /// When it is not whole within a minute.
+    /// When it is not whole within two minutes.
     fn settle(&self) {
         let mut missing = None;
         is_soon(RECOVERY, || {

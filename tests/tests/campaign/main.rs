@@ -2,6 +2,7 @@
 
 mod cluster;
 mod confirmed;
+mod quorum;
 mod sentinel;
 mod single;
 

@@ -7,5 +7,6 @@ mod confirmed;
 mod doctor;
 mod moving_slots;
 mod mute;
+mod quorum;
 mod sentinel;
 mod valkey;
