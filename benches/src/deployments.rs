@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use lockattr_tests::{CANARY, Deployed, RedisCluster, RedisServer, Sentinels};
+use lockattr_tests::{CANARY, Deployed, Quorum, RedisCluster, RedisServer, Sentinels};
 
 use crate::candidate::Candidate;
 use crate::fleet;
@@ -78,6 +78,8 @@ fn sites() -> Vec<Site> {
         Site::new("Cluster, 1 master", RedisCluster::start(1, 0)),
         Site::new("Cluster, 2 masters", RedisCluster::start(2, 0)),
         Site::new("Cluster, 3 masters", RedisCluster::start(3, 0)),
+        Site::new("quorum, 3 servers", Quorum::start(3)),
+        Site::new("quorum, 5 servers", Quorum::start(5)),
         redlock("rslock, 3 masters", 3),
         redlock("rslock, 5 masters", 5),
     ]
