@@ -49,6 +49,7 @@ impl fmt::Debug for OwnerId {
 
 /// The source of a pool's owner ids. A backend gets it when it connects.
 #[derive(Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub struct OwnerIds(Arc<str>);
 
 impl fmt::Debug for OwnerIds {

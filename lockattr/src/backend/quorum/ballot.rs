@@ -17,6 +17,7 @@ use crate::label::Label;
 const MOMENT: Duration = Duration::from_millis(4);
 
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Ballot {
     pub(super) number: u64,
     /// As the pool knows it.
@@ -43,6 +44,7 @@ pub(super) struct Ballot {
 
 /// What a ballot does at present.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Step {
     /// The attempt to be answered, if the pool waits for it.
     pub(super) id: Option<AttemptId>,
@@ -58,6 +60,7 @@ pub(super) struct Step {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum Kind {
     Acquire {
         if_held: IfHeld,

@@ -10,6 +10,7 @@ use crate::backend::{Attempt, AttemptId, Event, Granted, Op, Outcome, OwnerId, O
 use crate::clock::Time;
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Ballots {
     pub(super) desk: Desk,
     by_number: HashMap<u64, Ballot>,
@@ -223,6 +224,16 @@ impl Ballots {
             ballot.timer = Some(at);
             self.timers.insert((at, number));
         }
+    }
+}
+
+/// For the model: what distinguishes two processes. What follows from it is left out.
+#[cfg(test)]
+impl std::hash::Hash for Ballots {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.desk.hash(state);
+        crate::backend::hash_unordered(&self.by_number, state);
+        crate::backend::hash_unordered(&self.tombstones, state);
     }
 }
 

@@ -15,6 +15,7 @@ const MANY: usize = 1024;
 
 /// What the driver of the ballots is to do.
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 pub(super) enum Effect {
     /// Send it to this server.
     Submit(usize, Attempt),
@@ -25,6 +26,7 @@ pub(super) enum Effect {
 }
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Desk {
     pub(super) members: Members,
     /// How long one answer of a server may take.
@@ -94,5 +96,17 @@ impl Desk {
 
     pub(super) fn tell(&mut self, event: Event) {
         self.effects.push_back(Effect::Tell(event));
+    }
+}
+
+/// For the model, as that of the ballots. All effects have been performed.
+#[cfg(test)]
+impl std::hash::Hash for Desk {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.members.hash(state);
+        self.last_seat.hash(state);
+        self.last_number.hash(state);
+        self.leavings.hash(state);
+        crate::backend::hash_unordered(&self.busy, state);
     }
 }

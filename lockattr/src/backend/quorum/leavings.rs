@@ -14,9 +14,11 @@ const MOST: usize = 10_000;
 
 /// Releases that were not confirmed, by the owner that the server knows.
 #[derive(Debug, Default)]
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Leavings(HashMap<LeaseId, Leaving>);
 
 #[derive(Debug)]
+#[cfg_attr(test, derive(Clone, Hash))]
 struct Leaving {
     member: usize,
     release: Attempt,
@@ -68,5 +70,13 @@ impl Leavings {
     /// Returns the release of an owner to whom the server has handed the key meanwhile.
     pub(super) fn of_owner(&self, owner: LeaseId) -> Option<Attempt> {
         Some(self.0.get(&owner)?.release.clone())
+    }
+}
+
+/// For the model.
+#[cfg(test)]
+impl std::hash::Hash for Leavings {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        crate::backend::hash_unordered(&self.0, state);
     }
 }

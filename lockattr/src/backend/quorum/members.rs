@@ -9,9 +9,11 @@ use crate::clock::Time;
 const MARGIN: Duration = Duration::from_micros(500);
 
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Members(Vec<Member>);
 
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 struct Member {
     /// As errors and traces show it.
     name: String,

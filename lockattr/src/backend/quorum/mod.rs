@@ -21,6 +21,8 @@ mod examination;
 mod holding;
 mod leavings;
 mod members;
+#[cfg(test)]
+mod model;
 mod releasing;
 mod requests;
 mod seat;

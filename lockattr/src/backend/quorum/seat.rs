@@ -9,6 +9,7 @@ use crate::timing;
 
 /// One server, from the view of one ballot.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Seat {
     /// The owner id that this server knows. After a vote was given back there is a new one: the release may
     /// be executed later than the next acquire.
@@ -29,6 +30,7 @@ pub(super) struct Seat {
 
 /// A request that is not answered.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Asked {
     pub(super) number: u64,
     pub(super) sent_at: Time,
@@ -38,6 +40,7 @@ pub(super) struct Asked {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum What {
     Acquire {
         ttl: Duration,
@@ -52,6 +55,7 @@ pub(super) enum What {
 }
 
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) enum Answer {
     Granted,
     Held {
@@ -75,6 +79,7 @@ pub(super) enum Answer {
 
 /// The lease on one server.
 #[derive(Debug, Clone)]
+#[cfg_attr(test, derive(Hash))]
 pub(super) struct Vote {
     /// Not later than the grant or the renewal.
     pub(super) since: Time,

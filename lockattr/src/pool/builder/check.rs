@@ -22,6 +22,18 @@ impl LockPoolBuilder {
         })?;
         #[cfg(feature = "redis")]
         self.redis.check()?;
+        #[cfg(feature = "redis")]
+        {
+            let delay = self.redis.restart_delay;
+            if !delay.is_zero() && delay < self.default_ttl {
+                let reason = format!(
+                    "{delay:?} is less than the default ttl of {:?}: a server would vote again before the \
+                     leases have ended that it may have forgotten",
+                    self.default_ttl
+                );
+                return Err(Error::config("restart_delay", reason));
+            }
+        }
         for (setting, is_zero) in [
             ("connect_timeout", self.connect_timeout.is_zero()),
             ("response_timeout", self.response_timeout.is_zero()),
@@ -74,5 +86,21 @@ mod tests {
                 "{refused}"
             );
         }
+    }
+
+    #[cfg(feature = "redis")]
+    #[test]
+    fn a_restart_delay_lasts_as_long_as_a_lease() {
+        let check = |delay| {
+            let options = crate::RedisOptions::new().restart_delay(Duration::from_secs(delay));
+            let builder = LockPoolBuilder::default().url("redis+quorum://a,b,c");
+            builder
+                .default_ttl(Duration::from_secs(20))
+                .redis(options)
+                .check()
+        };
+        assert!(check(0).is_ok() && check(20).is_ok());
+        let refused = check(19).err().unwrap().to_string();
+        assert!(refused.contains("restart_delay"), "{refused}");
     }
 }

@@ -16,41 +16,42 @@ use crate::timing;
 const PATIENCE: Duration = Duration::from_millis(200);
 const RECHECK: Duration = Duration::from_millis(300);
 
-pub(super) struct Client {
-    pub(super) ballots: Ballots,
+#[derive(Clone, Hash)]
+pub(in super::super) struct Client {
+    pub(in super::super) ballots: Ballots,
     owners: OwnerIds,
     leases: u64,
     numbers: u64,
-    pub(super) calls: Vec<Call>,
+    pub(in super::super) calls: Vec<Call>,
     /// Grants by a handoff.
-    pub(super) handed_over: u64,
+    pub(in super::super) handed_over: u64,
     /// Leases that ended under their holder.
-    pub(super) lost: u64,
+    pub(in super::super) lost: u64,
 }
 
 /// One lease, from the first attempt to the release.
-#[derive(Debug)]
-pub(super) struct Call {
-    pub(super) key: Key,
+#[derive(Debug, Clone, Hash)]
+pub(in super::super) struct Call {
+    pub(in super::super) key: Key,
     owner: OwnerId,
-    pub(super) state: State,
+    pub(in super::super) state: State,
     asked: Option<Asked>,
     send_at: Time,
     /// Whether an acquire may still be on its way.
     uncertain: bool,
     tries_once: bool,
     /// When the body ends, or the caller gives up.
-    pub(super) done_at: Time,
+    pub(in super::super) done_at: Time,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Hash)]
 struct Asked {
     id: AttemptId,
     sent_at: Time,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum State {
+#[derive(Debug, Clone, Copy, PartialEq, Hash)]
+pub(in super::super) enum State {
     Asking,
     Holding { token: u64, valid_until: Time },
     Releasing,
@@ -58,7 +59,7 @@ pub(super) enum State {
 }
 
 impl Client {
-    pub(super) fn new(ballots: Ballots, number: u8) -> Self {
+    pub(in super::super) fn new(ballots: Ballots, number: u8) -> Self {
         Self {
             ballots,
             owners: OwnerIds::from_bits([number; 16]),
@@ -70,7 +71,7 @@ impl Client {
         }
     }
 
-    pub(super) fn call(&mut self, now: Time, key: Key, tries_once: bool, done_at: Time) {
+    pub(in super::super) fn call(&mut self, now: Time, key: Key, tries_once: bool, done_at: Time) {
         // A pool has one lease for a key.
         if self
             .calls
@@ -92,7 +93,7 @@ impl Client {
         });
     }
 
-    pub(super) fn wakeup(&self) -> Time {
+    pub(in super::super) fn wakeup(&self) -> Time {
         let of_call = |call: &Call| {
             let sends = match call.asked {
                 Some(asked) => asked.sent_at + PATIENCE,
@@ -111,7 +112,7 @@ impl Client {
     }
 
     /// Acts on the time.
-    pub(super) fn on_time(&mut self, now: Time) {
+    pub(in super::super) fn on_time(&mut self, now: Time) {
         self.ballots.on_time(now);
         for call in &mut self.calls {
             if let Some(asked) = call.asked.take_if(|it| it.sent_at + PATIENCE <= now) {
@@ -141,7 +142,7 @@ impl Client {
         self.calls.retain(|call| call.state != State::Done);
     }
 
-    pub(super) fn on_event(&mut self, now: Time, event: Event) {
+    pub(in super::super) fn on_event(&mut self, now: Time, event: Event) {
         match event {
             Event::Done(id, outcome) => {
                 let is_its = |call: &&mut Call| call.asked.is_some_and(|asked| asked.id == id);

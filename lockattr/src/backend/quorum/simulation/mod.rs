@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+pub(super) use client::{Client, State};
+pub(super) use world::TTL;
 use world::{Weather, World};
 
 const GOOD: Weather = Weather {

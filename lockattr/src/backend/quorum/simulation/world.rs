@@ -18,7 +18,7 @@ use crate::backend::{
 use crate::clock::Time;
 use crate::key::Key;
 
-pub(super) const TTL: Duration = Duration::from_millis(500);
+pub(in super::super) const TTL: Duration = Duration::from_millis(500);
 pub(super) const CLAIM: Claim = Claim {
     ttl: Duration::from_millis(200),
     tokens: 3,
