@@ -6,6 +6,7 @@ use super::world::{Action, World};
 
 /// A fleet whose every behaviour is visited.
 #[derive(Debug, Clone, Copy)]
+#[expect(clippy::struct_excessive_bools, reason = "a list of what may happen")]
 pub(super) struct Fleet {
     /// The last token of each server.
     pub(super) counters: [u64; 3],

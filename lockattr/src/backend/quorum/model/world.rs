@@ -53,6 +53,10 @@ pub(super) enum Action {
 
 /// What has been seen.
 #[derive(Debug, Clone, Copy, Default, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "a list of what has been seen"
+)]
 pub(super) struct Seen {
     pub(super) grants: u8,
     pub(super) raised: bool,
@@ -233,13 +237,13 @@ impl World {
             Action::Wake(n) => self.settle(n),
             Action::Up(n, server) => {
                 let attempt = self.processes[n].up[server].pop_front().expect("a request");
-                self.execute(n, server, attempt, false);
+                self.execute(n, server, &attempt, false);
             }
             Action::Down(n, server) => self.down(n, server),
             Action::Break(n, server) => self.break_connection(n, server),
             Action::Late(place) => {
                 let (n, server, attempt) = self.late.remove(place);
-                self.execute(n, server, attempt, true);
+                self.execute(n, server, &attempt, true);
             }
             Action::Crash(n) => {
                 self.crashes -= 1;
@@ -281,7 +285,7 @@ impl World {
         self.away_until[server] > self.ticks && self.drained.is_zero()
     }
 
-    fn execute(&mut self, n: usize, server: usize, attempt: Attempt, is_late: bool) {
+    fn execute(&mut self, n: usize, server: usize, attempt: &Attempt, is_late: bool) {
         let now = self.now();
         if self.is_away(server) {
             if !is_late {
@@ -296,7 +300,7 @@ impl World {
         self.seen.given_back |= is_release && states.any(|state| state == State::Asking);
         let mut told = Vec::new();
         let processes = &self.processes;
-        let reply = self.servers[server].execute(now, &attempt, n, |handoff| {
+        let reply = self.servers[server].execute(now, attempt, n, |handoff| {
             let is_there = !processes[handoff.waiter].is_crashed;
             told.extend(is_there.then_some(handoff));
             is_there
@@ -406,7 +410,7 @@ impl World {
             for n in 0..world.processes.len() {
                 for server in 0..world.servers.len() {
                     while let Some(attempt) = world.processes[n].up[server].pop_front() {
-                        world.execute(n, server, attempt, false);
+                        world.execute(n, server, &attempt, false);
                     }
                 }
                 let calls = &world.processes[n].client.calls;
