@@ -187,3 +187,31 @@ async fn waiters_go_on_without_the_server_of_their_queue() {
         next.release().await;
     }
 }
+
+/// A holder that reaches a minority only stops before another process is let in.
+#[tokio::test]
+async fn a_process_that_reaches_a_minority_grants_nothing() {
+    let quorum = Quorum::start(3);
+    let ways = [0, 1].map(|node| Proxy::start(quorum.nodes[node].port()));
+    let ports = [ways[0].port(), ways[1].port(), quorum.nodes[2].port()];
+    let cut_off = builder(Quorum::url_at(&ports)).build().await.unwrap();
+    let other = pool(&quorum).await;
+    let request = cut_off.lock("k").ttl(Duration::from_millis(800));
+    let guard = request.acquire().await.unwrap();
+    for way in &ways {
+        way.set_both(Policy::Drop);
+    }
+    let next = hold(&other, "k").await;
+    assert!(!guard.lease().is_valid());
+    assert!(next.lease().fencing_token() > guard.lease().fencing_token());
+    let request = cut_off.lock("another").wait(Duration::ZERO);
+    let refused = request.acquire().await.unwrap_err();
+    assert!(matches!(refused, Error::Backend { .. }), "{refused}");
+    drop(guard);
+    next.release().await;
+    for way in &ways {
+        way.set_both(Policy::Pass);
+        way.cut();
+    }
+    take(&cut_off, "k").await;
+}
