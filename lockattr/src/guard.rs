@@ -1,11 +1,14 @@
 //! A lease held by a value instead of a function.
 
+use std::ops::Deref;
+
 use crate::driver::{Grant, Lease};
 
 /// Keeps a lease until it is released or dropped.
 ///
 /// Dropping it releases in the background, on the pool's own thread. This also works on panics, on
-/// cancellation and when the runtime shuts down. [`release`](Self::release) waits for the release.
+/// cancellation and when the runtime shuts down. [`release`](Self::release) waits for the release. What can be
+/// asked of its [`Lease`] can be asked of the guard.
 ///
 /// A guard can move between tasks, so [`current`](crate::current) and the check for
 /// [`Error::Reentrant`](crate::Error::Reentrant) do not see it: prefer
@@ -18,7 +21,7 @@ use crate::driver::{Grant, Lease};
 /// # async fn main() -> Result<(), lockattr::Error> {
 /// let pool = lockattr::LockPool::memory().await?;
 /// let guard = pool.lock("report").acquire().await?;
-/// println!("writing under token {}", guard.lease().fencing_token());
+/// println!("writing under token {}", guard.fencing_token());
 /// guard.release().await;
 /// # Ok(())
 /// # }
@@ -48,5 +51,13 @@ impl Guard {
     /// Cancel safe: the release goes on when the future is dropped.
     pub async fn release(self) {
         self.0.release().await;
+    }
+}
+
+impl Deref for Guard {
+    type Target = Lease;
+
+    fn deref(&self) -> &Lease {
+        self.lease()
     }
 }

@@ -38,7 +38,7 @@ pub use error::{BackendError, BackendErrorKind, Error, LossReason};
 pub use guard::Guard;
 pub use lockattr_macros::distributed_lock;
 pub use pool::{LockPool, LockPoolBuilder};
-pub use request::LockRequest;
+pub use request::{Acquire, LockRequest};
 pub use spec::{OnLost, Release, Wait};
 
 #[cfg(all(fuzzing, feature = "redis"))]

@@ -1,5 +1,8 @@
 //! A request for the attribute's lock, made by function calls.
 
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::Error;
@@ -15,9 +18,22 @@ use crate::spec::{OnLost, Options, Release, Wait};
 /// A request for a lock, made by [`LockPool::lock`].
 ///
 /// Goes through the same code path as `#[distributed_lock]`; unset options fall back to the pool's
-/// defaults.
+/// defaults. To await it means to [`acquire`](Self::acquire) it.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lockattr::Error> {
+/// # let pool = lockattr::LockPool::memory().await?;
+/// let guard = pool.lock("order:42").await?;
+/// assert_eq!(guard.key(), "order:42");
+/// # guard.release().await;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
-#[must_use = "a request does nothing until `acquire`, `try_acquire` or `run`"]
+#[must_use = "a request does nothing until it is awaited, or until `try_acquire` or `run`"]
 pub struct LockRequest {
     pool: LockPool,
     key: Key,
@@ -205,5 +221,50 @@ impl LockRequest {
             Ok(body(lease).await)
         };
         Locked::<_, _, AwaitRelease>::new(asked, Err, body).await
+    }
+}
+
+impl IntoFuture for LockRequest {
+    type Output = Result<Guard, Error>;
+    type IntoFuture = Acquire;
+
+    /// As [`acquire`](Self::acquire).
+    fn into_future(self) -> Acquire {
+        Acquire(Box::pin(self.acquire()))
+    }
+}
+
+/// The future of a [`LockRequest`] that is awaited.
+///
+/// # Cancel safety
+///
+/// As [`LockRequest::acquire`].
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lockattr::Error> {
+/// # let pool = lockattr::LockPool::memory().await?;
+/// let acquiring: lockattr::Acquire = pool.lock("order:42").into_future();
+/// let guard = acquiring.await?;
+/// # guard.release().await;
+/// # Ok(())
+/// # }
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct Acquire(Pin<Box<dyn Future<Output = Result<Guard, Error>> + Send>>);
+
+impl Future for Acquire {
+    type Output = Result<Guard, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(cx)
+    }
+}
+
+impl fmt::Debug for Acquire {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire").finish_non_exhaustive()
     }
 }
