@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -41,8 +41,9 @@ const CHANNEL: &str = "p:wake:here";
 
 #[derive(Debug, Clone)]
 enum Step {
-    /// The attempts of one call: a single attempt has other scripts than several have.
-    Do(Vec<(u8, Op)>),
+    /// The attempts of one call: a single attempt has other scripts than several have. Some ask for tokens that
+    /// are ahead of the clock.
+    Do(Vec<(u8, Op, bool)>),
     /// The lease ends by its ttl, and then this owner asks.
     Lapse(u8),
     /// The owner goes on under a new identity.
@@ -61,9 +62,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         1 => (1..3_u32).prop_map(|tokens| Op::Reserve { tokens }),
         3 => any::<(bool, bool)>().prop_map(release),
     ];
+    let is_ahead = prop::bool::weighted(0.2);
     let step = prop_oneof![
-        8 => prop::collection::vec((0..UNREACHABLE, op.clone()), 1..4).prop_map(Step::Do),
-        3 => prop::collection::vec((Just(UNREACHABLE), op), 1..3).prop_map(Step::Do),
+        8 => prop::collection::vec((0..UNREACHABLE, op.clone(), is_ahead.clone()), 1..4)
+            .prop_map(Step::Do),
+        3 => prop::collection::vec((Just(UNREACHABLE), op, is_ahead), 1..3).prop_map(Step::Do),
         1 => (0..UNREACHABLE).prop_map(Step::Lapse),
         1 => (0..=UNREACHABLE).prop_map(Step::Rename),
     ];
@@ -156,7 +159,7 @@ impl<'a, 'b> Pair<'a, 'b> {
                 let lapse = redis::cmd("DEL").arg(lock).to_owned();
                 lapse.exec_async(self.connection).await.unwrap();
                 self.now = self.now + RENEWED_TTL;
-                self.execute(&[(*owner, ACQUIRE)]).await;
+                self.execute(&[(*owner, ACQUIRE, false)]).await;
             }
             Step::Rename(owner) => {
                 let owner = &mut self.owners[usize::from(*owner)];
@@ -165,10 +168,11 @@ impl<'a, 'b> Pair<'a, 'b> {
         }
     }
 
-    async fn execute(&mut self, attempts: &[(u8, Op)]) {
+    async fn execute(&mut self, attempts: &[(u8, Op, bool)]) {
+        let ahead = self.ahead();
         let mut attempts: Vec<Attempt> = attempts
             .iter()
-            .map(|(owner, op)| Attempt {
+            .map(|(owner, op, is_ahead)| Attempt {
                 id: AttemptId {
                     lease: LeaseId((*owner).into()),
                     number: 0,
@@ -179,7 +183,7 @@ impl<'a, 'b> Pair<'a, 'b> {
                 label: Label::here(),
                 op: *op,
                 confirmation: None,
-                least_token: 0,
+                least_token: if *is_ahead { ahead } else { 0 },
             })
             .collect();
         let is_reachable = attempts
@@ -199,18 +203,33 @@ impl<'a, 'b> Pair<'a, 'b> {
         // In the order of the call.
         for (attempt, outcome) in attempts.iter().zip(answer.outcomes) {
             let mut told = Vec::new();
-            let expected =
-                self.memory
-                    .execute(self.now, attempt, is_reachable, |handoff: Handoff<bool>| {
-                        let is_there = handoff.waiter;
-                        told.extend(is_there.then_some(handoff));
-                        is_there
-                    });
+            let mut attempt = attempt.clone();
+            if attempt.least_token > 0 {
+                attempt.least_token = self.memory.last_token() + 100;
+            }
+            let expected = self.memory.execute(
+                self.now,
+                &attempt,
+                is_reachable,
+                |handoff: Handoff<bool>| {
+                    let is_there = handoff.waiter;
+                    told.extend(is_there.then_some(handoff));
+                    is_there
+                },
+            );
             for handoff in told {
                 self.is_told(&handoff);
             }
             self.is_same(&expected, &outcome.unwrap());
         }
+    }
+
+    /// Returns a token that is greater than the clock and all tokens of the real server.
+    fn ahead(&self) -> u64 {
+        let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+        let clock = u64::try_from(clock.as_micros()).unwrap();
+        let last = self.tokens.last_key_value().map_or(0, |(_, real)| *real);
+        last.max(clock) + 10_000_000
     }
 
     fn is_same(&mut self, expected: &Reply, reply: &Reply) {

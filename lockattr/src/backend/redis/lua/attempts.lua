@@ -39,29 +39,37 @@
 -- Written for speed when no owner waits: every call of a command costs, and every new function.
 
 local find = string.find
-local replies, r, long_way = { 0 }, 1, nil
+local replies, r, long_way, tells_time = { 0 }, 1, nil, not args[3]
 local k, a, code = 1, 3, args[3]
 while code do
   local n = args[a + 1]
-  if code == 'a' then
+  if code == 'a' or code == 'f' then
     local ttl, tokens, waiting, rest = args[a + 2], args[a + 3], args[a + 4], args[a + 5]
     if not now then
       read_clock()
     end
-    local last = format('%.0f', now + tokens - 1)
+    local from, text, least = now, stamp, nil
     a = a + 6
+    if code == 'f' then
+      least, tells_time = args[a], true
+      if tonumber(least) > now then
+        from, text = tonumber(least), least
+      end
+      a = a + 1
+    end
+    local last = format('%.0f', from + tokens - 1)
     for a = a, a + n - 1 do
       local owner, lock, reply = args[a], keys[k], nil
       if try('EXISTS', lock, keys[k + 2], keys[k + 3]) == 0 then
         local fence = keys[k + 1]
-        local token, got = stamp, nil
+        local token, got = text, nil
         if not taken then
           found = try('SET', fence, last, 'KEEPTTL', 'GET')
         end
         taken = nil
         -- Usually the counter is behind the clock, and has as many digits.
-        if found and (found.err or #found ~= 16 or found >= stamp or find(found, '%D')) then
-          token, got = reserve_past(fence, found, now, stamp)
+        if found and (found.err or #found ~= 16 or found >= text or find(found, '%D')) then
+          token, got = reserve_past(fence, found, from, text)
         end
         if not token then
           reply = 'e' .. got
@@ -72,7 +80,7 @@ while code do
         end
       else
         long_way = long_way or contended()
-        reply = long_way(code, k, owner, ttl, tokens, waiting, rest)
+        reply = long_way('a', k, owner, ttl, tokens, waiting, rest, least)
       end
       r = r + 1
       replies[r] = reply
@@ -123,16 +131,6 @@ while code do
       replies[r] = long_way(code, k, args[a], tokens, least)
       k = k + 1
     end
-  elseif code == 'f' then
-    local ttl, tokens, waiting, rest, least =
-      args[a + 2], args[a + 3], args[a + 4], args[a + 5], args[a + 6]
-    long_way = long_way or contended()
-    a = a + 7
-    for a = a, a + n - 1 do
-      r = r + 1
-      replies[r] = long_way('a', k, args[a], ttl, tokens, waiting, rest, least)
-      k = k + 4
-    end
   else
     long_way = long_way or contended()
     a = a + 2
@@ -149,5 +147,5 @@ end
 if not args[3] then
   read_clock()
 end
-replies[1] = (long_way or not args[3]) and args[1] .. ':' .. stamp or args[1]
+replies[1] = (long_way or tells_time) and args[1] .. ':' .. stamp or args[1]
 return replies
