@@ -64,7 +64,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     ];
     let is_ahead = prop::bool::weighted(0.2);
     let step = prop_oneof![
-        8 => prop::collection::vec((0..UNREACHABLE, op.clone(), is_ahead.clone()), 1..4)
+        8 => prop::collection::vec((0..UNREACHABLE, op.clone(), is_ahead), 1..4)
             .prop_map(Step::Do),
         3 => prop::collection::vec((Just(UNREACHABLE), op, is_ahead), 1..3).prop_map(Step::Do),
         1 => (0..UNREACHABLE).prop_map(Step::Lapse),
