@@ -88,10 +88,8 @@ impl Ballot {
         let answer = self.seats[member].answer.take();
         self.ask(now, member, (What::Release, op, 0), desk);
         self.leave(now, member, desk);
-        let new = desk.seat(self.number);
-        let old = std::mem::replace(&mut self.seats[member], new);
+        self.seats[member] = desk.seat(self.number);
         self.seats[member].answer = answer;
-        self.seats[member].top = old.top;
     }
 
     pub(super) fn give_all_back(&mut self, now: Time, desk: &mut Desk) {

@@ -137,9 +137,16 @@ impl Seat {
         self.vote.as_ref().filter(|vote| vote.is_live(now))
     }
 
-    /// Notes a grant.
+    /// Notes a grant. If it is another one than before, the server may have lost its data in between, and its
+    /// counter with them.
     pub(super) fn grant(&mut self, vote: Vote) {
-        self.top = self.top.max(vote.tokens.end - 1);
+        let before = self.vote.as_ref().map(|vote| vote.tokens.start);
+        let top = if before == Some(vote.tokens.start) {
+            self.top
+        } else {
+            0
+        };
+        self.top = top.max(vote.tokens.end - 1);
         self.queued = false;
         self.vote = Some(vote);
     }

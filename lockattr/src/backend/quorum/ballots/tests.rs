@@ -132,6 +132,33 @@ fn a_majority_raises_its_counters_to_the_greatest_token() {
     assert_eq!(all.tokens, 50..54);
 }
 
+/// What a server granted before it lost its data says nothing of its counter.
+#[test]
+fn a_server_that_forgot_its_counter_is_raised_again() {
+    let mut process = Process::new();
+    process.ask(at(0), acquire(IfHeld::Queue));
+    process.answer(at(1), 0, granted(500));
+    process.answer(at(1), 1, granted(500));
+    assert!(matches!(process.answered(), Some(Ok(Reply::Granted(_)))));
+    process.ask(at(100), acquire(IfHeld::Queue));
+    process.answer(at(101), 0, granted(10));
+    process.answer(at(101), 2, granted(498));
+    assert!(process.answered().is_none());
+    for member in [0, 2] {
+        let raise = process.asked(member);
+        assert_eq!(
+            (raise.op, raise.least_token),
+            (Op::Reserve { tokens: 1 }, 503)
+        );
+    }
+    for member in [0, 2] {
+        let raised = Reply::Reserved(Granted::new(503..504, false));
+        process.answer(at(102), member, raised);
+    }
+    let answer = process.answered();
+    assert!(matches!(answer, Some(Ok(Reply::Granted(all))) if all.tokens == (500..501)));
+}
+
 #[test]
 fn who_is_refused_by_the_first_server_gives_the_others_back() {
     let mut process = Process::new();
