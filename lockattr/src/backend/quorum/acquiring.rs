@@ -1,26 +1,20 @@
 //! How a ballot gets a majority.
 //!
 //! All servers are asked at once, and one of them, the first in the key's order that answers, keeps the
-//! queue. Whoever is refused there gives the other votes back and waits in its queue; whoever has it waits at
-//! the servers that others still have. So of two that split the votes one goes on at once, and nobody waits
-//! in two queues in different orders. Where processes disagree on which server is the first, their claims
-//! run out, and they begin anew.
+//! queue. An owner that is refused there gives the other votes back and waits in its queue; the owner that has
+//! it waits at the servers that others still have. So of two that split the votes one goes on at once, and no
+//! owner waits in two queues in different orders. Where processes disagree on which server is the first, their
+//! claims run out, and they begin anew.
 
 use std::ops::Range;
 use std::time::Duration;
 
+use super::agreement::Agreement;
 use super::ballot::{Ballot, Kind, Step};
 use super::desk::Desk;
-use super::seat::{Answer, What};
-use crate::backend::{AttemptId, Event, Granted, IfHeld, Op, Reply};
+use super::seat::{Answer, Seat};
+use crate::backend::{AttemptId, Event, Granted, IfHeld, Reply};
 use crate::clock::Time;
-
-/// Whether enough servers grant no later owner a token of ours.
-enum Agreement {
-    Reached,
-    Awaited,
-    OutOfReach,
-}
 
 impl Ballot {
     pub(super) fn acquire(
@@ -36,30 +30,20 @@ impl Ballot {
         }
         self.ttl = ttl;
         self.start_anew_if_blocked(now, desk);
-        let kind = |alone| Kind::Acquire {
+        let kind = Kind::Acquire {
             if_held,
-            alone,
+            alone: true,
             again: false,
         };
-        let least = self.begin(now, Some(id), kind(false), desk).proposal;
-        let first = self.first(desk);
-        let is_queued = first.is_some_and(|first| self.seats[first].queued);
-        let alone = self.held.is_none() && (is_queued || desk.is_busy(&self.key, now));
-        if let Some(step) = &mut self.step {
-            step.kind = kind(alone);
-        }
-        let asked = match first.filter(|_| alone) {
-            Some(first) => vec![first],
-            None => self.order.clone(),
+        let least = self.begin(now, Some(id), kind, desk).proposal;
+        let Some(first) = self.first(desk) else {
+            return;
         };
-        for member in asked {
-            // The others keep no place: this owner would wait in several queues.
-            let if_held = if Some(member) == first {
-                if_held
-            } else {
-                IfHeld::Refuse
-            };
-            self.ask_to_acquire(now, member, (ttl, if_held, least), desk);
+        let is_contended = self.seats[first].queued || desk.is_busy(&self.key, now);
+        if self.held.is_none() && is_contended {
+            self.ask_to_acquire(now, first, (ttl, if_held, least), desk);
+        } else {
+            self.ask_the_others(now, first, if_held, desk);
         }
     }
 
@@ -102,7 +86,12 @@ impl Ballot {
                 self.go_on(now, desk);
                 return self.ask_to_acquire(now, first, (self.ttl, if_held, proposal), desk);
             }
-            return self.is_held(now, ends_in, &[first], desk);
+            for member in self.order.clone() {
+                if member != first {
+                    self.give_back(now, member, desk);
+                }
+            }
+            return self.end_refused(now, ends_in, desk);
         }
         if alone {
             if self.seats[first].is_awaited() {
@@ -115,8 +104,8 @@ impl Ballot {
                 return;
             }
             self.conclude(now, &granted, desk);
-        } else if granted.len() + self.count(super::seat::Seat::is_awaited) < majority {
-            if self.count(super::seat::Seat::has_failed) > desk.members.count() - majority {
+        } else if granted.len() + self.count(Seat::is_awaited) < majority {
+            if self.count(Seat::has_failed) > desk.members.count() - majority {
                 self.give_all_back(now, desk);
                 return self.fail(desk);
             }
@@ -126,16 +115,10 @@ impl Ballot {
             if !again && self.seats[first].is_granted() {
                 return self.wait_for_the_others(now, desk);
             }
-            // Whoever does not want to wait gives those a moment that give their votes back to the first.
+            // Where the owner does not wait, owners that give their votes back to the first have a moment.
             if if_held == IfHeld::Queue || now >= deadline {
-                let keep: &[usize] = if if_held == IfHeld::Queue {
-                    self.blocked_since.get_or_insert(now);
-                    &self.order.clone()
-                } else {
-                    &[]
-                };
-                let ends_in = self.longest_left().unwrap_or_default();
-                self.is_held(now, ends_in, keep, desk);
+                self.blocked_since.get_or_insert(now);
+                self.end_refused(now, self.longest_left(), desk);
             }
         }
     }
@@ -165,7 +148,7 @@ impl Ballot {
         }
     }
 
-    /// The first server is ours: whoever has the others gives them back soon, or ends.
+    /// The first server is ours: the owners of the others give them back soon, or end.
     fn wait_for_the_others(&mut self, now: Time, desk: &mut Desk) {
         self.go_on(now, desk);
         let Some(step) = &mut self.step else { return };
@@ -180,34 +163,33 @@ impl Ballot {
         }
     }
 
-    fn longest_left(&self) -> Option<Duration> {
+    /// Returns how long the leases of others last.
+    fn longest_left(&self) -> Duration {
         let left = self.seats.iter().filter_map(|seat| match seat.answer {
             Some(Answer::Held { ends_in }) => Some(ends_in),
             _ => None,
         });
-        left.max()
+        left.max().unwrap_or_default()
     }
 
-    /// Ends the step without a lease.
-    fn is_held(&mut self, now: Time, ends_in: Duration, keep: &[usize], desk: &mut Desk) {
-        let Some(Step {
-            kind: Kind::Acquire { if_held, .. },
-            ..
-        }) = self.step
-        else {
-            return;
-        };
-        let is_waiting = if_held == IfHeld::Queue;
-        for member in 0..self.seats.len() {
-            if !is_waiting || !keep.contains(&member) {
-                self.give_back(now, member, desk);
-            }
+    /// Ends the step without a lease. A waiter keeps what it has.
+    fn end_refused(&mut self, now: Time, ends_in: Duration, desk: &mut Desk) {
+        let waits = matches!(
+            self.step,
+            Some(Step {
+                kind: Kind::Acquire {
+                    if_held: IfHeld::Queue,
+                    ..
+                },
+                ..
+            })
+        );
+        if !waits {
+            self.give_all_back(now, desk);
         }
         self.held = None;
-        let until = now + (self.claim.ttl * 5 / 2);
-        desk.note_busy(&self.key, now, until);
+        self.note_contention(now, desk);
         self.finish(Ok(Reply::Held { ends_in }), desk);
-        self.is_over = !is_waiting;
     }
 
     /// One server was handed to this owner, which waits.
@@ -247,7 +229,7 @@ impl Ballot {
         let is_settled = self.count(|seat| seat.asked.is_some()) == 0;
         if is_settled || now >= deadline {
             self.blocked_since.get_or_insert(now);
-            let ends_in = self.longest_left().unwrap_or_default();
+            let ends_in = self.longest_left();
             self.finish(Ok(Reply::Held { ends_in }), desk);
         }
     }
@@ -278,8 +260,7 @@ impl Ballot {
         }
         let contended = self.is_contended();
         if contended {
-            let until = now + (self.claim.ttl * 5 / 2);
-            desk.note_busy(&self.key, now, until);
+            self.note_contention(now, desk);
         }
         self.blocked_since = None;
         // What is asked a second time has been used.
@@ -325,38 +306,6 @@ impl Ballot {
             return Some((greatest, false));
         }
         Some((proposal..proposal + u64::from(self.claim.tokens), false))
-    }
-
-    /// Raises the counters of these servers, until no later owner can get a token up to `last` from a majority.
-    fn agree(&mut self, now: Time, voted: &[usize], last: u64, desk: &mut Desk) -> Agreement {
-        let majority = desk.members.majority();
-        let agreed = voted
-            .iter()
-            .filter(|member| self.seats[**member].top >= last);
-        let agreed = agreed.count();
-        if agreed >= majority {
-            return Agreement::Reached;
-        }
-        let mut awaited = 0;
-        for member in voted.iter().copied() {
-            if self.seats[member].top < last {
-                if self.seats[member].asked.is_none() {
-                    self.go_on(now, desk);
-                    self.raise(now, member, last, desk);
-                }
-                awaited += 1;
-            }
-        }
-        if agreed + awaited >= majority {
-            Agreement::Awaited
-        } else {
-            Agreement::OutOfReach
-        }
-    }
-
-    pub(super) fn raise(&mut self, now: Time, member: usize, last: u64, desk: &mut Desk) {
-        let op = Op::Reserve { tokens: 1 };
-        self.ask(now, member, (What::Raise, op, last), desk);
     }
 
     pub(super) fn is_contended(&self) -> bool {

@@ -4,11 +4,9 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::desk::Desk;
+use super::majority::no_majority;
 use super::seat::{Answer, Seat};
-use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Event, Failure, IfHeld, Outcome,
-    OwnerId,
-};
+use crate::backend::{Attempt, AttemptId, Claim, Event, Failure, IfHeld, Outcome, OwnerId};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
@@ -19,7 +17,6 @@ const MOMENT: Duration = Duration::from_millis(4);
 #[derive(Debug, Clone)]
 #[cfg_attr(test, derive(Hash))]
 pub(super) struct Ballot {
-    pub(super) number: u64,
     /// As the pool knows it.
     pub(super) owner: OwnerId,
     pub(super) key: Key,
@@ -66,7 +63,7 @@ pub(super) enum Kind {
         if_held: IfHeld,
         /// Whether only the first server was asked so far.
         alone: bool,
-        /// Whether those that refused were asked to remember this owner.
+        /// Whether the servers that refused were asked to remember this owner.
         again: bool,
     },
     /// After a handoff at one server: gets the others.
@@ -77,15 +74,14 @@ pub(super) enum Kind {
 }
 
 impl Ballot {
-    pub(super) fn new(number: u64, attempt: &Attempt, ttl: Duration, desk: &mut Desk) -> Self {
+    pub(super) fn new(attempt: &Attempt, ttl: Duration, desk: &mut Desk) -> Self {
         let count = desk.members.count();
         Self {
-            number,
             owner: attempt.owner.clone(),
             key: attempt.key.clone(),
             claim: attempt.claim,
             label: attempt.label,
-            seats: (0..count).map(|_| desk.seat(number)).collect(),
+            seats: (0..count).map(|_| desk.seat(attempt.owner.lease)).collect(),
             order: desk.members.order(attempt.key.as_str()),
             held: None,
             step: None,
@@ -135,7 +131,7 @@ impl Ballot {
             if self.seats[member].asked.is_some() {
                 self.abandon(member, desk);
                 self.seats[member].answer = Some(Answer::Late);
-                desk.members.is_silent(member);
+                desk.members.note_silence(member, None);
             }
         }
     }
@@ -176,7 +172,7 @@ impl Ballot {
         let until = *step.grace_until.get_or_insert(now + took * 2 + MOMENT);
         if now >= until {
             step.is_grace_over = true;
-            desk.members.is_silent(first);
+            desk.members.note_silence(first, None);
         }
         !step.is_grace_over
     }
@@ -190,6 +186,12 @@ impl Ballot {
         self.seats.iter().filter(|seat| is_counted(seat)).count()
     }
 
+    /// Remembers that others have the key or wait for it, for as long as a waiter takes to ask again.
+    pub(super) fn note_contention(&self, now: Time, desk: &mut Desk) {
+        // Two fifths of the claim window are the claim.
+        desk.note_busy(&self.key, now, now + self.claim.ttl * 5 / 2);
+    }
+
     /// Ends the step, and answers the pool's attempt.
     pub(super) fn finish(&mut self, outcome: Outcome, desk: &mut Desk) {
         if let Some(id) = self.step.take().and_then(|step| step.id) {
@@ -199,29 +201,19 @@ impl Ballot {
 
     /// Ends the step because too few servers are of use.
     pub(super) fn fail(&mut self, desk: &mut Desk) {
-        let mut kind = None;
+        let members = &desk.members;
         let mut is_unknown = false;
         let mut said = Vec::new();
         for (member, seat) in self.seats.iter().enumerate() {
-            match &seat.answer {
-                Some(Answer::Failed { error, unknown }) => {
-                    kind.get_or_insert(error.kind());
-                    is_unknown |= unknown;
-                    said.push((member, Some(error)));
-                }
-                Some(Answer::Late) => {
-                    is_unknown = true;
-                    said.push((member, None));
-                }
-                _ => {}
-            }
+            let (error, unknown) = match &seat.answer {
+                Some(Answer::Failed { error, unknown }) => (Some(error), *unknown),
+                Some(Answer::Late) => (None, true),
+                _ => continue,
+            };
+            is_unknown |= unknown;
+            said.push((members.name(member), error));
         }
-        let (majority, count) = (desk.members.majority(), desk.members.count());
-        let text = format!(
-            "no majority: {majority} of {count} servers are needed; {}",
-            desk.members.describe(said.into_iter())
-        );
-        let error = BackendError::new(kind.unwrap_or(BackendErrorKind::Timeout), text);
+        let error = no_majority(members.count(), said);
         let failure = if is_unknown {
             Failure::outcome_unknown(error)
         } else {

@@ -6,19 +6,19 @@ use std::time::Duration;
 use super::ballot::{Ballot, Kind};
 use super::desk::{Desk, Effect};
 use super::members::Members;
-use crate::backend::{Attempt, AttemptId, Event, Granted, Op, Outcome, OwnerId, OwnerIds, Reply};
+use crate::backend::{
+    Attempt, AttemptId, Event, Granted, LeaseId, Op, Outcome, OwnerId, OwnerIds, Reply,
+};
 use crate::clock::Time;
 
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(super) struct Ballots {
     pub(super) desk: Desk,
-    by_number: HashMap<u64, Ballot>,
-    last_ballot: u64,
-    /// By the owner id that the pool uses.
-    owners: HashMap<OwnerId, u64>,
+    /// By the number of the pool's lease.
+    by_lease: HashMap<LeaseId, Ballot>,
     /// When to look at each ballot again.
-    timers: BTreeSet<(Time, u64)>,
+    timers: BTreeSet<(Time, LeaseId)>,
     /// The owners that gave up, and until when an acquire of theirs may still come.
     tombstones: HashMap<OwnerId, Time>,
 }
@@ -29,9 +29,7 @@ impl Ballots {
     pub(super) fn new(members: Members, patience: Duration, ids: OwnerIds) -> Self {
         Self {
             desk: Desk::new(members, patience, ids),
-            by_number: HashMap::new(),
-            last_ballot: 0,
-            owners: HashMap::new(),
+            by_lease: HashMap::new(),
             timers: BTreeSet::new(),
             tombstones: HashMap::new(),
         }
@@ -50,69 +48,77 @@ impl Ballots {
     /// Returns whether no owner has or wants anything.
     #[cfg(test)]
     pub(super) fn is_idle(&self) -> bool {
-        self.by_number.is_empty()
+        self.by_lease.is_empty()
     }
 
     pub(super) fn submit(&mut self, now: Time, attempt: &Attempt) {
-        let Attempt { id, owner, op, .. } = attempt;
+        let Attempt { id, owner, .. } = attempt;
         self.tombstones.retain(|_, until| *until > now);
-        let number = self.owners.get(owner).copied();
-        let present = number.and_then(|number| self.by_number.get_mut(&number));
-        let is_held = present.as_ref().is_some_and(|it| it.held.is_some());
-        if let Op::Release {
-            tombstone: Some(life),
-            ..
-        } = op
+        let has_given_up = self.tombstones.contains_key(owner);
+        if let Op::Acquire { ttl, .. } = attempt.op
+            && !has_given_up
         {
-            self.tombstones.insert(owner.clone(), now + *life);
+            self.begin_unless_begun(now, attempt, ttl);
         }
-        let answered = match (op, present) {
-            (Op::Acquire { .. }, _) if !is_held && self.tombstones.contains_key(owner) => {
-                Reply::Tombstoned
+        let (desk, lease) = (&mut self.desk, owner.lease);
+        let present = self.by_lease.get_mut(&lease);
+        let present = present.filter(|ballot| ballot.owner == *owner);
+        match (attempt.op, present) {
+            (Op::Acquire { ttl, if_held }, Some(ballot))
+                if ballot.held.is_some() || !has_given_up =>
+            {
+                ballot.acquire(now, (*id, ttl, if_held), desk);
             }
-            (Op::Acquire { ttl, if_held }, _) => {
-                let ask = (*id, *ttl, *if_held);
-                let number = number.unwrap_or_else(|| self.begin(attempt, *ttl));
-                if let Some(ballot) = self.by_number.get_mut(&number) {
-                    ballot.acquire(now, ask, &mut self.desk);
-                }
-                return self.judge(now, number);
+            (Op::Acquire { .. }, _) => desk.tell(Event::Done(*id, Ok(Reply::Tombstoned))),
+            (Op::Renew { ttl }, Some(ballot)) if ballot.held.is_some() => {
+                ballot.renew(now, *id, ttl, desk);
             }
-            (Op::Renew { ttl }, Some(ballot)) if is_held => {
-                ballot.renew(now, *id, *ttl, &mut self.desk);
-                let number = ballot.number;
-                return self.judge(now, number);
+            (Op::Reserve { tokens }, Some(ballot)) if ballot.held.is_some() => {
+                ballot.reserve(now, *id, tokens, desk);
             }
-            (Op::Reserve { tokens }, Some(ballot)) if is_held => {
-                ballot.reserve(now, *id, *tokens, &mut self.desk);
-                let number = ballot.number;
-                return self.judge(now, number);
+            (Op::Renew { .. } | Op::Reserve { .. }, _) => {
+                desk.tell(Event::Done(*id, Ok(Reply::Gone)));
             }
-            (Op::Renew { .. } | Op::Reserve { .. }, _) => Reply::Gone,
             (
                 Op::Release {
                     leave_queue,
                     tombstone,
                 },
-                Some(ballot),
+                present,
             ) => {
-                let how = (*leave_queue, *tombstone);
-                ballot.release(now, *id, how, &mut self.desk);
-                let number = ballot.number;
-                return self.judge(now, number);
+                if let Some(life) = tombstone {
+                    self.tombstones.insert(owner.clone(), now + life);
+                }
+                match present {
+                    Some(ballot) => ballot.release(now, *id, (leave_queue, tombstone), desk),
+                    None => desk.tell(Event::Done(*id, Ok(Reply::Released))),
+                }
             }
-            (Op::Release { .. }, None) => Reply::Released,
-        };
-        self.desk.tell(Event::Done(*id, Ok(answered)));
+        }
+        self.judge(now, lease);
     }
 
-    fn begin(&mut self, attempt: &Attempt, ttl: Duration) -> u64 {
-        self.last_ballot += 1;
-        let number = self.last_ballot;
-        self.owners.insert(attempt.owner.clone(), number);
-        let new = Ballot::new(number, attempt, ttl, &mut self.desk);
-        self.by_number.insert(number, new);
-        number
+    /// The pool has one owner of a lease at a time.
+    fn begin_unless_begun(&mut self, now: Time, attempt: &Attempt, ttl: Duration) {
+        let Attempt { owner, .. } = attempt;
+        let present = self.by_lease.get(&owner.lease);
+        if present.is_none_or(|ballot| ballot.owner != *owner) {
+            self.end(now, owner.lease);
+            let new = Ballot::new(attempt, ttl, &mut self.desk);
+            self.by_lease.insert(owner.lease, new);
+        }
+    }
+
+    /// Forgets a ballot. What servers may still have of it is given back.
+    fn end(&mut self, now: Time, lease: LeaseId) {
+        if let Some(mut ballot) = self.by_lease.remove(&lease) {
+            if let Some(at) = ballot.timer {
+                self.timers.remove(&(at, lease));
+            }
+            for member in 0..ballot.seats.len() {
+                ballot.leave(now, member, &mut self.desk);
+            }
+        }
     }
 
     /// A request to a server has ended.
@@ -120,22 +126,22 @@ impl Ballots {
         if let Ok(Reply::Released) = outcome {
             self.desk.leavings.confirm(id.lease);
         }
-        let number = self.desk.seats.get(&id.lease).copied();
-        let Some(ballot) = number.and_then(|number| self.by_number.get_mut(&number)) else {
+        let error = outcome.as_ref().err().map(|failure| failure.error.clone());
+        let Some(lease) = self.desk.seats.get(&id.lease).copied() else {
             return;
         };
-        let is_ok = outcome.is_ok();
+        let Some(ballot) = self.by_lease.get_mut(&lease) else {
+            return;
+        };
         let Some(took) = ballot.on_outcome(now, member, id, outcome) else {
             return;
         };
-        ballot.admit(now, &self.desk);
-        if !is_ok {
-            self.desk.members.is_silent(member);
-        } else if self.desk.members.has_answered(member, took) {
+        if error.is_some() {
+            self.desk.members.note_silence(member, error.as_ref());
+        } else if self.desk.members.note_answer(member, took) {
             self.desk.give_back_again(now, member);
         }
-        let number = ballot.number;
-        self.judge(now, number);
+        self.judge(now, lease);
     }
 
     /// A server made this owner the holder there.
@@ -147,58 +153,55 @@ impl Ballots {
         granted: Granted,
         (since, ttl): (Time, Duration),
     ) {
-        let number = self.desk.seats.get(&owner.lease).copied();
-        let Some(ballot) = number.and_then(|number| self.by_number.get_mut(&number)) else {
+        let desk = &mut self.desk;
+        let lease = desk.seats.get(&owner.lease).copied();
+        let present = lease.and_then(|lease| Some((lease, self.by_lease.get_mut(&lease)?)));
+        let Some((lease, ballot)) = present else {
             // The release of its place did not arrive.
-            let release = self.desk.leavings.of_owner(owner.lease);
+            let release = desk.leavings.of_owner(owner.lease);
             let again = release.map(|release| Effect::Submit(member, release));
-            return self.desk.effects.extend(again);
+            return desk.effects.extend(again);
         };
         ballot.on_handoff(member, granted, since, ttl);
-        ballot.admit(now, &self.desk);
         match ballot.step.as_ref().map(|step| (step.kind, step.proposal)) {
-            None if ballot.held.is_none() => ballot.gather(now, &mut self.desk),
+            None if ballot.held.is_none() => ballot.gather(now, desk),
             // What is handed over lasts shorter than what was asked for.
-            Some((Kind::Acquire { if_held, .. }, least))
+            Some((Kind::Acquire { if_held, .. }, proposal))
                 if ballot.seats[member].asked.is_none() =>
             {
                 let ttl = ballot.ttl;
-                ballot.ask_to_acquire(now, member, (ttl, if_held, least), &mut self.desk);
+                ballot.ask_to_acquire(now, member, (ttl, if_held, proposal), desk);
             }
             _ => {}
         }
-        let number = ballot.number;
-        self.judge(now, number);
+        self.judge(now, lease);
     }
 
     /// The pool no longer waits for the answer to this attempt.
     pub(super) fn overdue(&mut self, id: AttemptId) {
-        let waits = self
-            .by_number
-            .values_mut()
-            .filter_map(|it| it.step.as_mut());
-        for step in waits.filter(|step| step.id == Some(id)) {
+        let ballot = self.by_lease.get_mut(&id.lease);
+        let step = ballot.and_then(|ballot| ballot.step.as_mut());
+        if let Some(step) = step.filter(|step| step.id == Some(id)) {
             step.id = None;
         }
     }
 
     pub(super) fn on_time(&mut self, now: Time) {
-        while let Some((at, number)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
-            let Some(ballot) = self.by_number.get_mut(&number) else {
-                self.timers.remove(&(at, number));
-                continue;
-            };
-            ballot.on_time(now, &mut self.desk);
-            self.judge(now, number);
+        while let Some((_, lease)) = self.timers.first().copied().filter(|(at, _)| *at <= now) {
+            if let Some(ballot) = self.by_lease.get_mut(&lease) {
+                ballot.on_time(now, &mut self.desk);
+            }
+            self.judge(now, lease);
         }
     }
 
     /// Looks at what a ballot has now.
-    fn judge(&mut self, now: Time, number: u64) {
-        let Some(ballot) = self.by_number.get_mut(&number) else {
+    fn judge(&mut self, now: Time, lease: LeaseId) {
+        let Some(ballot) = self.by_lease.get_mut(&lease) else {
             return;
         };
         let desk = &mut self.desk;
+        ballot.admit(now, desk);
         match ballot.step.as_ref().map(|step| step.kind) {
             Some(Kind::Acquire { .. }) => ballot.judge_acquire(now, desk),
             Some(Kind::Gather) => ballot.judge_gather(now, desk),
@@ -208,21 +211,16 @@ impl Ballots {
             None => {}
         }
         if let Some(before) = ballot.timer.take() {
-            self.timers.remove(&(before, number));
+            self.timers.remove(&(before, lease));
         }
         if ballot.is_over || ballot.has_nothing() {
-            for member in 0..ballot.seats.len() {
-                ballot.leave(now, member, desk);
-            }
-            self.owners.remove(&ballot.owner);
-            self.by_number.remove(&number);
-            return;
+            return self.end(now, lease);
         }
         if let Some(at) = ballot.wakeup() {
             // What was looked at just now has to be looked at later.
             let at = at.max(now + Duration::from_micros(100));
             ballot.timer = Some(at);
-            self.timers.insert((at, number));
+            self.timers.insert((at, lease));
         }
     }
 }
@@ -232,7 +230,7 @@ impl Ballots {
 impl std::hash::Hash for Ballots {
     fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
         self.desk.hash(state);
-        crate::backend::hash_unordered(&self.by_number, state);
+        crate::backend::hash_unordered(&self.by_lease, state);
         crate::backend::hash_unordered(&self.tombstones, state);
     }
 }

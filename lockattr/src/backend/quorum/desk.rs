@@ -35,8 +35,8 @@ pub(super) struct Desk {
     last_seat: u64,
     last_number: u64,
     pub(super) effects: VecDeque<Effect>,
-    /// The ballot of each seat, by the number in the seat's owner id.
-    pub(super) seats: HashMap<LeaseId, u64>,
+    /// The pool's lease that each seat is for, by the number in the seat's owner id.
+    pub(super) seats: HashMap<LeaseId, LeaseId>,
     pub(super) leavings: Leavings,
     /// Keys that others have, or wait for, until then.
     busy: HashMap<Key, Time>,
@@ -58,7 +58,7 @@ impl Desk {
     }
 
     /// Makes a seat under an owner id that no server has seen.
-    pub(super) fn seat(&mut self, ballot: u64) -> Seat {
+    pub(super) fn seat(&mut self, ballot: LeaseId) -> Seat {
         self.last_seat += 1;
         let lease = LeaseId(self.last_seat);
         self.seats.insert(lease, ballot);

@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 
+use super::majority::majority;
 use crate::backend::Examination;
 use crate::diagnosis::{self, Diagnosis, Finding, Severity, Topic};
 
@@ -11,7 +12,7 @@ pub(super) fn examine(names: Vec<String>, asked: Vec<Examination>) -> Examinatio
 
 fn judge(names: &[String], seen: &[Diagnosis]) -> Diagnosis {
     let count = names.len();
-    let majority = count / 2 + 1;
+    let majority = majority(count);
     let is_broken = |found: &&Diagnosis| found.worst() == Severity::Broken;
     let broken = seen.iter().filter(is_broken).count();
     let mut by_server = Vec::new();

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::agreement::Agreement;
 use super::ballot::{Ballot, Kind};
 use super::desk::Desk;
 use super::seat::{Answer, Seat, What};
@@ -41,13 +42,7 @@ impl Ballot {
 
     pub(super) fn reserve(&mut self, now: Time, id: AttemptId, tokens: u32, desk: &mut Desk) {
         let proposal = self.begin(now, Some(id), Kind::Reserve, desk).proposal;
-        let least = self
-            .held
-            .as_ref()
-            .map_or(proposal, |held| proposal.max(held.end));
-        if let Some(step) = &mut self.step {
-            step.proposal = least;
-        }
+        let least = proposal.max(self.held.as_ref().map_or(0, |held| held.end));
         for member in self.order.clone() {
             if counts(&self.seats[member]) {
                 let op = Op::Reserve { tokens };
@@ -57,36 +52,32 @@ impl Ballot {
     }
 
     pub(super) fn judge_reservation(&mut self, now: Time, desk: &mut Desk) {
-        let majority = desk.members.majority();
-        let reserved = |seat: &Seat| match &seat.answer {
-            Some(Answer::Reserved { tokens, contended }) if counts(seat) => {
-                Some((tokens.clone(), *contended))
+        let mut greatest: Option<Range<u64>> = None;
+        let mut is_contended = false;
+        let mut reserved = Vec::new();
+        for (member, seat) in self.seats.iter().enumerate() {
+            if let Some(Answer::Reserved { tokens, contended }) = &seat.answer
+                && counts(seat)
+            {
+                reserved.push(member);
+                is_contended |= contended;
+                if greatest.as_ref().is_none_or(|it| it.start < tokens.start) {
+                    greatest = Some(tokens.clone());
+                }
             }
-            _ => None,
-        };
-        let all: Vec<(Range<u64>, bool)> = self.seats.iter().filter_map(reserved).collect();
-        let greatest = all
-            .iter()
-            .map(|(tokens, _)| tokens)
-            .max_by_key(|it| it.start);
-        let Some(tokens) = greatest.cloned().filter(|_| all.len() >= majority) else {
+        }
+        let Some(tokens) = greatest.filter(|_| reserved.len() >= desk.members.majority()) else {
             return self.lose_if_hopeless(desk);
         };
-        let last = tokens.end - 1;
-        let is_agreed = |seat: &Seat| reserved(seat).is_some() && seat.top >= last;
-        if self.count(is_agreed) >= majority {
-            let contended = all.iter().any(|(_, contended)| *contended);
-            let start = self.held.as_ref().map_or(tokens.start, |held| held.start);
-            self.held = Some(start..tokens.end);
-            let granted = Granted::new(tokens, contended);
-            return self.finish(Ok(Reply::Reserved(granted)), desk);
-        }
-        for member in self.order.clone() {
-            let seat = &self.seats[member];
-            if reserved(seat).is_some() && seat.top < last && seat.asked.is_none() {
-                self.go_on(now, desk);
-                self.raise(now, member, last, desk);
+        match self.agree(now, &reserved, tokens.end - 1, desk) {
+            Agreement::Reached => {
+                let start = self.held.as_ref().map_or(tokens.start, |held| held.start);
+                self.held = Some(start..tokens.end);
+                let granted = Granted::new(tokens, is_contended);
+                self.finish(Ok(Reply::Reserved(granted)), desk);
             }
+            Agreement::Awaited => {}
+            Agreement::OutOfReach => self.fail(desk),
         }
     }
 

@@ -5,6 +5,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use tracing::debug;
+
 use crate::backend::{Attempt, LeaseId, Op};
 use crate::clock::Time;
 use crate::timing::QUEUE_LIFE;
@@ -33,19 +35,17 @@ impl Leavings {
             self.0.retain(|_, leaving| leaving.until > now);
         }
         if self.0.len() >= MOST {
+            debug!(
+                member,
+                "too much was not given back; a lease ends by its ttl"
+            );
             return;
         }
-        let leaves_queue = matches!(
-            release.op,
+        let lasts = match release.op {
             Op::Release {
-                leave_queue: true,
-                ..
-            }
-        );
-        let lasts = if leaves_queue {
-            ttl.max(QUEUE_LIFE)
-        } else {
-            ttl
+                leave_queue: true, ..
+            } => ttl.max(QUEUE_LIFE),
+            _ => ttl,
         };
         let leaving = Leaving {
             member,

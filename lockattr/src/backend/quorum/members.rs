@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tracing::{info, warn};
+
+use super::majority::majority;
 use crate::backend::BackendError;
 use crate::clock::Time;
 
@@ -41,7 +44,7 @@ impl Members {
     }
 
     pub(super) fn majority(&self) -> usize {
-        self.0.len() / 2 + 1
+        majority(self.0.len())
     }
 
     pub(super) fn name(&self, member: usize) -> &str {
@@ -56,14 +59,25 @@ impl Members {
         self.0[member].answers
     }
 
-    pub(super) fn is_silent(&mut self, member: usize) {
-        self.0[member].answers = false;
+    /// Notes that a server was of no use: it failed, or did not answer in time.
+    pub(super) fn note_silence(&mut self, member: usize, error: Option<&BackendError>) {
+        let Member { name, answers, .. } = &mut self.0[member];
+        if std::mem::replace(answers, false) {
+            let error = error.map_or_else(|| "no answer in time".to_owned(), ToString::to_string);
+            warn!(
+                server = name,
+                error, "a server of the quorum is of no use; the others go on"
+            );
+        }
     }
 
     /// Notes an answer that came in time. Returns whether it is the first one after a silence.
-    pub(super) fn has_answered(&mut self, member: usize, took: Duration) -> bool {
+    pub(super) fn note_answer(&mut self, member: usize, took: Duration) -> bool {
         let member = &mut self.0[member];
         let was_silent = !std::mem::replace(&mut member.answers, true);
+        if was_silent {
+            info!(server = member.name, "a server of the quorum answers again");
+        }
         member.takes = if member.takes.is_zero() {
             took
         } else {
@@ -98,18 +112,6 @@ impl Members {
         let count = self.0.len();
         let first = usize::try_from(hash % count as u64).unwrap_or_default();
         (0..count).map(|n| (first + n) % count).collect()
-    }
-
-    /// Says which server said what, for one error.
-    pub(super) fn describe<'a>(
-        &self,
-        said: impl Iterator<Item = (usize, Option<&'a BackendError>)>,
-    ) -> String {
-        let said = said.map(|(member, error)| match error {
-            Some(error) => format!("{}: {error}", self.name(member)),
-            None => format!("{}: no answer in time", self.name(member)),
-        });
-        said.collect::<Vec<_>>().join("; ")
     }
 }
 
@@ -148,7 +150,7 @@ mod tests {
         assert_eq!(members.propose(now), 0);
         members.set_clock(0, Some((now, 1_000)));
         members.set_clock(2, Some((now, 70_000_000)));
-        members.has_answered(0, Duration::from_micros(300));
+        members.note_answer(0, Duration::from_micros(300));
         assert_eq!(members.propose(now), 70_000_800);
         let later = now + Duration::from_secs(1);
         assert_eq!(members.propose(later), 71_000_800);

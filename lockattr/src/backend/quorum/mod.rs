@@ -13,6 +13,7 @@
 //! It works on any [`Backend`] that has a queue and ranges of tokens. [`Ballots`] decides, and does no I/O.
 
 mod acquiring;
+mod agreement;
 mod answers;
 mod ballot;
 mod ballots;
@@ -20,6 +21,7 @@ mod desk;
 mod examination;
 mod holding;
 mod leavings;
+mod majority;
 mod members;
 #[cfg(test)]
 mod model;
@@ -42,6 +44,7 @@ use super::{Attempt, AttemptId, Backend, Capabilities, Event, Examination, Owner
 use crate::clock::Time;
 use ballots::Ballots;
 use desk::Effect;
+pub(crate) use majority::{majority, no_majority};
 use members::Members;
 
 /// A server of a quorum.

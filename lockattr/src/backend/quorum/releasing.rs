@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::ballot::{Ballot, Kind};
 use super::desk::Desk;
-use super::seat::{Answer, What};
+use super::seat::{Answer, Seat, What};
 use crate::backend::{AttemptId, Reply};
 use crate::clock::Time;
 
@@ -29,9 +29,9 @@ impl Ballot {
 
     /// If the release does not arrive at a minority, what is there ends by its ttl, or by a claim.
     pub(super) fn judge_release(&mut self, now: Time, desk: &mut Desk) {
-        let awaited = self.count(super::seat::Seat::is_awaited);
+        let awaited = self.count(Seat::is_awaited);
         let minority = desk.members.count() - desk.members.majority();
-        let failed = self.count(super::seat::Seat::has_failed);
+        let failed = self.count(Seat::has_failed);
         let released = self.count(|seat| matches!(seat.answer, Some(Answer::Released)));
         let is_enough = released > 0 && failed + awaited <= minority;
         if is_enough || failed + awaited == 0 {

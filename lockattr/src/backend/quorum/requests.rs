@@ -88,7 +88,7 @@ impl Ballot {
         let answer = self.seats[member].answer.take();
         self.ask(now, member, (What::Release, op, 0), desk);
         self.leave(now, member, desk);
-        self.seats[member] = desk.seat(self.number);
+        self.seats[member] = desk.seat(self.owner.lease);
         self.seats[member].answer = answer;
     }
 

@@ -162,12 +162,13 @@ impl RedisBackend {
             link
         });
         let found = (following, cluster, links.collect());
-        let mut new = Self::assemble(settings, found, owners, (inbox, reports));
-        new.voice = voice;
-        new.why_mute = why_mute;
-        new.homes = homes;
-        new.least_claim_window = least_claim_window;
-        Ok(new)
+        Ok(Self {
+            homes,
+            voice,
+            why_mute,
+            least_claim_window,
+            ..Self::assemble(settings, found, owners, (inbox, reports))
+        })
     }
 
     /// Makes a backend with these links, to a server that sends messages.

@@ -16,8 +16,8 @@ use super::url::Target;
 use super::voice::Voice;
 use super::{RedisBackend, RedisSettings, failure, hosts};
 use crate::Error;
-use crate::backend::quorum::{Member, Quorum};
-use crate::backend::{BackendError, BackendErrorKind, OwnerIds};
+use crate::backend::quorum::{Member, Quorum, majority, no_majority};
+use crate::backend::{BackendError, OwnerIds};
 use crate::clock::Time;
 
 /// With fewer there is no majority without all of them.
@@ -42,17 +42,16 @@ pub(crate) async fn connect(settings: RedisSettings) -> Result<Quorum<RedisBacke
     check(&settings)?;
     let ids =
         OwnerIds::random().map_err(|error| Error::system("random bits for owner ids", &error))?;
-    let majority = targets.len() / 2 + 1;
+    let majority = majority(targets.len());
+    let names: Vec<String> = targets.iter().map(|it| it.address.to_string()).collect();
     let mut dialers = Vec::with_capacity(targets.len());
     for target in targets {
         let dialer = Dialer::to(&settings, target)?.after(settings.options.restart_delay);
         dialers.push(Arc::new(dialer));
     }
     let one = async |member: usize| {
-        (
-            member,
-            RedisBackend::member(&settings, &dialers[member], &ids).await,
-        )
+        let connecting = RedisBackend::member(&settings, &names[member], &dialers[member], &ids);
+        (member, connecting.await)
     };
     let mut connecting: FuturesUnordered<_> = (0..dialers.len()).map(one).collect();
     let mut connected: Vec<Option<RedisBackend>> = dialers.iter().map(|_| None).collect();
@@ -72,11 +71,18 @@ pub(crate) async fn connect(settings: RedisSettings) -> Result<Quorum<RedisBacke
         }
     }
     drop(connecting);
-    let names: Vec<String> = dialers.iter().map(|dialer| name(dialer)).collect();
     let late = || failure::no_connection(settings.connect_timeout);
     let missing = |member: usize| failed[member].clone().unwrap_or_else(late);
     if connected.iter().flatten().count() < majority {
-        return Err(no_majority(&settings, &names, &connected, missing));
+        let absent = (0..names.len()).filter(|member| connected[*member].is_none());
+        let said: Vec<_> = absent.map(|member| (member, missing(member))).collect();
+        let said = said
+            .iter()
+            .map(|(member, error)| (names[*member].as_str(), Some(error)));
+        return Err(Error::Connect {
+            place: settings.place.as_str().into(),
+            source: no_majority(names.len(), said),
+        });
     }
     let mut all = Vec::with_capacity(names.len());
     for (member, (name, backend)) in names.into_iter().zip(connected).enumerate() {
@@ -139,59 +145,24 @@ fn check(settings: &RedisSettings) -> Result<(), Error> {
     Ok(())
 }
 
-fn name(dialer: &Dialer) -> String {
-    dialer
-        .address()
-        .map(ToString::to_string)
-        .unwrap_or_default()
-}
-
-fn no_majority(
-    settings: &RedisSettings,
-    names: &[String],
-    connected: &[Option<RedisBackend>],
-    missing: impl Fn(usize) -> BackendError,
-) -> Error {
-    let absent = (0..names.len()).filter(|member| connected[*member].is_none());
-    let errors: Vec<(usize, BackendError)> =
-        absent.map(|member| (member, missing(member))).collect();
-    let said = errors
-        .iter()
-        .map(|(member, error)| format!("{}: {error}", names[*member]));
-    let said: Vec<String> = said.collect();
-    let kind = errors
-        .first()
-        .map_or(BackendErrorKind::Unreachable, |(_, error)| error.kind());
-    let text = format!(
-        "no majority: {} of {} servers are needed; {}",
-        names.len() / 2 + 1,
-        names.len(),
-        said.join("; ")
-    );
-    Error::Connect {
-        place: settings.place.as_str().into(),
-        source: BackendError::new(kind, text),
-    }
-}
-
 impl RedisBackend {
     /// # Errors
     ///
     /// [`Error::Config`] for a server that can be no member, [`Error::Connect`] when it is not there.
     async fn member(
         settings: &RedisSettings,
+        name: &str,
         dialer: &Arc<Dialer>,
         ids: &OwnerIds,
     ) -> Result<Self, Error> {
-        let name = name(dialer);
         let inbox = unbounded_channel();
         let following = dialer.follow(&inbox.0);
         let one = |dialer: &Dialer| vec![Arc::new(dialer.clone())];
         let dialled = dial_as_possible(dialer, one, ids, &inbox.0).await;
-        let dialled = dialled.map_err(|(_, refusal)| said_by(&name, refusal.at_startup(&name)))?;
+        let dialled = dialled.map_err(|(_, refusal)| said_by(name, refusal.at_startup(name)))?;
         if dialled.voice != Voice::Messages {
             let reason = "it sends no messages (HELLO 3 and SUBSCRIBE), which a quorum needs";
-            return Err(said_by(&name, Error::config("server", reason)));
+            return Err(said_by(name, Error::config("server", reason)));
         }
         let found = (following, None);
         let new = Self::start(settings, dialled, found, (ids, inbox))?;

@@ -32,8 +32,8 @@ pub(super) struct Fleet {
 
 const EXCLUSION: &str = "at most one holder within its validity";
 const TOKENS: &str = "tokens grow in the order of the grants";
-const ENDS: &str = "whoever waits is served, and nothing is left";
-const IN_TURN: &str = "both have it in turn";
+const ENDS: &str = "each waiter is served, and nothing is left";
+const IN_TURN: &str = "both processes have it in turn";
 const RAISED: &str = "counters are raised";
 const GIVEN_BACK: &str = "votes are given back";
 const TWO: &str = "two holders within their validity";

@@ -2,7 +2,7 @@
 //!
 //! Servers have clocks of their own, are slow, away, or lose all they had; connections end with what is on
 //! its way, of which requests may still arrive. A process asks for its leases as a pool does, and may crash.
-//! Checked is that no two leases of a key are valid at a time, that tokens grow, that whoever waits is served
+//! Checked is that no two leases of a key are valid at a time, that tokens grow, that each waiter is served
 //! once the weather is good, and that nothing is left.
 
 mod client;

@@ -95,7 +95,7 @@ impl World {
         let is_busy =
             |(_, client): &(u32, Client)| !client.calls.is_empty() || !client.ballots.is_idle();
         while self.clients.iter().any(is_busy) {
-            assert!(self.now < most, "somebody is not served");
+            assert!(self.now < most, "a waiter is not served");
             self.run_until(self.now + Duration::from_millis(20));
         }
     }
