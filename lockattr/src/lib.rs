@@ -18,6 +18,8 @@ mod hold;
 mod key;
 mod key_macro;
 mod label;
+#[cfg(test)]
+mod model_check;
 mod pool;
 mod protocol;
 mod request;

@@ -4,6 +4,7 @@ use stateright::{Model, Property};
 
 use super::actions::Action;
 use super::world::World;
+use crate::model_check;
 
 /// How many faults may happen in one run.
 #[derive(Debug, Clone, Copy)]
@@ -57,14 +58,14 @@ impl Fleet {
     pub(super) fn excludes(&self) -> bool {
         self.faults.forgets == 0 && self.faults.steps == 0
     }
+}
 
-    /// Whether the discovery of this property is a failure.
-    pub(super) fn is_breach(property: &str) -> bool {
+impl model_check::Fleet for Fleet {
+    fn is_breach(property: &str) -> bool {
         [EXCLUSION, TOKENS, ENDS, CLEAN].contains(&property)
     }
 
-    /// The properties that must be discovered, so that the check has covered something.
-    pub(super) fn expected(&self) -> Vec<&'static str> {
+    fn expected(&self) -> Vec<&'static str> {
         let mut expected = vec![IN_TURN];
         if self.ticks > 1 {
             expected.push(LOST);
@@ -76,6 +77,13 @@ impl Fleet {
             expected.extend([RETURNED, REFUSED]);
         }
         expected
+    }
+
+    fn describe(world: &World, action: Option<&Action>) -> String {
+        match action {
+            Some(action) => format!("{:>5?}  {action:?}", world.now()),
+            None => format!("{:>5?}  {}", world.now(), world.finding()),
+        }
     }
 }
 

@@ -29,44 +29,12 @@ mod drain;
 mod fleet;
 mod world;
 
-use std::time::Instant;
-
-use stateright::{Checker, Model};
-
+use crate::model_check;
 use fleet::{Faults, Fleet};
 
-/// Visits all states, and prints how many there were.
 #[track_caller]
 fn check(name: &str, fleet: Fleet) {
-    let start = Instant::now();
-    // Depth first: the states that wait to be visited would not fit into memory.
-    let checker = fleet.checker().threads(2).spawn_dfs().join();
-    println!(
-        "{name}: {} states, {} deep, {:.1?}",
-        checker.unique_state_count(),
-        checker.max_depth(),
-        start.elapsed()
-    );
-    let mut wrong = Vec::new();
-    for (property, path) in checker.discoveries() {
-        if Fleet::is_breach(property) {
-            let steps: Vec<String> = path
-                .into_vec()
-                .into_iter()
-                .map(|(world, action)| match action {
-                    Some(action) => format!("{:>5?}  {action:?}", world.now()),
-                    None => format!("{:>5?}  {}", world.now(), world.finding()),
-                })
-                .collect();
-            wrong.push(format!("{property}:\n{}", steps.join("\n")));
-        }
-    }
-    assert!(wrong.is_empty(), "{name}: {}", wrong.join("\n\n"));
-    for expected in checker.model().expected() {
-        let is_there = checker.discovery(expected).is_some();
-        assert!(is_there, "{name}: it never came to pass: {expected}");
-    }
-    assert!(checker.is_done());
+    model_check::check(name, fleet, None);
 }
 
 const SMALL: Fleet = Fleet {

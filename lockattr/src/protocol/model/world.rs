@@ -6,7 +6,6 @@
 )]
 
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::fleet::Fleet;
@@ -15,6 +14,7 @@ use crate::backend::{Attempt, Event, LeaseId, Op, OwnerIds, Reply};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
+use crate::model_check;
 use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Notice, Queued, Terms};
 use crate::spec::Wait;
 
@@ -111,15 +111,9 @@ pub(super) struct World {
     pub(super) drained: Duration,
 }
 
-/// By the same fields that go into the hash, as the checker compares states.
 impl PartialEq for World {
     fn eq(&self, other: &Self) -> bool {
-        let digest = |world: &Self| {
-            let mut hasher = DefaultHasher::new();
-            world.hash(&mut hasher);
-            hasher.finish()
-        };
-        digest(self) == digest(other)
+        model_check::is_same(self, other)
     }
 }
 

@@ -3,6 +3,7 @@
 use stateright::{Model, Property};
 
 use super::world::{Action, World};
+use crate::model_check;
 
 /// A fleet whose every behaviour is visited.
 #[derive(Debug, Clone, Copy)]
@@ -42,14 +43,14 @@ impl Fleet {
     fn excludes(&self) -> bool {
         self.forgets == 0 || self.delays_restarts
     }
+}
 
-    /// Whether the discovery of this property is a failure.
-    pub(super) fn is_breach(property: &str) -> bool {
+impl model_check::Fleet for Fleet {
+    fn is_breach(property: &str) -> bool {
         [EXCLUSION, TOKENS, ENDS].contains(&property)
     }
 
-    /// The properties that must be discovered, so that the check has covered something.
-    pub(super) fn expected(&self) -> Vec<&'static str> {
+    fn expected(&self) -> Vec<&'static str> {
         let mut expected = vec![IN_TURN, RAISED];
         if self.waits {
             expected.push(GIVEN_BACK);
@@ -58,6 +59,10 @@ impl Fleet {
             expected.push(TWO);
         }
         expected
+    }
+
+    fn describe(world: &World, action: Option<&Action>) -> String {
+        action.map_or_else(|| world.finding(), |action| format!("{action:?}"))
     }
 }
 

@@ -12,48 +12,8 @@
 mod fleet;
 mod world;
 
-use std::time::Instant;
-
-use stateright::{Checker, Model};
-
+use crate::model_check::check;
 use fleet::Fleet;
-
-/// Visits all states, or so many of them, and prints how many there were.
-#[track_caller]
-fn check(name: &str, fleet: Fleet, most: Option<usize>) {
-    let start = Instant::now();
-    let mut builder = fleet.checker().threads(2);
-    if let Some(most) = most {
-        builder = builder.target_state_count(most);
-    }
-    let checker = builder.spawn_dfs().join();
-    println!(
-        "{name}: {} states, {} deep, {:.1?}",
-        checker.unique_state_count(),
-        checker.max_depth(),
-        start.elapsed()
-    );
-    let mut wrong = Vec::new();
-    for (property, path) in checker.discoveries() {
-        if Fleet::is_breach(property) {
-            let steps: Vec<String> = path
-                .into_vec()
-                .into_iter()
-                .map(|(world, action)| match action {
-                    Some(action) => format!("{action:?}"),
-                    None => world.finding(),
-                })
-                .collect();
-            wrong.push(format!("{property}:\n{}", steps.join("\n")));
-        }
-    }
-    assert!(wrong.is_empty(), "{name}: {}", wrong.join("\n\n"));
-    for expected in checker.model().expected() {
-        let is_there = checker.discovery(expected).is_some();
-        assert!(is_there, "{name}: it never came to pass: {expected}");
-    }
-    assert!(most.is_some() || checker.is_done());
-}
 
 /// Three servers of which the second one is ahead with its tokens, and two processes that want a key once.
 const SMALL: Fleet = Fleet {

@@ -5,8 +5,10 @@
     reason = "equal means of equal hash here"
 )]
 
+mod delivery;
+mod ending;
+
 use std::collections::VecDeque;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use super::fleet::Fleet;
@@ -15,11 +17,10 @@ use crate::backend::quorum::ballots::Ballots;
 use crate::backend::quorum::desk::Effect;
 use crate::backend::quorum::members::Members;
 use crate::backend::quorum::simulation::{Client, State, TTL};
-use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Event, Failure, Op, OwnerIds,
-};
+use crate::backend::{Attempt, Event, OwnerIds};
 use crate::clock::Time;
 use crate::key::Key;
+use crate::model_check;
 
 const TICK: Duration = Duration::from_millis(100);
 /// A server is silent after a tick.
@@ -102,12 +103,7 @@ struct Process {
 
 impl PartialEq for World {
     fn eq(&self, other: &Self) -> bool {
-        let digest = |world: &Self| {
-            let mut hasher = DefaultHasher::new();
-            world.hash(&mut hasher);
-            hasher.finish()
-        };
-        digest(self) == digest(other)
+        model_check::is_same(self, other)
     }
 }
 
@@ -281,98 +277,6 @@ impl World {
         self.settle(n);
     }
 
-    fn is_away(&self, server: usize) -> bool {
-        self.away_until[server] > self.ticks && self.drained.is_zero()
-    }
-
-    fn execute(&mut self, n: usize, server: usize, attempt: &Attempt, is_late: bool) {
-        let now = self.now();
-        if self.is_away(server) {
-            if !is_late {
-                self.tell(n, server, Event::Done(attempt.id, Err(broken(false))));
-            }
-            return;
-        }
-        self.seen.raised |= matches!(attempt.op, Op::Reserve { .. });
-        let is_release = matches!(attempt.op, Op::Release { .. });
-        let asks = self.processes[n].client.calls.iter();
-        let mut states = asks.map(|call| call.state);
-        self.seen.given_back |= is_release && states.any(|state| state == State::Asking);
-        let mut told = Vec::new();
-        let processes = &self.processes;
-        let reply = self.servers[server].execute(now, attempt, n, |handoff| {
-            let is_there = !processes[handoff.waiter].is_crashed;
-            told.extend(is_there.then_some(handoff));
-            is_there
-        });
-        if !is_late {
-            self.tell(n, server, Event::Done(attempt.id, Ok(reply)));
-        }
-        for handoff in told {
-            let event = Event::HandedOver {
-                owner: handoff.owner,
-                granted: handoff.granted,
-                since: now,
-                ttl: handoff.ttl,
-            };
-            self.tell(handoff.waiter, server, event);
-        }
-    }
-
-    /// Sends an answer.
-    fn tell(&mut self, n: usize, server: usize, event: Event) {
-        if self.processes[n].is_crashed {
-            return;
-        }
-        self.processes[n].down[server].push_back(event);
-        if self.answers_at_once {
-            self.down(n, server);
-        }
-    }
-
-    fn down(&mut self, n: usize, server: usize) {
-        let now = self.now();
-        let process = &mut self.processes[n];
-        let event = process.down[server].pop_front().expect("an answer");
-        let ballots = &mut process.client.ballots;
-        match event {
-            Event::Done(id, outcome) => ballots.on_outcome(now, server, id, outcome),
-            Event::HandedOver {
-                owner,
-                granted,
-                since,
-                ttl,
-            } => ballots.on_handoff(now, server, &owner, granted, (since, ttl)),
-            Event::Reconnected | Event::Room => {}
-        }
-        self.settle(n);
-    }
-
-    fn break_connection(&mut self, n: usize, server: usize) {
-        self.broken = self.broken.saturating_sub(1);
-        let process = &mut self.processes[n];
-        let sent = std::mem::take(&mut process.up[server]);
-        let unanswered = std::mem::take(&mut process.down[server]).into_iter();
-        let mut failed: Vec<AttemptId> = sent.iter().map(|attempt| attempt.id).collect();
-        failed.extend(unanswered.filter_map(|event| match event {
-            Event::Done(id, _) => Some(id),
-            _ => None,
-        }));
-        self.late
-            .extend(sent.into_iter().map(|attempt| (n, server, attempt)));
-        if self.processes[n].is_crashed {
-            return;
-        }
-        let now = self.now();
-        for id in failed {
-            let ballots = &mut self.processes[n].client.ballots;
-            ballots.on_outcome(now, server, id, Err(broken(true)));
-        }
-        let desk = &mut self.processes[n].client.ballots.desk;
-        desk.give_back_again(now, server);
-        self.settle(n);
-    }
-
     /// Does what a process wants to be done, and looks at what it holds then.
     fn settle(&mut self, n: usize) {
         let now = self.now();
@@ -402,62 +306,10 @@ impl World {
         }
     }
 
-    /// Without further faults all who wait are served, and nothing is left.
-    pub(super) fn drains(&self) -> bool {
-        let mut world = self.clone();
-        world.answers_at_once = true;
-        for _ in 0..400 {
-            for n in 0..world.processes.len() {
-                for server in 0..world.servers.len() {
-                    while let Some(attempt) = world.processes[n].up[server].pop_front() {
-                        world.execute(n, server, &attempt, false);
-                    }
-                }
-                let calls = &world.processes[n].client.calls;
-                let holds = calls
-                    .iter()
-                    .any(|call| matches!(call.state, State::Holding { .. }));
-                if holds && !world.processes[n].is_crashed {
-                    world.finish(n);
-                }
-            }
-            let is_idle = |process: &Process| {
-                process.is_crashed
-                    || process.client.calls.is_empty() && process.client.ballots.is_idle()
-            };
-            if world.is_still() && world.processes.iter().all(is_idle) {
-                return world.seen.left_something || world.are_free();
-            }
-            world.drained += Duration::from_millis(20);
-            for n in 0..world.processes.len() {
-                if !world.processes[n].is_crashed
-                    && world.processes[n].client.wakeup() <= world.now()
-                {
-                    world.settle(n);
-                }
-            }
-        }
-        false
-    }
-
-    fn are_free(&self) -> bool {
-        let (now, key) = (self.now(), Self::key());
-        self.servers.iter().all(|server| server.is_free(now, &key))
-    }
-
     /// Describes the state in which the run ended.
     pub(super) fn finding(&self) -> String {
         let calls: Vec<_> = self.processes.iter().map(|it| &it.client.calls).collect();
         format!("calls {calls:?}; late {:?}; {:?}", self.late, self.servers)
-    }
-}
-
-fn broken(maybe_executed: bool) -> Failure {
-    let error = BackendError::new(BackendErrorKind::Unreachable, "the connection ended");
-    if maybe_executed {
-        Failure::outcome_unknown(error)
-    } else {
-        Failure::not_executed(error)
     }
 }
 
