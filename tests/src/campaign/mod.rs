@@ -6,6 +6,7 @@ mod disturbance;
 mod faults;
 mod nemesis;
 mod places;
+mod standstill;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -15,11 +16,13 @@ use std::{env, fs, process};
 pub use contender::{Contender, contend};
 pub use disturbance::Disturbance;
 use nemesis::Nemesis;
+use standstill::Standstill;
 
 use crate::history::{Event, Recorder, Rules, Verdict, check, read_all};
 use crate::{Deployed, Deployment, FencedStore, Network, eventually, is_soon};
 
-/// How much longer than its `wait` a call may take on a machine that is busy with a campaign.
+/// How much longer than its `wait` a call may take on a machine that is busy with a campaign, besides the time
+/// for which the machine stood still.
 const MARGIN: Duration = Duration::from_secs(2);
 
 /// The settings of a campaign.
@@ -148,6 +151,7 @@ impl Campaign {
         deployed.replaces_masters(self.promotes());
         let recorder = Recorder::create(&dir, 0).expect("a file for the history");
         let mut nemesis = Nemesis::new(self, &dir, &network, &mut *deployed, recorder);
+        let standstill = Standstill::watch();
         let start = Instant::now();
         while start.elapsed() < self.duration {
             nemesis.strike();
@@ -156,7 +160,8 @@ impl Campaign {
 
         let left_behind = self.left_behind(&*deployed);
         let records = read_all(&dir).expect("the histories are there");
-        let verdict = check(&records, &self.stored(&dir), &self.rules(&records));
+        let rules = self.rules(&records, standstill.longest());
+        let verdict = check(&records, &self.stored(&dir), &rules);
         let mut outcome = Outcome {
             verdict,
             left_behind,
@@ -171,13 +176,13 @@ impl Campaign {
         outcome
     }
 
-    fn rules(&self, records: &[crate::history::Record]) -> Rules {
+    fn rules(&self, records: &[crate::history::Record], standstill: Duration) -> Rules {
         let loses = self.loses_data();
         let calm = !records.iter().any(|r| matches!(r.event, Event::Fault(_)));
         Rules {
             exclusion: !loses,
             tokens: !loses || !self.passes_on,
-            margin: MARGIN,
+            margin: MARGIN + standstill,
             // Each other process may stand before it, or have the key at that moment.
             turns: calm.then_some(self.processes - 1),
         }
