@@ -39,6 +39,8 @@ pub enum Error {
         waited: Duration,
         /// When the present lease ends if it is not renewed; a hint for `Retry-After`.
         retry_after: Option<Duration>,
+        /// Who holds it, as far as the lock service knows: host, process and function.
+        holder: Option<Arc<str>>,
     },
 
     /// The lease ended while it was still needed; `on_lost` decides whether the body was dropped or
@@ -274,6 +276,7 @@ mod tests {
                     key: key.clone(),
                     waited: Duration::from_secs(7),
                     retry_after: None,
+                    holder: None,
                 },
                 &["order:42", "7s", "try again later"],
             ),

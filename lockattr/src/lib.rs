@@ -18,6 +18,7 @@ mod hold;
 mod key;
 mod key_macro;
 mod label;
+mod mode;
 #[cfg(test)]
 mod model_check;
 mod pool;
@@ -39,6 +40,7 @@ pub use driver::{Lease, PoolStats};
 pub use error::{BackendError, BackendErrorKind, Error, LossReason};
 pub use guard::Guard;
 pub use lockattr_macros::distributed_lock;
+pub use mode::Mode;
 pub use pool::{LockPool, LockPoolBuilder};
 pub use request::{Acquire, LockRequest};
 pub use spec::{OnLost, Release, Wait};

@@ -12,6 +12,7 @@ use crate::driver::Lease;
 use crate::guard::Guard;
 use crate::hold::{AwaitRelease, Locked, enter};
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::pool::{LockPool, PoolSource};
 use crate::spec::{OnLost, Options, Release, Wait};
 
@@ -101,6 +102,43 @@ impl LockRequest {
     /// The longest time that renewal keeps the lease. Defaults to no limit.
     pub fn max_hold(mut self, max_hold: Duration) -> Self {
         self.options.max_hold = Some(max_hold);
+        self
+    }
+
+    /// Lets other shared holders have the key at the same time; without this, a lease keeps all others
+    /// out.
+    pub fn shared(mut self) -> Self {
+        self.options.mode = Mode::Shared;
+        self
+    }
+
+    /// Lets others with permits have the key at the same time, while fewer than this number are taken.
+    ///
+    /// All calls of a key use the same number; others are refused while one has it.
+    pub fn permits(mut self, permits: u32) -> Self {
+        let weight = match self.options.mode {
+            Mode::Permits { weight, .. } => weight,
+            _ => 1,
+        };
+        self.options.mode = Mode::Permits { permits, weight };
+        self
+    }
+
+    /// With [`permits`](Self::permits): how many this request takes, all at once. Defaults to 1.
+    pub fn weight(mut self, weight: u32) -> Self {
+        let permits = match self.options.mode {
+            Mode::Permits { permits, .. } => permits,
+            // Refused later: there is no weight without permits.
+            _ => 0,
+        };
+        self.options.mode = Mode::Permits { permits, weight };
+        self
+    }
+
+    /// Keeps other calls out for at least this long after the grant, also when this one has finished
+    /// before: for jobs that are started by several machines at about the same time.
+    pub fn min_hold(mut self, min_hold: Duration) -> Self {
+        self.options.min_hold = Some(min_hold);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::mode::Mode;
 use crate::timing::{MAX_TTL, MIN_TTL};
 
 /// How long a call is willing to queue.
@@ -67,6 +68,9 @@ pub(crate) struct Options {
     pub(crate) release: Option<Release>,
     pub(crate) confirm_replicas: Option<u8>,
     pub(crate) confirm_fsync: Option<bool>,
+    pub(crate) mode: Mode,
+    /// How long after the grant other calls are kept out at least.
+    pub(crate) min_hold: Option<Duration>,
 }
 
 impl Options {
@@ -80,6 +84,8 @@ impl Options {
         release: None,
         confirm_replicas: None,
         confirm_fsync: None,
+        mode: Mode::Exclusive,
+        min_hold: None,
     };
 }
 
@@ -163,6 +169,35 @@ impl Spec {
     #[must_use]
     pub const fn confirm_fsync(mut self, fsync: bool) -> Self {
         self.options.confirm_fsync = Some(fsync);
+        self
+    }
+
+    #[must_use]
+    pub const fn shared(mut self) -> Self {
+        self.options.mode = Mode::Shared;
+        self
+    }
+
+    /// # Panics
+    ///
+    /// At compile time, when `weight` is zero or more than `permits`.
+    #[must_use]
+    pub const fn permits(mut self, permits: u32, weight: u32) -> Self {
+        assert!(
+            weight > 0,
+            "`weight` is zero: the call would take no permit"
+        );
+        assert!(
+            weight <= permits,
+            "`weight` is more than `permits`: the call could never run"
+        );
+        self.options.mode = Mode::Permits { permits, weight };
+        self
+    }
+
+    #[must_use]
+    pub const fn min_hold(mut self, min_hold: Duration) -> Self {
+        self.options.min_hold = Some(min_hold);
         self
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::owner::{LeaseId, OwnerId};
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 
 /// One question to the lock service.
 #[derive(Debug, Clone)]
@@ -15,6 +16,7 @@ pub struct Attempt {
     pub(crate) key: Key,
     pub(crate) owner: OwnerId,
     pub(crate) claim: Claim,
+    pub(crate) mode: Mode,
     pub(crate) label: Label,
     pub(crate) op: Op,
     pub(crate) confirmation: Option<Confirmation>,
@@ -42,6 +44,11 @@ impl Attempt {
     /// What this owner gets when the key is handed to it. The same in all attempts of one owner.
     pub fn claim(&self) -> Claim {
         self.claim
+    }
+
+    /// Beside whom the owner may have the key. The same in all attempts of one owner.
+    pub fn mode(&self) -> Mode {
+        self.mode
     }
 
     /// The function that asks, as text for people who inspect the server.

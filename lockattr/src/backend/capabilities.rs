@@ -26,6 +26,7 @@ pub struct Capabilities {
     pub(crate) least_claim_window: Duration,
     pub(crate) token_ranges: bool,
     pub(crate) confirmation: bool,
+    pub(crate) modes: bool,
     pub(crate) lanes: Lanes,
 }
 
@@ -44,6 +45,7 @@ impl Default for Capabilities {
             least_claim_window: Duration::ZERO,
             token_ranges: false,
             confirmation: false,
+            modes: false,
             lanes: Lanes {
                 count: 1,
                 of: Arc::new(|_| 0),
@@ -101,6 +103,16 @@ impl Capabilities {
         self
     }
 
+    /// The service lets several owners have a key at the same time where their
+    /// [modes](super::Attempt::mode) allow it. Without this, only exclusive calls are served.
+    ///
+    /// Needs a [queue](Self::with_queue): without one, readers that come and go keep writers out.
+    #[must_use]
+    pub fn with_modes(mut self) -> Self {
+        self.modes = true;
+        self
+    }
+
     /// Attempts may share a request only if their keys have the same lane (a connection, a slot, a
     /// node, a session): `of` returns the lane of a key, less than `count`. The pool asks for the
     /// [room](super::Backend::room) of each lane, and keeps the attempts that do not fit. Defaults
@@ -128,6 +140,11 @@ impl Capabilities {
         self.token_ranges
     }
 
+    /// Whether several owners can have a key at the same time.
+    pub fn has_modes(&self) -> bool {
+        self.modes && self.has_queue()
+    }
+
     /// Whether changes can be confirmed.
     pub fn has_confirmation(&self) -> bool {
         self.confirmation
@@ -141,6 +158,7 @@ impl fmt::Debug for Capabilities {
             .field("least_claim_window", &self.least_claim_window)
             .field("token_ranges", &self.token_ranges)
             .field("confirmation", &self.confirmation)
+            .field("modes", &self.modes)
             .field("lanes", &self.lanes)
             .finish()
     }

@@ -16,6 +16,7 @@ use crate::backend::{
 };
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::timing;
 use crate::{Error, LockPool, LockPoolBuilder};
 
@@ -203,6 +204,7 @@ impl Process {
                 _ => None,
             },
             op,
+            mode: Mode::Exclusive,
             least_token: 0,
         });
         Ok(id)

@@ -45,7 +45,8 @@ impl<B> Driver<B> {
         valid_until: Time,
     ) {
         let commands = self.commands.clone();
-        let tenure = Tenure::new(lease, waiter.key().clone(), valid_until, commands);
+        let what = (waiter.key().clone(), waiter.mode());
+        let tenure = Tenure::new(lease, what, valid_until, commands);
         let tenure = Arc::new(tenure);
         self.tenures.insert(lease, Arc::clone(&tenure));
         // Every `Commands` handle is gone, so nobody can receive the grant.

@@ -81,11 +81,15 @@ impl Acquiring {
         match error {
             // The wait may have been in two parts.
             Error::Busy {
-                key, retry_after, ..
+                key,
+                retry_after,
+                holder,
+                ..
             } => Error::Busy {
                 key,
                 waited: Time::now().since(self.asked_at),
                 retry_after,
+                holder,
             },
             error => error,
         }
@@ -133,6 +137,8 @@ pub(crate) struct Grant {
     /// Keeps the I/O thread alive, which sends the release.
     commands: Commands,
     is_over: bool,
+    /// Whether `min_hold` counts.
+    keeps: bool,
 }
 
 impl Grant {
@@ -141,11 +147,17 @@ impl Grant {
             lease,
             commands,
             is_over: false,
+            keeps: true,
         }
     }
 
     pub(crate) fn lease(&self) -> &Lease {
         &self.lease
+    }
+
+    /// Lets other calls in as soon as this one has finished, whatever its `min_hold` is.
+    pub(crate) fn waive_min_hold(&mut self) {
+        self.keeps = false;
     }
 
     /// Hands the lease over to the next waiter of this process, or releases it and waits until the

@@ -11,6 +11,7 @@ use tracing::Span;
 use super::tenure::Tenure;
 use super::{Call, WeakCommands};
 use crate::clock::Time;
+use crate::mode::Mode;
 use crate::timing::check_ttl;
 use crate::{Error, LossReason};
 
@@ -57,6 +58,11 @@ impl Lease {
     /// The key that is locked.
     pub fn key(&self) -> &str {
         self.0.tenure.key().as_str()
+    }
+
+    /// Beside whom the key is held.
+    pub fn mode(&self) -> Mode {
+        self.0.tenure.mode()
     }
 
     /// Returns a number that is greater than that of every lease granted for this key before.

@@ -376,6 +376,11 @@ impl Commands {
         self.shared().coordinator().has_confirmation()
     }
 
+    /// Whether the lock service lets several calls have a key at the same time.
+    pub(crate) fn has_modes(&self) -> bool {
+        self.shared().coordinator().has_modes()
+    }
+
     /// Sends a request that is answered later. Returns `None` if `request` refuses it.
     fn ask(
         &self,

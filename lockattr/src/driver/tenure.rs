@@ -10,12 +10,14 @@ use crate::LossReason;
 use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
+use crate::mode::Mode;
 
 /// What the holders of one lease see of it: its end, and why it ended.
 #[derive(Debug)]
 pub(crate) struct Tenure {
     id: LeaseId,
     key: Key,
+    mode: Mode,
     valid_until: AtomicU64,
     ended: OnceLock<LossReason>,
     on_end: Notify,
@@ -26,10 +28,16 @@ pub(crate) struct Tenure {
 }
 
 impl Tenure {
-    pub(crate) fn new(id: LeaseId, key: Key, valid_until: Time, pool: WeakCommands) -> Self {
+    pub(crate) fn new(
+        id: LeaseId,
+        (key, mode): (Key, Mode),
+        valid_until: Time,
+        pool: WeakCommands,
+    ) -> Self {
         Self {
             id,
             key,
+            mode,
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             ended: OnceLock::new(),
             on_end: Notify::new(),
@@ -44,6 +52,10 @@ impl Tenure {
 
     pub(crate) fn key(&self) -> &Key {
         &self.key
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
     }
 
     pub(crate) fn prolong(&self, valid_until: Time) {

@@ -228,6 +228,7 @@ impl LockPoolBuilder {
         let mut confirming = Confirming::default();
         let commands = self.connect(service).await?;
         confirming.found(commands.has_confirmation())?;
+        let has_modes = commands.has_modes();
         let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
@@ -235,6 +236,7 @@ impl LockPoolBuilder {
             default_release,
             shortest_ttl: AtomicU64::new(u64::MAX),
             confirming,
+            has_modes,
             place,
         }));
         pool.note_ttl(default_ttl);

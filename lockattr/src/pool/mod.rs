@@ -2,6 +2,7 @@
 
 mod builder;
 mod confirming;
+mod modes;
 mod registry;
 mod source;
 
@@ -52,6 +53,7 @@ struct Pool {
     /// In nanoseconds: what a lease lasts at least.
     shortest_ttl: AtomicU64,
     confirming: Confirming,
+    has_modes: bool,
     /// A name for errors and logs, such as the URL without its password.
     place: String,
 }
@@ -238,6 +240,7 @@ impl LockPool {
     ) -> Result<Acquiring, Error> {
         let ttl = self.ttl(options);
         check_ttl(ttl)?;
+        modes::check(options.mode, self.0.has_modes)?;
         self.note_ttl(ttl);
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);
@@ -256,6 +259,8 @@ impl LockPool {
             max_hold,
             label,
             confirmation,
+            mode: options.mode,
+            min_hold: options.min_hold,
         }))
     }
 }

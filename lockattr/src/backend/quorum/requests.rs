@@ -7,6 +7,7 @@ use super::desk::{Desk, Effect};
 use super::seat::{Asked, What};
 use crate::backend::{Attempt, AttemptId, IfHeld, Op};
 use crate::clock::Time;
+use crate::mode::Mode;
 use crate::timing;
 
 impl Ballot {
@@ -59,6 +60,8 @@ impl Ballot {
             key: self.key.clone(),
             owner,
             claim: self.claim,
+            // A quorum has no modes.
+            mode: Mode::Exclusive,
             label: self.label,
             op,
             confirmation: None,

@@ -21,6 +21,7 @@ use crate::backend::{
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 
 /// All so long that nothing ends by itself, and so different that they cannot be confused.
 const TTL: Duration = Duration::from_secs(200);
@@ -180,6 +181,7 @@ impl<'a, 'b> Pair<'a, 'b> {
                 key: Self::key(),
                 owner: self.owners[usize::from(*owner)].clone(),
                 claim: CLAIM,
+                mode: Mode::Exclusive,
                 label: Label::here(),
                 op: *op,
                 confirmation: None,

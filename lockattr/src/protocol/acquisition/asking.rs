@@ -212,6 +212,7 @@ impl Acquisition {
                 key,
                 waited: step.now.since(self.asked_at),
                 retry_after: self.held_until.map(|end| end.since(step.now)),
+                holder: None,
             },
         };
         self.fail_with(error, step);

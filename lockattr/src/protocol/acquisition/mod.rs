@@ -273,6 +273,7 @@ impl Acquisition {
             key: self.key().clone(),
             owner: self.owner.clone(),
             claim: self.claim,
+            mode: self.terms.mode,
             label: self.label,
             op,
             confirmation,

@@ -6,6 +6,7 @@ use crate::backend::Confirmation;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::spec::Wait;
 use crate::timing;
 
@@ -21,6 +22,9 @@ pub(crate) struct Terms {
     pub(crate) label: Label,
     /// Without which neither a grant nor a renewal counts.
     pub(crate) confirmation: Option<Confirmation>,
+    pub(crate) mode: Mode,
+    /// How long after the grant other calls are kept out at least.
+    pub(crate) min_hold: Option<Duration>,
 }
 
 impl Terms {

@@ -100,6 +100,10 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.keeper.has_confirmation()
     }
 
+    pub(crate) fn has_modes(&self) -> bool {
+        self.keeper.has_modes()
+    }
+
     /// A caller wants a lease. It is answered by one [`Effect::Granted`], [`Released::Passed`] or
     /// [`Effect::Refused`], unless it [leaves](Self::leave) before.
     pub(crate) fn acquire(&mut self, now: Time, terms: Terms, caller: C) -> Queued<C> {

@@ -5,6 +5,7 @@ use super::*;
 use crate::Error;
 use crate::backend::{Granted, Op, Reply, memory};
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::protocol::{Batch, Notice};
 use crate::spec::Wait;
 
@@ -61,6 +62,8 @@ impl Fixture {
             max_hold: None,
             label: Label::here(),
             confirmation: None,
+            mode: Mode::Exclusive,
+            min_hold: None,
         };
         self.coordinator.acquire(self.now, terms, Named(name))
     }

@@ -7,6 +7,7 @@ use super::*;
 use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, IfHeld, Op, Reply, memory};
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::spec::Wait;
 
 const TTL: Duration = Duration::from_secs(1);
@@ -101,6 +102,8 @@ fn terms() -> Terms {
         max_hold: None,
         label: Label::here(),
         confirmation: None,
+        mode: Mode::Exclusive,
+        min_hold: None,
     }
 }
 

@@ -254,6 +254,7 @@ impl<C> Line<C> {
             key: terms.key.shared(),
             waited: now.since(asked_at),
             retry_after: self.held_until.map(|end| end.since(now)),
+            holder: None,
         }
     }
 }

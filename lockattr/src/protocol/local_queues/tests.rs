@@ -5,6 +5,7 @@ mod tokens;
 use super::*;
 use crate::backend::BackendErrorKind;
 use crate::label::Label;
+use crate::mode::Mode;
 
 const TTL: Duration = Duration::from_secs(10);
 const MILLI: Duration = Duration::from_millis(1);
@@ -42,6 +43,8 @@ impl Fixture {
             max_hold: None,
             label: Label::here(),
             confirmation: None,
+            mode: Mode::Exclusive,
+            min_hold: None,
         }
     }
 

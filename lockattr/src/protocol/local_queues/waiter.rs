@@ -4,6 +4,7 @@ use crate::Error;
 use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
+use crate::mode::Mode;
 use crate::protocol::Terms;
 
 /// A caller in the queue of its key.
@@ -75,6 +76,10 @@ pub(crate) struct Failures<C> {
 impl<C> Waiter<C> {
     pub(crate) fn key(&self) -> &Key {
         &self.terms.key
+    }
+
+    pub(crate) fn mode(&self) -> Mode {
+        self.terms.mode
     }
 }
 

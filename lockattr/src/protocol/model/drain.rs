@@ -10,6 +10,7 @@ use crate::backend::{Attempt, AttemptId, Claim, Op, Reply};
 use crate::backend::{IfHeld, LeaseId, OwnerIds};
 use crate::clock::Time;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::timing;
 
 /// The shortest step of time while processes wait.
@@ -93,6 +94,7 @@ impl World {
     fn comes_free(mut self) -> bool {
         let attempt = Attempt {
             confirmation: None,
+            mode: Mode::Exclusive,
             least_token: 0,
             id: STRANGER,
             key: Self::key(),

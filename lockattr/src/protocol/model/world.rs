@@ -14,6 +14,7 @@ use crate::backend::{Attempt, Event, LeaseId, Op, OwnerIds, Reply};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::model_check;
 use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Notice, Queued, Terms};
 use crate::spec::Wait;
@@ -177,6 +178,8 @@ impl World {
             renew: true,
             max_hold: None,
             confirmation: None,
+            mode: Mode::Exclusive,
+            min_hold: None,
             label: Label::Function {
                 module: "model",
                 function: "call",

@@ -2,6 +2,7 @@ use super::*;
 use crate::backend::OwnerIds;
 use crate::backend::{AttemptId, LeaseId};
 use crate::label::Label;
+use crate::mode::Mode;
 
 const TTL: Duration = Duration::from_secs(10);
 const CLAIM: Claim = Claim {
@@ -60,6 +61,7 @@ impl Fixture {
             label: Label::here(),
             op,
             confirmation: None,
+            mode: Mode::Exclusive,
             least_token: 0,
         };
         let delivered = &mut self.delivered;

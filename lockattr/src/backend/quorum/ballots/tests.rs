@@ -2,6 +2,7 @@ use super::*;
 use crate::backend::{BackendError, BackendErrorKind, Claim, Failure, IfHeld, LeaseId};
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::timing;
 
 const TTL: Duration = Duration::from_secs(10);
@@ -52,6 +53,7 @@ impl Process {
             label: Label::here(),
             op,
             confirmation: None,
+            mode: Mode::Exclusive,
             least_token: 0,
         };
         self.ballots.submit(now, &attempt);

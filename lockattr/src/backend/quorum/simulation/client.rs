@@ -10,6 +10,7 @@ use crate::backend::{
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::timing;
 
 /// Longer than a ballot lets one answer take.
@@ -209,6 +210,7 @@ impl Call {
             label: Label::here(),
             op,
             confirmation: None,
+            mode: Mode::Exclusive,
             least_token: 0,
         }
     }

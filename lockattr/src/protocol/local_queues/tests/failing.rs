@@ -21,6 +21,7 @@ fn the_next_waiter_asks_when_the_first_has_failed() {
         panic!("{failures:?}");
     };
     let busy = Error::Busy {
+        holder: None,
         key: "k".into(),
         waited: MILLI,
         retry_after: None,

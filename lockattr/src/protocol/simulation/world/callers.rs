@@ -9,6 +9,7 @@ use super::{
 use crate::backend::{Confirmation, LeaseId};
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::protocol::{Caller, Effect, Notice, Queued, Released, Terms, Waiter};
 use crate::spec::Wait;
 use crate::{Error, timing};
@@ -41,6 +42,8 @@ impl World {
             max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
             label: Label::here(),
             confirmation,
+            mode: Mode::Exclusive,
+            min_hold: None,
         };
         // Three times the patience: for the attempt under way, for the attempt after a dead
         // connection, and for an attempt that waits for a release.
@@ -352,6 +355,8 @@ impl World {
                 max_hold: None,
                 label: Label::here(),
                 confirmation: None,
+                mode: Mode::Exclusive,
+                min_hold: None,
             };
             let coordinator = &mut self.processes[process].coordinator;
             let queued = coordinator.acquire(self.now, terms, Numbered(0));

@@ -7,6 +7,7 @@ use crate::backend::{Attempt, AttemptId, Claim, IfHeld, LeaseId, Op, OwnerIds, R
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::timing;
 
 impl World {
@@ -44,6 +45,7 @@ impl World {
         };
         let attempt = Attempt {
             confirmation: None,
+            mode: Mode::Exclusive,
             least_token: 0,
             id,
             key,

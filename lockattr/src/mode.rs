@@ -1,0 +1,57 @@
+//! Who else may have a key at the same time.
+
+use std::fmt;
+
+/// Who else may have a key while a lease of it is held.
+///
+/// All calls of a key use [`Exclusive`](Self::Exclusive) and [`Shared`](Self::Shared), or all use
+/// [`Permits`](Self::Permits) with the same number.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), lockattr::Error> {
+/// use lockattr::Mode;
+///
+/// let pool = lockattr::LockPool::memory().await?;
+/// let reader = pool.lock("prices").shared().await?;
+/// assert_eq!(reader.mode(), Mode::Shared);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Mode {
+    /// Nobody else: a writer.
+    #[default]
+    Exclusive,
+    /// Other shared holders: readers.
+    Shared,
+    /// Others with permits, while there are enough of them.
+    #[non_exhaustive]
+    Permits {
+        /// How many permits the key has; at least 1.
+        permits: u32,
+        /// How many this holder takes, all at once; at least 1.
+        weight: u32,
+    },
+}
+
+impl Mode {
+    /// Whether a holder may have the key beside others.
+    pub(crate) fn is_exclusive(self) -> bool {
+        self == Self::Exclusive
+    }
+}
+
+/// As the option of the attribute.
+impl fmt::Display for Mode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exclusive => f.write_str("exclusive"),
+            Self::Shared => f.write_str("shared"),
+            Self::Permits { permits, .. } => write!(f, "permits = {permits}"),
+        }
+    }
+}
