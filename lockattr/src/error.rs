@@ -7,6 +7,8 @@ use std::time::Duration;
 
 pub use backend::{BackendError, BackendErrorKind};
 
+use crate::mode::Mode;
+
 /// Why a lock was not acquired, or not kept.
 ///
 /// No variant ever carries a password or an owner id.
@@ -41,6 +43,21 @@ pub enum Error {
         retry_after: Option<Duration>,
         /// Who holds it, as far as the lock service knows: host, process and function.
         holder: Option<Arc<str>>,
+    },
+
+    /// Others have the key in a mode that does not go with this call's: all calls of a key are exclusive or
+    /// shared, or all use the same number of permits.
+    #[error(
+        "the lock `{key}` is in use as `{held}`, and this call asks for it as `{asked}`; let all calls of a key use the same option, with the same number of permits"
+    )]
+    #[non_exhaustive]
+    OtherMode {
+        /// The key.
+        key: Arc<str>,
+        /// The mode of those that have it.
+        held: Mode,
+        /// The mode of this call.
+        asked: Mode,
     },
 
     /// The lease ended while it was still needed; `on_lost` decides whether the body was dropped or
@@ -239,6 +256,7 @@ impl Error {
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Busy { key, .. }
+            | Self::OtherMode { key, .. }
             | Self::Lost { key, .. }
             | Self::Missed { key, .. }
             | Self::Reentrant { key }
@@ -279,6 +297,17 @@ mod tests {
                     holder: None,
                 },
                 &["order:42", "7s", "try again later"],
+            ),
+            (
+                Error::OtherMode {
+                    key: key.clone(),
+                    held: Mode::Shared,
+                    asked: Mode::Permits {
+                        permits: 3,
+                        weight: 1,
+                    },
+                },
+                &["order:42", "`shared`", "`permits = 3`", "same option"],
             ),
             (
                 Error::Lost {

@@ -39,9 +39,45 @@ pub enum Mode {
 }
 
 impl Mode {
-    /// Whether a holder may have the key beside others.
     pub(crate) fn is_exclusive(self) -> bool {
         self == Self::Exclusive
+    }
+
+    /// Whether calls of one key may use both.
+    pub(crate) fn goes_with(self, other: Self) -> bool {
+        match (self, other) {
+            (
+                Self::Permits { permits, .. },
+                Self::Permits {
+                    permits: others, ..
+                },
+            ) => permits == others,
+            (Self::Permits { .. }, _) | (_, Self::Permits { .. }) => false,
+            _ => true,
+        }
+    }
+}
+
+/// Whether holders in these modes may have a key at the same time.
+#[cfg(test)]
+pub(crate) fn are_compatible(modes: &[Mode]) -> bool {
+    let Some((first, others)) = modes.split_first() else {
+        return true;
+    };
+    match first {
+        Mode::Exclusive => others.is_empty(),
+        Mode::Shared => others.iter().all(|other| other == first),
+        Mode::Permits { permits, .. } => {
+            let weight = |mode: &Mode| match mode {
+                Mode::Permits {
+                    permits: same,
+                    weight,
+                } if same == permits => Some(*weight),
+                _ => None,
+            };
+            let taken: Option<Vec<u32>> = modes.iter().map(weight).collect();
+            taken.is_some_and(|taken| taken.iter().sum::<u32>() <= *permits)
+        }
     }
 }
 

@@ -1,12 +1,14 @@
 //! The answers and events of a lock service.
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::attempt::AttemptId;
 use super::owner::OwnerId;
 use crate::clock::Time;
 use crate::error::BackendError;
+use crate::mode::Mode;
 
 /// An answer of the lock service.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +24,11 @@ pub enum Reply {
         /// How long the present lease lasts, if it is not renewed. [`Duration::MAX`] if that is not
         /// known.
         ends_in: Duration,
+        /// Who has it, as text for people, if the service tells.
+        holder: Option<Arc<str>>,
     },
+    /// To an acquire: others have the key in this mode, which does not go with the attempt's.
+    OtherMode(Mode),
     /// To an acquire: a tombstone stands for this owner.
     Tombstoned,
     /// To a renewal: the lease was renewed.

@@ -153,6 +153,10 @@ pub enum Op {
         /// Leave a tombstone that refuses this owner's acquires for this time, because one may
         /// still be on its way. Also when the owner did not have the key.
         tombstone: Option<Duration>,
+        /// If this owner has the key, keep the others out for this time from now on, though it no longer
+        /// has it. Sent only to a backend that
+        /// [can do that](super::Capabilities::with_min_hold).
+        keep: Option<Duration>,
     },
 }
 

@@ -27,6 +27,7 @@ pub struct Capabilities {
     pub(crate) token_ranges: bool,
     pub(crate) confirmation: bool,
     pub(crate) modes: bool,
+    pub(crate) min_hold: bool,
     pub(crate) lanes: Lanes,
 }
 
@@ -46,6 +47,7 @@ impl Default for Capabilities {
             token_ranges: false,
             confirmation: false,
             modes: false,
+            min_hold: false,
             lanes: Lanes {
                 count: 1,
                 of: Arc::new(|_| 0),
@@ -113,6 +115,14 @@ impl Capabilities {
         self
     }
 
+    /// A release can [keep others out](super::Op::Release::keep) for a while. Without this, calls with a
+    /// `min_hold` are refused.
+    #[must_use]
+    pub fn with_min_hold(mut self) -> Self {
+        self.min_hold = true;
+        self
+    }
+
     /// Attempts may share a request only if their keys have the same lane (a connection, a slot, a
     /// node, a session): `of` returns the lane of a key, less than `count`. The pool asks for the
     /// [room](super::Backend::room) of each lane, and keeps the attempts that do not fit. Defaults
@@ -145,6 +155,11 @@ impl Capabilities {
         self.modes && self.has_queue()
     }
 
+    /// Whether a release can keep others out for a while.
+    pub fn has_min_hold(&self) -> bool {
+        self.min_hold
+    }
+
     /// Whether changes can be confirmed.
     pub fn has_confirmation(&self) -> bool {
         self.confirmation
@@ -159,6 +174,7 @@ impl fmt::Debug for Capabilities {
             .field("token_ranges", &self.token_ranges)
             .field("confirmation", &self.confirmation)
             .field("modes", &self.modes)
+            .field("min_hold", &self.min_hold)
             .field("lanes", &self.lanes)
             .finish()
     }

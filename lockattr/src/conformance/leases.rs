@@ -11,7 +11,7 @@ pub(super) async fn one_owner_has_a_key(fleet: &Fleet) -> Checked {
     let (key, one, other) = (fleet.key()?, a.owner(), b.owner());
     let acquire = fleet.acquire(IfHeld::Refuse);
     expected!(a.ask(&key, &one, acquire).await?, Reply::Granted(_) => {}, "the key is free");
-    let ends_in = expected!(b.ask(&key, &other, acquire).await?, Reply::Held { ends_in } => ends_in,
+    let ends_in = expected!(b.ask(&key, &other, acquire).await?, Reply::Held { ends_in, .. } => ends_in,
         "another has the key");
     if ends_in > fleet.ttl && ends_in != Duration::MAX {
         violated!("a lease of {:?} is said to end in {ends_in:?}", fleet.ttl);

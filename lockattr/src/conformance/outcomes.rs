@@ -45,6 +45,7 @@ pub(super) async fn a_tombstone_refuses_a_late_acquire(fleet: &Fleet) -> Checked
     let give_up = Op::Release {
         leave_queue: true,
         tombstone: Some(TOMBSTONE),
+        keep: None,
     };
     for was_granted in [false, true] {
         let (one, other) = (a.owner(), b.owner());
@@ -124,6 +125,7 @@ pub(super) async fn an_overdue_attempt_does_no_harm(fleet: &Fleet) -> Checked {
         let give_up = Op::Release {
             leave_queue: true,
             tombstone: Some(TOMBSTONE),
+            keep: None,
         };
         let release = a.submit(&key, &one, give_up).await?;
         a.flush();

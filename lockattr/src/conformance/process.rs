@@ -136,6 +136,7 @@ impl Fleet {
 pub(super) const RELEASE: Op = Op::Release {
     leave_queue: false,
     tombstone: None,
+    keep: None,
 };
 
 /// One process, with its own backend.

@@ -8,6 +8,7 @@ use crate::key::Key;
 const LEAVE: Op = Op::Release {
     leave_queue: true,
     tombstone: None,
+    keep: None,
 };
 
 async fn hold(fleet: &Fleet, process: &mut Process, key: &Key) -> Result<OwnerId, String> {

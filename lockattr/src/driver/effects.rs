@@ -10,7 +10,7 @@ use super::{Call, CallTrace, Effect, WaitingCall, wake};
 use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
-use crate::protocol::{Notice, Waiter};
+use crate::protocol::{LineName, Notice, Waiter};
 
 impl<B> Driver<B> {
     pub(super) fn perform(&mut self, now: Time, effect: Effect) {
@@ -32,7 +32,7 @@ impl<B> Driver<B> {
                 asker,
                 notice,
             } => self.notice(lease, &key, asker, &notice),
-            Effect::CheckOffer { lease, key } => self.check_offer(now, lease, &key),
+            Effect::CheckOffer { lease, line } => self.check_offer(now, lease, &line),
             Effect::Answered { to, answer } => to.send(answer),
         }
     }
@@ -45,14 +45,14 @@ impl<B> Driver<B> {
         valid_until: Time,
     ) {
         let commands = self.commands.clone();
-        let what = (waiter.key().clone(), waiter.mode());
+        let what = (waiter.line(), waiter.mode());
         let tenure = Tenure::new(lease, what, valid_until, commands);
         let tenure = Arc::new(tenure);
         self.tenures.insert(lease, Arc::clone(&tenure));
         // Every `Commands` handle is gone, so nobody can receive the grant.
         let Some(commands) = self.commands.upgrade() else {
             let mut coordinator = self.commands.shared.coordinator();
-            let _over = coordinator.release(Time::now(), tenure.key(), lease, &mut None);
+            let _over = coordinator.release(Time::now(), tenure.line(), lease, &mut None);
             return;
         };
         match commands.deliver(&tenure, waiter, token) {
@@ -80,7 +80,7 @@ impl<B> Driver<B> {
     }
 
     /// Takes back a lease whose caller did not poll for a claim window; the next waiter gets it.
-    fn check_offer(&mut self, now: Time, lease: LeaseId, key: &Key) {
+    fn check_offer(&mut self, now: Time, lease: LeaseId, line: &LineName) {
         let tenure = self.tenures.get(&lease);
         let Some(holder) = tenure.and_then(|tenure| tenure.holder()) else {
             return;
@@ -90,10 +90,10 @@ impl<B> Driver<B> {
             Check::Over => {}
             Check::Since(since) => {
                 let mut coordinator = self.commands.shared.coordinator();
-                coordinator.check_offer(key, lease, since);
+                coordinator.check_offer(line, lease, since);
             }
             Check::TakenBack(grant) => {
-                observe::missed(self.commands.counters(), holder.trace(), key);
+                observe::missed(self.commands.counters(), holder.trace(), line.key());
                 // Acts as if its holder had finished.
                 drop(grant);
             }

@@ -11,7 +11,7 @@ use super::tenure::Tenure;
 use super::{CallTrace, Commands, Lease, Reply, observe};
 use crate::Error;
 use crate::clock::Time;
-use crate::protocol::Terms;
+use crate::protocol::{LineName, Terms};
 use crate::spec::Wait;
 use tokio::sync::oneshot;
 
@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(crate) struct Acquiring {
     call: Arc<Call>,
-    /// The waiter in the local queue; `None` once the answer is there.
-    waiter: Option<u64>,
+    /// The waiter in the local queue, and its line; `None` once the answer is there.
+    waiter: Option<(u64, LineName)>,
     commands: Commands,
     terms: Terms,
     asked_at: Time,
@@ -47,11 +47,11 @@ impl Acquiring {
     }
 
     fn join(&mut self, terms: Terms) {
-        let Some((waiter, is_first)) = self.commands.join(terms, &self.call) else {
+        let Some((waiter, line, is_first)) = self.commands.join(terms, &self.call) else {
             return;
         };
         // Set before the event, so that a subscriber that panics leaves no waiter behind.
-        self.waiter = Some(waiter);
+        self.waiter = Some((waiter, line));
         if !is_first {
             let counters = self.commands.counters();
             observe::waiting(counters, self.call.trace(), &self.terms.key, None);
@@ -124,9 +124,9 @@ impl Future for Acquiring {
 
 impl Drop for Acquiring {
     fn drop(&mut self) {
-        if let Some(waiter) = self.waiter.take() {
+        if let Some((waiter, line)) = self.waiter.take() {
             self.call.leave();
-            self.commands.leave(&self.terms.key, waiter);
+            self.commands.leave(&line, waiter);
         }
     }
 }
@@ -137,8 +137,6 @@ pub(crate) struct Grant {
     /// Keeps the I/O thread alive, which sends the release.
     commands: Commands,
     is_over: bool,
-    /// Whether `min_hold` counts.
-    keeps: bool,
 }
 
 impl Grant {
@@ -147,7 +145,6 @@ impl Grant {
             lease,
             commands,
             is_over: false,
-            keeps: true,
         }
     }
 
@@ -157,7 +154,9 @@ impl Grant {
 
     /// Lets other calls in as soon as this one has finished, whatever its `min_hold` is.
     pub(crate) fn waive_min_hold(&mut self) {
-        self.keeps = false;
+        if !self.is_over && !self.commands.is_forked() {
+            self.commands.waive_min_hold(self.lease.tenure());
+        }
     }
 
     /// Hands the lease over to the next waiter of this process, or releases it and waits until the

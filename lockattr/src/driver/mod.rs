@@ -39,7 +39,7 @@ use crate::Error;
 use crate::clock::Time;
 use crate::diagnosis::Diagnosis;
 use crate::key::Key;
-use crate::protocol::{self, Caller, Queued, Released, Terms, Waiter};
+use crate::protocol::{self, Caller, LineName, Queued, Released, Terms, Waiter};
 use recovery::shielded;
 use tenure::Tenure;
 
@@ -232,9 +232,9 @@ impl Commands {
         Acquiring::begin(self.clone(), terms, CallTrace::new(span))
     }
 
-    /// Joins the queue of the key. Returns the waiter's number and whether it is the first, or `None`
+    /// Joins the queue of the key. Returns the waiter's number, its line, and whether it is the first, or `None`
     /// if the call is refused.
-    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<(u64, bool)> {
+    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<(u64, LineName, bool)> {
         let key = terms.key.clone();
         let caller = WaitingCall(Arc::clone(call));
         if let Err(error) = self.shared().check_process() {
@@ -245,7 +245,11 @@ impl Commands {
             .shared()
             .with(|coordinator, now| coordinator.acquire(now, terms, caller));
         match queued {
-            Queued::Waiting { waiter, is_first } => Some((waiter, is_first)),
+            Queued::Waiting {
+                waiter,
+                line,
+                is_first,
+            } => Some((waiter, line, is_first)),
             Queued::Refused(caller, error) => {
                 caller.refuse(self.counters(), &key, error);
                 None
@@ -254,13 +258,13 @@ impl Commands {
     }
 
     /// Leaves the queue of the key.
-    fn leave(&self, key: &Key, waiter: u64) {
+    fn leave(&self, line: &LineName, waiter: u64) {
         if self.is_forked() {
             return;
         }
         let (waiter, is_releasing) = self
             .shared()
-            .with(|coordinator, now| coordinator.leave(now, key, waiter));
+            .with(|coordinator, now| coordinator.leave(now, line, waiter));
         // Dropping it runs the caller's waker and the end of its span, so not under the mutex.
         drop(waiter);
         if is_releasing {
@@ -268,12 +272,19 @@ impl Commands {
         }
     }
 
+    /// Lets other calls in as soon as the holder has finished, whatever the lease's `min_hold` is.
+    fn waive_min_hold(&self, tenure: &Tenure) {
+        let id = tenure.id();
+        self.shared()
+            .with(|coordinator, now| coordinator.waive_min_hold(now, id));
+    }
+
     /// Hands the lease over to the next waiter of this process, or gives it back to the lock
     /// service.
     fn hand_over(&self, tenure: &Arc<Tenure>, mut request: Option<Reply>) {
         loop {
             let released = self.shared().with(|coordinator, now| {
-                coordinator.release(now, tenure.key(), tenure.id(), &mut request)
+                coordinator.release(now, tenure.line(), tenure.id(), &mut request)
             });
             match released {
                 Released::Over => return thread_end::await_releases(self),
@@ -322,7 +333,7 @@ impl Commands {
             return Some(Err(error));
         }
         let answer = self.ask(|coordinator, now, reply| {
-            coordinator.extend(now, tenure.key(), tenure.id(), (token, ttl), reply)
+            coordinator.extend(now, tenure.line(), tenure.id(), (token, ttl), reply)
         });
         Some(answer?.await.unwrap_or(Err(Error::Closed)))
     }

@@ -12,12 +12,19 @@ use crate::Error;
 use crate::key::Key;
 use crate::protocol::Notice;
 
-/// A call waits, for a lease that ends then if it is not renewed.
-pub(super) fn waiting(counters: &Counters, call: &CallTrace, key: &Key, ends_in: Option<Duration>) {
+/// A call waits, for a lease of this holder that ends then if it is not renewed.
+pub(super) fn waiting(
+    counters: &Counters,
+    call: &CallTrace,
+    key: &Key,
+    held: Option<(Duration, Option<&str>)>,
+) {
     counters.waited.add_one();
+    let (ends_in, holder) = held.unzip();
+    let holder = holder.flatten();
     call.emit(
         Level::DEBUG,
-        |span| debug!(parent: span, %key, ?ends_in, "waiting for the lock"),
+        |span| debug!(parent: span, %key, ?ends_in, holder, "waiting for the lock"),
     );
 }
 
@@ -49,7 +56,9 @@ pub(super) fn missed(counters: &Counters, call: &CallTrace, key: &Key) {
 /// Traces and counts a notice; other events are traced where they happen.
 pub(super) fn observe(counters: &Counters, call: &CallTrace, key: &Key, notice: &Notice) {
     match notice {
-        Notice::Waiting { ends_in } => waiting(counters, call, key, Some(*ends_in)),
+        Notice::Waiting { ends_in, holder } => {
+            waiting(counters, call, key, Some((*ends_in, holder.as_deref())));
+        }
         Notice::Acquired { .. } | Notice::Failed(_) => {}
         Notice::Trouble(error) => {
             call.emit(Level::DEBUG, |span| debug!(parent: span, %key, %error, "the lock service failed; it is asked again"));

@@ -11,12 +11,13 @@ use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::mode::Mode;
+use crate::protocol::LineName;
 
 /// What the holders of one lease see of it: its end, and why it ended.
 #[derive(Debug)]
 pub(crate) struct Tenure {
     id: LeaseId,
-    key: Key,
+    line: LineName,
     mode: Mode,
     valid_until: AtomicU64,
     ended: OnceLock<LossReason>,
@@ -30,13 +31,13 @@ pub(crate) struct Tenure {
 impl Tenure {
     pub(crate) fn new(
         id: LeaseId,
-        (key, mode): (Key, Mode),
+        (line, mode): (LineName, Mode),
         valid_until: Time,
         pool: WeakCommands,
     ) -> Self {
         Self {
             id,
-            key,
+            line,
             mode,
             valid_until: AtomicU64::new(valid_until.as_nanos()),
             ended: OnceLock::new(),
@@ -51,7 +52,11 @@ impl Tenure {
     }
 
     pub(crate) fn key(&self) -> &Key {
-        &self.key
+        self.line.key()
+    }
+
+    pub(crate) fn line(&self) -> &LineName {
+        &self.line
     }
 
     pub(crate) fn mode(&self) -> Mode {

@@ -123,6 +123,11 @@ impl Keeper {
         self.step(now, id, |acquisition, _| acquisition.adopt(terms, now))?
     }
 
+    /// The lease's `min_hold` does not count: what it was for has failed.
+    pub(crate) fn waive_min_hold(&mut self, now: Time, id: LeaseId) {
+        self.step(now, id, |acquisition, _| acquisition.waive_min_hold());
+    }
+
     /// The caller has finished with its lease, or wants none any longer.
     pub(crate) fn release(&mut self, now: Time, id: LeaseId) {
         self.step(now, id, Acquisition::relinquish);
@@ -251,6 +256,7 @@ impl Keeper {
     /// Releases every lease, whether or not its holder has finished.
     pub(crate) fn release_all(&mut self, now: Time) {
         for id in self.ids() {
+            self.waive_min_hold(now, id);
             self.release(now, id);
         }
     }

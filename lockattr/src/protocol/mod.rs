@@ -19,8 +19,9 @@ mod simulation;
 pub(crate) use acquisition::Terms;
 pub(crate) use coordinator::{Caller, Coordinator, Effect, Queued, Released};
 pub(crate) use keeper::Limits;
-pub(crate) use local_queues::{Batch, Waiter};
+pub(crate) use local_queues::{Batch, LineName, Waiter};
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::backend::{BackendError, Granted};
@@ -32,7 +33,11 @@ use crate::{Error, LossReason};
 #[cfg_attr(test, derive(Clone))]
 pub(crate) enum Notice {
     /// Another lease has the key; the acquisition waits.
-    Waiting { ends_in: Duration },
+    Waiting {
+        ends_in: Duration,
+        /// Its holder, as text for people.
+        holder: Option<Arc<str>>,
+    },
     /// The lock service failed; it is asked again.
     Trouble(BackendError),
     /// The lease was granted.

@@ -144,5 +144,9 @@ impl Backend for MemoryBackend {
 
 /// All capabilities: the protocol is tested with this backend.
 pub(crate) fn capabilities() -> Capabilities {
-    Capabilities::default().with_queue().with_token_ranges()
+    Capabilities::default()
+        .with_queue()
+        .with_token_ranges()
+        .with_modes()
+        .with_min_hold()
 }

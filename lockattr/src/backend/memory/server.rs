@@ -2,23 +2,18 @@
 //!
 //! It does the same as the scripts on a real server, so the protocol is tested against it too.
 
-use std::collections::{HashMap, VecDeque};
-use std::ops::Range;
+mod lock;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::backend::{Attempt, Claim, Granted, IfHeld, Op, OwnerId, Reply};
+use crate::backend::{Attempt, Granted, IfHeld, Op, OwnerId, Reply};
 use crate::clock::Time;
 use crate::key::Key;
-
-/// A lease handed to a waiter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Handoff<W> {
-    pub(crate) waiter: W,
-    pub(crate) owner: OwnerId,
-    pub(crate) granted: Granted,
-    /// How long it lasts unless it is renewed.
-    pub(crate) ttl: Duration,
-}
+pub(crate) use lock::Handoff;
+use lock::{Holder, Lock, reserve};
 
 /// The locks of a service that reaches its waiters through a `W`.
 #[derive(Debug)]
@@ -27,29 +22,6 @@ pub(crate) struct Server<W> {
     locks: HashMap<Key, Lock<W>>,
     tombstones: HashMap<OwnerId, Time>,
     last_token: u64,
-}
-
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
-struct Lock<W> {
-    holder: Option<Holder>,
-    queue: VecDeque<Waiter<W>>,
-}
-
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
-struct Holder {
-    owner: OwnerId,
-    token: u64,
-    ends_at: Time,
-}
-
-#[derive(Debug)]
-#[cfg_attr(test, derive(Clone, Hash))]
-struct Waiter<W> {
-    owner: OwnerId,
-    claim: Claim,
-    address: W,
 }
 
 impl<W: Clone> Server<W> {
@@ -78,7 +50,7 @@ impl<W: Clone> Server<W> {
         let Attempt { key, owner, .. } = attempt;
         self.tombstones.retain(|_, until| *until > now);
         if let Some(lock) = self.locks.get_mut(key) {
-            lock.holder.take_if(|holder| holder.ends_at <= now);
+            lock.end_leases(now);
         }
         let reply = match attempt.op {
             Op::Acquire { ttl, if_held } => {
@@ -90,16 +62,20 @@ impl<W: Clone> Server<W> {
             Op::Release {
                 leave_queue,
                 tombstone,
+                keep,
             } => {
                 if let Some(life) = tombstone {
                     self.tombstones.insert(owner.clone(), now + life);
                 }
-                self.release(now, key, owner, leave_queue, &mut deliver);
+                if let Some(lock) = self.locks.get_mut(key) {
+                    let last_token = &mut self.last_token;
+                    let until = keep.map(|keep| now + keep);
+                    lock.release(now, last_token, owner, (leave_queue, until), &mut deliver);
+                }
                 Reply::Released
             }
         };
-        let is_idle = |lock: &Lock<W>| lock.holder.is_none() && lock.queue.is_empty();
-        if self.locks.get(key).is_some_and(is_idle) {
+        if self.locks.get(key).is_some_and(Lock::is_idle) {
             self.locks.remove(key);
         }
         reply
@@ -111,16 +87,10 @@ impl<W: Clone> Server<W> {
         self.locks.is_empty()
     }
 
-    /// Whether an acquire would get the key now.
+    /// Whether an exclusive acquire would get the key now.
     #[cfg(test)]
     pub(crate) fn is_free(&self, now: Time, key: &Key) -> bool {
-        self.locks.get(key).is_none_or(|lock| {
-            let is_held = lock
-                .holder
-                .as_ref()
-                .is_some_and(|holder| holder.ends_at > now);
-            !is_held && lock.queue.is_empty()
-        })
+        self.locks.get(key).is_none_or(|lock| lock.is_free(now))
     }
 
     fn acquire(
@@ -131,52 +101,43 @@ impl<W: Clone> Server<W> {
         address: Option<W>,
         deliver: &mut impl FnMut(Handoff<W>) -> bool,
     ) -> Reply {
-        let Attempt {
-            key, owner, claim, ..
-        } = attempt;
+        let Attempt { owner, mode, .. } = attempt;
         let last_token = &mut self.last_token;
-        let lock = self.locks.entry(key.clone()).or_insert_with(|| Lock {
-            holder: None,
-            queue: VecDeque::new(),
-        });
-        if let Some(holder) = &mut lock.holder
-            && holder.owner == *owner
-        {
+        let lock = self
+            .locks
+            .entry(attempt.key.clone())
+            .or_insert_with(Lock::new);
+        if let Some((holder, contended)) = lock.held_by(owner) {
             holder.ends_at = holder.ends_at.max(now + ttl);
             return Reply::Granted(Granted {
                 tokens: holder.token..holder.token + 1,
-                contended: !lock.queue.is_empty(),
+                contended,
             });
         }
         if self.tombstones.contains_key(owner) {
             return Reply::Tombstoned;
         }
-        if lock.holder.is_none() {
-            lock.hand_over(now, last_token, Some(owner), deliver);
-        }
-        if let Some(holder) = &lock.holder {
-            if let Some(address) = address
-                && !lock.queue.iter().any(|waiter| waiter.owner == *owner)
-            {
-                lock.queue.push_back(Waiter {
-                    owner: owner.clone(),
-                    claim: *claim,
-                    address,
-                });
+        let is_next = lock.serve(now, last_token, Some(owner), deliver);
+        if !is_next {
+            match lock.admits(*mode) {
+                Err(held) => {
+                    lock.leave(owner);
+                    return Reply::OtherMode(held);
+                }
+                Ok(true) if lock.has_no_waiter() => {}
+                Ok(_) => {
+                    if let Some(address) = address {
+                        lock.queue_up(attempt, address);
+                    }
+                    return lock.held(now);
+                }
             }
-            return Reply::Held {
-                ends_in: holder.ends_at.since(now),
-            };
         }
-        let tokens = reserve(last_token, claim.tokens, attempt.least_token);
-        lock.holder = Some(Holder {
-            owner: owner.clone(),
-            token: tokens.start,
-            ends_at: now + ttl,
-        });
+        let tokens = reserve(last_token, attempt.claim.tokens, attempt.least_token);
+        lock.add(Holder::new(attempt, tokens.start, now + ttl));
         Reply::Granted(Granted {
             tokens,
-            contended: !lock.queue.is_empty(),
+            contended: !lock.has_no_waiter(),
         })
     }
 
@@ -198,80 +159,9 @@ impl<W: Clone> Server<W> {
         })
     }
 
-    /// Returns the holder of the key, if it is this owner, and whether others wait.
     fn held_by(&mut self, key: &Key, owner: &OwnerId) -> Option<(&mut Holder, bool)> {
-        let lock = self.locks.get_mut(key)?;
-        let holder = lock.holder.as_mut()?;
-        (holder.owner == *owner).then_some((holder, !lock.queue.is_empty()))
+        self.locks.get_mut(key)?.held_by(owner)
     }
-
-    fn release(
-        &mut self,
-        now: Time,
-        key: &Key,
-        owner: &OwnerId,
-        leave_queue: bool,
-        deliver: &mut impl FnMut(Handoff<W>) -> bool,
-    ) {
-        let Some(lock) = self.locks.get_mut(key) else {
-            return;
-        };
-        if leave_queue {
-            lock.queue.retain(|waiter| waiter.owner != *owner);
-        }
-        let released = lock.holder.take_if(|holder| holder.owner == *owner);
-        if released.is_some() {
-            lock.hand_over(now, &mut self.last_token, None, deliver);
-        }
-    }
-}
-
-impl<W> Lock<W> {
-    /// Makes the first reachable waiter the holder, and notifies it; stops at `mine`, which is then
-    /// granted the key without a notification.
-    fn hand_over(
-        &mut self,
-        now: Time,
-        last_token: &mut u64,
-        mine: Option<&OwnerId>,
-        deliver: &mut impl FnMut(Handoff<W>) -> bool,
-    ) {
-        while let Some(waiter) = self.queue.pop_front() {
-            let Waiter {
-                owner,
-                claim,
-                address,
-            } = waiter;
-            if mine == Some(&owner) {
-                return;
-            }
-            let tokens = reserve(last_token, claim.tokens, 0);
-            let token = tokens.start;
-            let handoff = Handoff {
-                waiter: address,
-                owner: owner.clone(),
-                granted: Granted {
-                    tokens,
-                    contended: !self.queue.is_empty(),
-                },
-                ttl: claim.ttl,
-            };
-            if deliver(handoff) {
-                self.holder = Some(Holder {
-                    owner,
-                    token,
-                    ends_at: now + claim.ttl,
-                });
-                return;
-            }
-        }
-    }
-}
-
-fn reserve(last_token: &mut u64, tokens: u32, least: u64) -> Range<u64> {
-    let first = (*last_token + 1).max(least);
-    *last_token = first + u64::from(tokens) - 1;
-    first..first + u64::from(tokens)
 }
 
 /// For the model: what distinguishes two servers.
@@ -283,6 +173,3 @@ impl<W: std::hash::Hash> std::hash::Hash for Server<W> {
         self.last_token.hash(state);
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -189,7 +189,13 @@ impl Ballot {
         }
         self.held = None;
         self.note_contention(now, desk);
-        self.finish(Ok(Reply::Held { ends_in }), desk);
+        self.finish(
+            Ok(Reply::Held {
+                ends_in,
+                holder: None,
+            }),
+            desk,
+        );
     }
 
     /// One server was handed to this owner, which waits.
@@ -230,7 +236,13 @@ impl Ballot {
         if is_settled || now >= deadline {
             self.blocked_since.get_or_insert(now);
             let ends_in = self.longest_left();
-            self.finish(Ok(Reply::Held { ends_in }), desk);
+            self.finish(
+                Ok(Reply::Held {
+                    ends_in,
+                    holder: None,
+                }),
+                desk,
+            );
         }
     }
 
@@ -275,7 +287,13 @@ impl Ballot {
             return self.finish(Ok(Reply::Granted(granted)), desk);
         }
         let ends_in = Duration::ZERO;
-        self.finish(Ok(Reply::Held { ends_in }), desk);
+        self.finish(
+            Ok(Reply::Held {
+                ends_in,
+                holder: None,
+            }),
+            desk,
+        );
         // The lease lasts while a majority does.
         ends.sort_unstable_by(|one, other| other.cmp(one));
         let end = ends[desk.members.majority() - 1];

@@ -57,7 +57,7 @@ impl Ballot {
                 });
                 Answer::Granted
             }
-            (What::Acquire { .. }, Reply::Held { ends_in }) => {
+            (What::Acquire { .. }, Reply::Held { ends_in, .. }) => {
                 seat.vote = None;
                 Answer::Held { ends_in }
             }

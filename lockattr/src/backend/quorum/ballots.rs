@@ -83,6 +83,7 @@ impl Ballots {
                 Op::Release {
                     leave_queue,
                     tombstone,
+                    keep,
                 },
                 present,
             ) => {
@@ -90,7 +91,7 @@ impl Ballots {
                     self.tombstones.insert(owner.clone(), now + life);
                 }
                 match present {
-                    Some(ballot) => ballot.release(now, *id, (leave_queue, tombstone), desk),
+                    Some(ballot) => ballot.release(now, *id, (leave_queue, tombstone, keep), desk),
                     None => desk.tell(Event::Done(*id, Ok(Reply::Released))),
                 }
             }

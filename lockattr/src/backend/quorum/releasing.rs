@@ -14,14 +14,14 @@ impl Ballot {
         &mut self,
         now: Time,
         id: AttemptId,
-        (leave_queue, tombstone): (bool, Option<Duration>),
+        (leave_queue, tombstone, keep): (bool, Option<Duration>, Option<Duration>),
         desk: &mut Desk,
     ) {
         self.begin(now, Some(id), Kind::Release, desk);
         self.held = None;
         for member in self.order.clone() {
             if self.seats[member].touched {
-                let op = self.release_of(member, leave_queue, tombstone);
+                let op = self.release_of(member, leave_queue, tombstone, keep);
                 self.ask(now, member, (What::Release, op, 0), desk);
             }
         }

@@ -87,7 +87,7 @@ impl Ballot {
         if !self.seats[member].touched {
             return;
         }
-        let op = self.release_of(member, false, None);
+        let op = self.release_of(member, false, None, None);
         let answer = self.seats[member].answer.take();
         self.ask(now, member, (What::Release, op, 0), desk);
         self.leave(now, member, desk);
@@ -107,7 +107,7 @@ impl Ballot {
     pub(super) fn leave(&mut self, now: Time, member: usize, desk: &mut Desk) {
         desk.seats.remove(&self.seats[member].owner.lease);
         if self.seats[member].touched {
-            let op = self.release_of(member, false, None);
+            let op = self.release_of(member, false, None, None);
             let number = desk.number();
             let release = self.attempt(member, number, op, 0);
             desk.leavings.note(now, member, release, self.ttl);
@@ -120,6 +120,7 @@ impl Ballot {
         member: usize,
         leave_queue: bool,
         tombstone: Option<Duration>,
+        keep: Option<Duration>,
     ) -> Op {
         let seat = &mut self.seats[member];
         let is_acquiring = |asked: Asked| matches!(asked.what, What::Acquire { .. });
@@ -131,6 +132,7 @@ impl Ballot {
             } else {
                 tombstone
             },
+            keep,
         }
     }
 }

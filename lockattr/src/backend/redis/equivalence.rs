@@ -30,6 +30,7 @@ const CLAIM: Claim = Claim {
     ttl: Duration::from_secs(100),
     tokens: 3,
 };
+const KEPT: Duration = Duration::from_secs(50);
 const TOMBSTONE: Duration = Duration::from_secs(24 * 60 * 60);
 const ACQUIRE: Op = Op::Acquire {
     ttl: TTL,
@@ -45,6 +46,8 @@ enum Step {
     /// The attempts of one call: a single attempt has other scripts than several have. Some ask for tokens that
     /// are ahead of the clock.
     Do(Vec<(u8, Op, bool)>),
+    /// From now on the key is used so, by this owner.
+    Use(u8, Mode),
     /// The lease ends by its ttl, and then this owner asks.
     Lapse(u8),
     /// The owner goes on under a new identity.
@@ -52,16 +55,23 @@ enum Step {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let release = |(leave_queue, tombstone): (bool, bool)| Op::Release {
+    let release = |(leave_queue, tombstone, keeps): (bool, bool, bool)| Op::Release {
         leave_queue,
         tombstone: tombstone.then_some(TOMBSTONE),
+        keep: keeps.then_some(KEPT),
     };
     let op = prop_oneof![
         4 => Just(ACQUIRE),
         1 => Just(Op::Acquire { ttl: TTL, if_held: IfHeld::Refuse }),
         1 => Just(Op::Renew { ttl: RENEWED_TTL }),
         1 => (1..3_u32).prop_map(|tokens| Op::Reserve { tokens }),
-        3 => any::<(bool, bool)>().prop_map(release),
+        3 => (any::<bool>(), any::<bool>(), prop::bool::weighted(0.2)).prop_map(release),
+    ];
+    let permits = |(permits, weight)| Mode::Permits { permits, weight };
+    let mode = prop_oneof![
+        2 => Just(Mode::Exclusive),
+        3 => Just(Mode::Shared),
+        2 => (2..4_u32, 1..3_u32).prop_map(permits),
     ];
     let is_ahead = prop::bool::weighted(0.2);
     let step = prop_oneof![
@@ -70,6 +80,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => prop::collection::vec((Just(UNREACHABLE), op, is_ahead), 1..3).prop_map(Step::Do),
         1 => (0..UNREACHABLE).prop_map(Step::Lapse),
         1 => (0..=UNREACHABLE).prop_map(Step::Rename),
+        2 => (0..=UNREACHABLE, mode).prop_map(|(owner, mode)| Step::Use(owner, mode)),
     ];
     prop::collection::vec(step, 1..40)
 }
@@ -92,7 +103,7 @@ fn the_script_and_the_server_in_memory_do_the_same() {
     let both = RefCell::new((connection, listener));
     let config = Config {
         failure_persistence: None,
-        ..Config::with_cases(512)
+        ..Config::with_cases(1024)
     };
     let outcome = TestRunner::new(config).run(&steps(), |steps| {
         let (connection, listener) = &mut *both.borrow_mut();
@@ -116,6 +127,7 @@ struct Pair<'a, 'b> {
     names: Names,
     memory: Server<bool>,
     owners: Vec<OwnerId>,
+    modes: Vec<Mode>,
     begun: Instant,
     now: Time,
     /// Maps a token of the memory server to the token of the real server.
@@ -139,6 +151,7 @@ impl<'a, 'b> Pair<'a, 'b> {
             owners: (0..=UNREACHABLE)
                 .map(|n| ids.first(LeaseId(n.into())))
                 .collect(),
+            modes: vec![Mode::Exclusive; usize::from(UNREACHABLE) + 1],
             begun: Instant::now(),
             now: Time::from_nanos(1),
             tokens: BTreeMap::new(),
@@ -162,6 +175,12 @@ impl<'a, 'b> Pair<'a, 'b> {
                 self.now = self.now + RENEWED_TTL;
                 self.execute(&[(*owner, ACQUIRE, false)]).await;
             }
+            Step::Use(owner, mode) => {
+                // An owner has one mode.
+                let owner = usize::from(*owner);
+                self.owners[owner] = self.owners[owner].renamed();
+                self.modes[owner] = *mode;
+            }
             Step::Rename(owner) => {
                 let owner = &mut self.owners[usize::from(*owner)];
                 *owner = owner.renamed();
@@ -173,6 +192,11 @@ impl<'a, 'b> Pair<'a, 'b> {
         let ahead = self.ahead();
         let mut attempts: Vec<Attempt> = attempts
             .iter()
+            .filter(|(owner, op, _)| {
+                // A share has one token.
+                let mode = self.modes[usize::from(*owner)];
+                mode.is_exclusive() || !matches!(op, Op::Reserve { .. })
+            })
             .map(|(owner, op, is_ahead)| Attempt {
                 id: AttemptId {
                     lease: LeaseId((*owner).into()),
@@ -180,12 +204,18 @@ impl<'a, 'b> Pair<'a, 'b> {
                 },
                 key: Self::key(),
                 owner: self.owners[usize::from(*owner)].clone(),
-                claim: CLAIM,
-                mode: Mode::Exclusive,
+                claim: match self.modes[usize::from(*owner)] {
+                    Mode::Exclusive => CLAIM,
+                    _ => Claim { tokens: 1, ..CLAIM },
+                },
+                mode: self.modes[usize::from(*owner)],
                 label: Label::here(),
                 op: *op,
                 confirmation: None,
-                least_token: if *is_ahead { ahead } else { 0 },
+                least_token: match self.modes[usize::from(*owner)] {
+                    Mode::Exclusive if *is_ahead => ahead,
+                    _ => 0,
+                },
             })
             .collect();
         let is_reachable = attempts
@@ -240,9 +270,18 @@ impl<'a, 'b> Pair<'a, 'b> {
             | (Reply::Reserved(expected), Reply::Reserved(granted)) => {
                 self.is_same_grant(expected, granted);
             }
-            (Reply::Held { ends_in: expected }, Reply::Held { ends_in }) => {
+            (
+                Reply::Held {
+                    ends_in: expected, ..
+                },
+                Reply::Held { ends_in, .. },
+            ) => {
                 let passed = self.begun.elapsed() + Duration::from_millis(1);
                 assert!(ends_in <= expected && *ends_in + passed >= *expected);
+            }
+            // The weights of those that have it do not matter.
+            (Reply::OtherMode(expected), Reply::OtherMode(held)) => {
+                assert_eq!(held.to_string(), expected.to_string());
             }
             _ => assert_eq!(reply, expected),
         }

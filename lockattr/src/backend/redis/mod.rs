@@ -268,10 +268,11 @@ impl RedisBackend {
 impl Backend for RedisBackend {
     fn capabilities(&self) -> Capabilities {
         let links = self.homes;
-        let mut all = Capabilities::default().with_token_ranges();
+        let mut all = Capabilities::default().with_token_ranges().with_min_hold();
         if self.voice == Voice::Messages {
             all = all
                 .with_queue()
+                .with_modes()
                 .with_least_claim_window(self.least_claim_window);
         }
         if self.voice > Voice::Scripts {

@@ -6,6 +6,7 @@ use redis::Value;
 
 use super::failure;
 use crate::backend::{Attempt, Granted, Op, Outcome, OwnerId, OwnerIds, Reply};
+use crate::mode::Mode;
 
 /// The question of an attempt, as far as it matters for reading the answer.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +115,8 @@ fn read(question: Question, answer: &str) -> Outcome {
         Question::Acquire { tokens } => match (answer, rest('g'), rest('h')) {
             ("t", ..) => Some(Reply::Tombstoned),
             (_, Some(granted), _) => read_granted(granted).map(Reply::Granted),
-            (_, _, Some(left)) => read_left(left).map(|ends_in| Reply::Held { ends_in }),
+            (_, _, Some(held)) => read_held(held),
+            (other, ..) if other.starts_with('m') => read_mode(&other[1..]).map(Reply::OtherMode),
             (first, ..) => number(first)
                 .and_then(|first| all_of(first, tokens))
                 .map(Reply::Granted),
@@ -133,6 +135,28 @@ fn read(question: Question, answer: &str) -> Outcome {
         Question::Release => (answer == "d").then_some(Reply::Released),
     };
     reply.ok_or_else(failure::malformed)
+}
+
+/// "time left:holder", where the holder may be missing.
+fn read_held(text: &str) -> Option<Reply> {
+    let (left, holder) = text.split_once(':').unwrap_or((text, ""));
+    Some(Reply::Held {
+        ends_in: read_left(left)?,
+        holder: (!holder.is_empty()).then(|| holder.into()),
+    })
+}
+
+/// As the script writes a mode: "x", "s", or "p" and the number of permits.
+fn read_mode(text: &str) -> Option<Mode> {
+    match (text, text.strip_prefix('p')) {
+        ("x", _) => Some(Mode::Exclusive),
+        ("s", _) => Some(Mode::Shared),
+        (_, Some(permits)) => Some(Mode::Permits {
+            permits: permits.parse().ok()?,
+            weight: 1,
+        }),
+        _ => None,
+    }
 }
 
 /// A key without a ttl is not ours; as far as we know, it is held for ever.
@@ -216,9 +240,26 @@ mod tests {
             Reply::Granted(granted(first..first + 3, false))
         );
         let ends_in = Duration::from_millis(1500);
-        assert_eq!(acquire("h1500"), Reply::Held { ends_in });
+        let held = |ends_in, holder: Option<&str>| Reply::Held {
+            ends_in,
+            holder: holder.map(Into::into),
+        };
+        assert_eq!(acquire("h1500"), held(ends_in, None));
+        let named = held(ends_in, Some("shop-1/7 shop::pay"));
+        assert_eq!(acquire("h1500:shop-1/7 shop::pay"), named);
+        let permits = Mode::Permits {
+            permits: 5,
+            weight: 1,
+        };
+        for (text, mode) in [
+            ("mx", Mode::Exclusive),
+            ("ms", Mode::Shared),
+            ("mp5", permits),
+        ] {
+            assert_eq!(acquire(text), Reply::OtherMode(mode));
+        }
         let ends_in = Duration::MAX;
-        assert_eq!(acquire("h-1"), Reply::Held { ends_in });
+        assert_eq!(acquire("h-1"), held(ends_in, None));
         assert_eq!(acquire("t"), Reply::Tombstoned);
         let renew = |text| read(Question::Renew, text).unwrap();
         assert_eq!(renew("k0"), Reply::Renewed { contended: false });
@@ -315,6 +356,12 @@ mod tests {
             "g+5:1:0",
             "d",
             "x1",
+            "m",
+            "mp",
+            "mp-5",
+            "my",
+            "h",
+            "h:shop",
         ] {
             let failure = read(ACQUIRE, text).unwrap_err();
             assert_eq!(failure.error.kind(), BackendErrorKind::Malformed, "{text}");

@@ -11,6 +11,7 @@ use redis::{Arg, Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
 use super::names::{self, Name, Names};
 use super::voice::Voice;
 use crate::backend::{Attempt, IfHeld, Op};
+use crate::mode::Mode;
 use crate::timing::QUEUE_LIFE;
 
 struct Script {
@@ -50,6 +51,8 @@ static ATTEMPTS: LazyLock<Script> = LazyLock::new(|| {
     let text = concat!(
         // As acquire.lua leaves them to the rest: nothing was read, and nothing taken.
         "local clock, found, taken\n",
+        include_str!("lua/fence.lua"),
+        include_str!("lua/shared.lua"),
         include_str!("lua/contended.lua"),
         include_str!("lua/attempts.lua")
     );
@@ -59,6 +62,8 @@ static ATTEMPTS: LazyLock<Script> = LazyLock::new(|| {
 static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
     let text = concat!(
         include_str!("lua/acquire.lua"),
+        include_str!("lua/fence.lua"),
+        include_str!("lua/shared.lua"),
         include_str!("lua/contended.lua"),
         include_str!("lua/attempts.lua")
     );
@@ -68,6 +73,8 @@ static ACQUIRE: LazyLock<Script> = LazyLock::new(|| {
 static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     let text = concat!(
         include_str!("lua/release.lua"),
+        include_str!("lua/fence.lua"),
+        include_str!("lua/shared.lua"),
         include_str!("lua/contended.lua"),
         include_str!("lua/attempts.lua")
     );
@@ -204,19 +211,26 @@ async fn send(
 /// The kinds of attempts that the script knows, in the order of execution.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Code {
-    /// A release that neither leaves the queue nor writes a tombstone.
+    /// A release that does nothing else.
     Release,
     ReleaseUnknown,
+    ReleaseShare,
     Renew,
+    RenewShare,
     Reserve,
     Acquire,
     /// An acquire with a least token.
     AcquireFrom,
+    AcquireShare,
 }
 
 impl Code {
     fn of(attempt: &Attempt) -> Self {
+        let is_share = !attempt.mode.is_exclusive();
         match attempt.op {
+            Op::Acquire { .. } if is_share => Self::AcquireShare,
+            Op::Renew { .. } if is_share => Self::RenewShare,
+            Op::Release { .. } if is_share => Self::ReleaseShare,
             Op::Acquire { .. } if attempt.least_token > 0 => Self::AcquireFrom,
             Op::Acquire { .. } => Self::Acquire,
             Op::Renew { .. } => Self::Renew,
@@ -224,6 +238,7 @@ impl Code {
             Op::Release {
                 leave_queue: false,
                 tombstone: None,
+                keep: None,
             } => Self::Release,
             Op::Release { .. } => Self::ReleaseUnknown,
         }
@@ -237,14 +252,17 @@ impl Code {
             Self::Reserve => "t",
             Self::Release => "r",
             Self::ReleaseUnknown => "x",
+            Self::AcquireShare => "s",
+            Self::RenewShare => "u",
+            Self::ReleaseShare => "v",
         }
     }
 
     /// Returns how many names an attempt declares.
     fn names(self) -> usize {
         match self {
-            Self::Acquire | Self::AcquireFrom => 4,
-            Self::Renew | Self::Reserve | Self::Release | Self::ReleaseUnknown => 1,
+            Self::Acquire | Self::AcquireFrom | Self::AcquireShare => 4,
+            _ => 1,
         }
     }
 }
@@ -252,13 +270,18 @@ impl Code {
 /// Whether the script gets both attempts in one group.
 fn is_alike(one: &Attempt, other: &Attempt) -> bool {
     match Code::of(one) {
-        Code::Acquire | Code::AcquireFrom => {
+        Code::Acquire | Code::AcquireFrom | Code::AcquireShare => {
             one.op == other.op
+                && one.mode == other.mode
                 && one.claim == other.claim
                 && one.label == other.label
                 && one.least_token == other.least_token
         }
-        Code::Renew | Code::Reserve => one.op == other.op && one.least_token == other.least_token,
+        Code::Renew | Code::RenewShare | Code::Reserve => {
+            Code::of(one) == Code::of(other)
+                && one.op == other.op
+                && one.least_token == other.least_token
+        }
         code => code == Code::of(other),
     }
 }
@@ -288,14 +311,20 @@ impl Caller<'_> {
         match first.op {
             Op::Acquire { ttl, if_held } => {
                 let rest = format!(":{now}:{} {label}", *PLACE);
-                command.arg(millis(ttl)).arg(claim.tokens);
+                let share = share(first.mode);
+                command.arg(millis(ttl));
+                if share.is_none() {
+                    command.arg(claim.tokens);
+                }
                 let mut waiting = format!("{} ", millis(claim.ttl));
                 if if_held == IfHeld::Queue {
                     write!(waiting, "{}", millis(QUEUE_LIFE)).expect("a String takes everything");
                 }
                 command.arg(waiting);
                 command.arg(rest);
-                if first.least_token > 0 {
+                if let Some((mode, weight)) = share {
+                    command.arg(mode).arg(weight);
+                } else if first.least_token > 0 {
                     command.arg(first.least_token);
                 }
             }
@@ -314,8 +343,9 @@ impl Caller<'_> {
             if let Op::Release {
                 leave_queue,
                 tombstone,
+                keep,
             } = attempt.op
-                && Code::of(attempt) == Code::ReleaseUnknown
+                && Code::of(attempt) != Code::Release
             {
                 let entry = if leave_queue {
                     self.entry(attempt)
@@ -323,7 +353,9 @@ impl Caller<'_> {
                     String::new()
                 };
                 command.arg(entry);
-                command.arg(tombstone.map_or_else(String::new, |life| millis(life).to_string()));
+                for span in [tombstone, keep] {
+                    command.arg(span.map_or_else(String::new, |span| millis(span).to_string()));
+                }
             }
         }
     }
@@ -337,7 +369,25 @@ impl Caller<'_> {
             ..
         } = attempt;
         let (ttl, tokens, channel) = (millis(claim.ttl), claim.tokens, self.channel);
-        format!("1:{owner}:{ttl}:{tokens}:{channel}:{} {label}", *PLACE)
+        match share(attempt.mode) {
+            None => format!("1:{owner}:{ttl}:{tokens}:{channel}:{} {label}", *PLACE),
+            Some((mode, weight)) => {
+                format!(
+                    "1s:{mode}:{weight}:{owner}:{ttl}:{channel}:{} {label}",
+                    *PLACE
+                )
+            }
+        }
+    }
+}
+
+/// Returns the mode as the script writes it, and the weight, for an owner that may have the key beside
+/// others.
+fn share(mode: Mode) -> Option<(String, u32)> {
+    match mode {
+        Mode::Exclusive => None,
+        Mode::Shared => Some(("s".to_owned(), 1)),
+        Mode::Permits { permits, weight } => Some((format!("p{permits}"), weight)),
     }
 }
 

@@ -99,6 +99,7 @@ impl Flawed {
         let leave = Op::Release {
             leave_queue: true,
             tombstone: None,
+            keep: None,
         };
         match (self.flaw, &mut attempt.op) {
             (LetsTwoIn | LetsTwoInAtOnce | PoolsMeetTwo, _) => {

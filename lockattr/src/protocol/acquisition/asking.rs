@@ -1,10 +1,12 @@
 //! From the first attempt to the grant, or to giving up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Acquisition, AskAgain, Notice, Phase, Step};
 use crate::backend::{BackendError, BackendErrorKind, Failure, Granted, Outcome, OwnerId, Reply};
 use crate::clock::Time;
+use crate::mode::Mode;
 use crate::spec::Wait;
 use crate::{Error, timing};
 
@@ -44,7 +46,8 @@ impl Acquisition {
             Ok(Reply::Granted(granted)) => {
                 self.on_granted(granted, sent_at, self.terms.ttl, step);
             }
-            Ok(Reply::Held { ends_in }) => self.on_held(ends_in, step),
+            Ok(Reply::Held { ends_in, holder }) => self.on_held(ends_in, holder, step),
+            Ok(Reply::OtherMode(held)) => self.on_other_mode(held, step),
             Ok(Reply::Tombstoned) if self.wanted => {
                 self.owner = self.owner.renamed();
                 self.uncertain = false;
@@ -78,8 +81,9 @@ impl Acquisition {
         }
     }
 
-    fn on_held(&mut self, ends_in: Duration, step: &mut Step<'_>) {
+    fn on_held(&mut self, ends_in: Duration, holder: Option<Arc<str>>, step: &mut Step<'_>) {
         self.last_failure = None;
+        self.held_by = holder.clone();
         self.held_until = Some(step.now + ends_in);
         if self.tries_once() {
             return self.give_up(step);
@@ -100,8 +104,20 @@ impl Acquisition {
         if !self.wanted {
             return self.stop_asking(step);
         }
-        self.tell(step, Notice::Waiting { ends_in });
+        self.tell(step, Notice::Waiting { ends_in, holder });
         self.send_at = Some(step.now + pause);
+    }
+
+    /// Others use the key otherwise: waiting would not help.
+    fn on_other_mode(&mut self, held: Mode, step: &mut Step<'_>) {
+        let error = Error::OtherMode {
+            key: self.key().shared(),
+            held,
+            asked: self.terms.mode,
+        };
+        self.queued = false;
+        self.fail_with(error, step);
+        self.stop_asking(step);
     }
 
     fn on_failure(&mut self, failure: Failure, step: &mut Step<'_>) {
@@ -212,7 +228,7 @@ impl Acquisition {
                 key,
                 waited: step.now.since(self.asked_at),
                 retry_after: self.held_until.map(|end| end.since(step.now)),
-                holder: None,
+                holder: self.held_by.clone(),
             },
         };
         self.fail_with(error, step);

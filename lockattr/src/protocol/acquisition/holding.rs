@@ -28,6 +28,7 @@ impl Acquisition {
     ) {
         let hold_until = self.terms.hold_until(step.now);
         let valid_until = valid_until.min(hold_until);
+        self.kept_until = self.terms.kept_until(step.now);
         self.token = granted.tokens.start;
         granted.contended |= step.ask_again.hides_waiters();
         self.wants_tokens = 0;
@@ -63,6 +64,7 @@ impl Acquisition {
             .min(*valid_until)
             .min(*hold_until);
         let (valid_until, ends_early) = (*valid_until, valid_until == hold_until);
+        self.kept_until = terms.kept_until(now);
         self.terms = terms;
         self.renew_at = (self.must_renew() && !ends_early).then_some(now);
         self.schedule(now);

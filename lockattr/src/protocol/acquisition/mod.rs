@@ -18,6 +18,7 @@ mod releasing;
 mod step;
 mod terms;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Notice;
@@ -67,6 +68,10 @@ pub(super) struct Acquisition {
     last_failure: Option<BackendError>,
     /// When the present holder's lease ends.
     held_until: Option<Time>,
+    /// The present holder, as text for people.
+    held_by: Option<Arc<str>>,
+    /// Until when others are kept out, also after the release.
+    kept_until: Option<Time>,
     /// The ttl of the latest grant or renewal.
     lasts: Duration,
     /// Number of fencing tokens to reserve.
@@ -150,6 +155,8 @@ impl Acquisition {
             rounds: 0,
             last_failure: None,
             held_until: None,
+            held_by: None,
+            kept_until: None,
             wants_tokens: 0,
             renew_at: None,
             extensions: Vec::new(),
@@ -242,6 +249,7 @@ impl Acquisition {
                 tombstone: self
                     .uncertain
                     .then(|| timing::tombstone_life(self.terms.ttl)),
+                keep: self.kept_for(now),
             },
             Phase::Lost(_) | Phase::Done => return None,
         };

@@ -11,6 +11,20 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Acquisition {
+    /// Lets others in as soon as the holder has finished.
+    pub(in super::super) fn waive_min_hold(&mut self) {
+        if !matches!(self.phase, Phase::Releasing { .. }) {
+            self.kept_until = None;
+        }
+    }
+
+    /// Returns how long others are kept out from now on.
+    pub(super) fn kept_for(&self, now: Time) -> Option<Duration> {
+        let left = self.kept_until?.since(now);
+        let is_releasing = matches!(self.phase, Phase::Releasing { .. });
+        (is_releasing && !left.is_zero()).then_some(left)
+    }
+
     pub(super) fn release(&mut self, now: Time) {
         self.wanted = false;
         // A renewal in flight does no harm: it never takes a key that is free.

@@ -33,6 +33,11 @@ impl Terms {
         self.max_hold.map_or(Time::NEVER, |most| now + most)
     }
 
+    /// Until when `min_hold` keeps others out after a grant now.
+    pub(super) fn kept_until(&self, now: Time) -> Option<Time> {
+        self.min_hold.map(|least| now + least)
+    }
+
     /// How long the answer to an only attempt may take, its confirmation included.
     pub(in crate::protocol) fn patience(&self, response_timeout: Duration) -> Duration {
         let once = timing::patience(response_timeout, self.ttl);

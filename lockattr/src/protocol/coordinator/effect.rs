@@ -6,7 +6,7 @@ use crate::Error;
 use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
-use crate::protocol::{Notice, Waiter};
+use crate::protocol::{LineName, Notice, Waiter};
 
 /// A call that waits for a lease.
 pub(crate) trait Caller {
@@ -41,7 +41,7 @@ pub(crate) enum Effect<C: Caller, R> {
     /// The lease's holder may not have taken it up in time. If it has not, the driver gives the
     /// lease back; if the offer is younger, it calls
     /// [`check_offer`](super::Coordinator::check_offer).
-    CheckOffer { lease: LeaseId, key: Key },
+    CheckOffer { lease: LeaseId, line: LineName },
     /// Answers a request for a release, an extension, or the end of the pool.
     Answered { to: R, answer: Result<(), Error> },
 }
@@ -60,6 +60,7 @@ pub(crate) enum Released<C> {
 pub(crate) enum Queued<C> {
     Waiting {
         waiter: u64,
+        line: LineName,
         /// Whether the lease is asked for on behalf of this caller.
         is_first: bool,
     },

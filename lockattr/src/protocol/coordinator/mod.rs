@@ -19,10 +19,9 @@ pub(crate) use effect::{Caller, Effect, Queued, Released};
 
 use super::keeper::Keeper;
 use super::local_queues::{Failures, Handover, Joined, LocalQueues, Order};
-use super::{Limits, Terms, Waiter};
+use super::{Limits, LineName, Terms, Waiter};
 use crate::backend::{Attempt, AttemptId, Capabilities, Event, LeaseId, OwnerIds};
 use crate::clock::Time;
-use crate::key::Key;
 use shutdown::Shutdown;
 
 /// `C` is a call that waits for a lease, `R` is where an answer to a request goes.
@@ -47,7 +46,7 @@ pub(crate) struct Coordinator<C: Caller, R> {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 struct Lease<R> {
-    key: Key,
+    line: LineName,
     is_granted: bool,
     /// The extensions that wait for an answer, by their numbers.
     extensions: Vec<(u64, R)>,
@@ -107,28 +106,50 @@ impl<C: Caller, R> Coordinator<C, R> {
     /// A caller wants a lease. It is answered by one [`Effect::Granted`], [`Released::Passed`] or
     /// [`Effect::Refused`], unless it [leaves](Self::leave) before.
     pub(crate) fn acquire(&mut self, now: Time, terms: Terms, caller: C) -> Queued<C> {
-        let (waiter, is_first) = match self.queues.join(now, terms, caller) {
-            Joined::First { waiter, order } => {
+        let (waiter, line, is_first) = match self.queues.join(now, terms, caller) {
+            Joined::First {
+                waiter,
+                line,
+                order,
+            } => {
                 self.follow(now, [order]);
-                (waiter, true)
+                (waiter, line, true)
             }
-            Joined::Behind { waiter, order } => {
+            Joined::Behind {
+                waiter,
+                line,
+                order,
+            } => {
                 self.follow(now, order);
-                (waiter, false)
+                (waiter, line, false)
             }
             Joined::Refused(caller, error) => return Queued::Refused(caller, error),
         };
         self.settle(now);
-        Queued::Waiting { waiter, is_first }
+        Queued::Waiting {
+            waiter,
+            line,
+            is_first,
+        }
     }
 
     /// A caller leaves. Returns its waiter, and whether something is released now.
-    pub(crate) fn leave(&mut self, now: Time, key: &Key, waiter: u64) -> (Option<Waiter<C>>, bool) {
-        let (waiter, order) = self.queues.leave(key, waiter);
+    pub(crate) fn leave(
+        &mut self,
+        now: Time,
+        line: &LineName,
+        waiter: u64,
+    ) -> (Option<Waiter<C>>, bool) {
+        let (waiter, order) = self.queues.leave(line, waiter);
         let is_releasing = order.is_some();
         self.follow(now, order);
         self.settle(now);
         (waiter, is_releasing)
+    }
+
+    /// The `min_hold` of a lease does not count: its holder has failed.
+    pub(crate) fn waive_min_hold(&mut self, now: Time, id: LeaseId) {
+        self.keeper.waive_min_hold(now, id);
     }
 
     /// A holder has finished. If the lease goes back to the lock service, `request` is taken, and
@@ -137,11 +158,11 @@ impl<C: Caller, R> Coordinator<C, R> {
     pub(crate) fn release(
         &mut self,
         now: Time,
-        key: &Key,
+        line: &LineName,
         id: LeaseId,
         request: &mut Option<R>,
     ) -> Released<C> {
-        match self.queues.released(now, key, id) {
+        match self.queues.released(now, line, id) {
             Handover::Passed {
                 waiter,
                 token,
@@ -166,12 +187,12 @@ impl<C: Caller, R> Coordinator<C, R> {
     pub(crate) fn extend(
         &mut self,
         now: Time,
-        key: &Key,
+        line: &LineName,
         id: LeaseId,
         (token, ttl): (u64, Duration),
         request: R,
     ) -> Result<(), R> {
-        if !self.queues.extended(key, id, token) {
+        if !self.queues.extended(line, id, token) {
             return Err(request);
         }
         let Some(lease) = self.leases.get_mut(&id) else {
@@ -185,8 +206,8 @@ impl<C: Caller, R> Coordinator<C, R> {
     }
 
     /// Checks an offer again later: it was made at `since`, which is not long enough ago.
-    pub(crate) fn check_offer(&mut self, key: &Key, id: LeaseId, since: Time) {
-        self.queues.check_offer(key, id, since);
+    pub(crate) fn check_offer(&mut self, line: &LineName, id: LeaseId, since: Time) {
+        self.queues.check_offer(line, id, since);
     }
 
     /// Answers `request` once no release is under way, or returns it if the I/O thread is gone.
@@ -209,8 +230,8 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.keeper.on_time(now);
         let failures = self.queues.expire(now);
         self.fail(now, failures);
-        for (key, lease) in self.queues.offers_due(now) {
-            self.effects.push_back(Effect::CheckOffer { lease, key });
+        for (line, lease) in self.queues.offers_due(now) {
+            self.effects.push_back(Effect::CheckOffer { lease, line });
         }
         self.settle(now);
         self.go_on_with_shutdowns(now);
@@ -298,9 +319,14 @@ impl<C: Caller, R> Coordinator<C, R> {
     fn follow(&mut self, now: Time, orders: impl IntoIterator<Item = Order>) {
         for order in orders {
             match order {
-                Order::Ask { id, terms, tokens } => {
+                Order::Ask {
+                    id,
+                    line,
+                    terms,
+                    tokens,
+                } => {
                     let lease = Lease {
-                        key: terms.key.clone(),
+                        line,
                         is_granted: false,
                         extensions: Vec::new(),
                         release: None,

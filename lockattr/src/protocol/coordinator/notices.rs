@@ -17,12 +17,12 @@ impl<C: Caller, R> Coordinator<C, R> {
         let Some(lease) = self.leases.get(&id) else {
             return;
         };
-        let key = lease.key.clone();
+        let line = lease.line.clone();
         let mut asker = if lease.is_granted {
             None
         } else {
             // The lease is asked for on behalf of the first waiter.
-            self.queues.first(&key, id, Caller::trace)
+            self.queues.first(&line, id, Caller::trace)
         };
         let mut answered = None;
         match &notice {
@@ -31,11 +31,12 @@ impl<C: Caller, R> Coordinator<C, R> {
                 valid_until,
             } => return self.on_acquired(now, id, granted.clone(), *valid_until),
             Notice::Failed(error) => {
-                let failures = self.queues.failed(&key, id, error.clone());
+                let failures = self.queues.failed(&line, id, error.clone());
                 return self.fail(now, failures);
             }
-            Notice::Waiting { ends_in } => {
-                let (first, failures) = self.queues.held(now, &key, id, *ends_in, Caller::trace);
+            Notice::Waiting { ends_in, holder } => {
+                let held = (*ends_in, holder.clone());
+                let (first, failures) = self.queues.held(now, &line, id, held, Caller::trace);
                 self.fail(now, failures);
                 // The caller was told already.
                 if first.is_none() {
@@ -43,18 +44,18 @@ impl<C: Caller, R> Coordinator<C, R> {
                 }
                 asker = first;
             }
-            Notice::Trouble(error) => self.queues.troubled(now, &key, id, error.clone()),
+            Notice::Trouble(error) => self.queues.troubled(now, &line, id, error.clone()),
             Notice::Renewed {
                 contended,
                 valid_until,
-            } => self.queues.renewed(&key, id, *contended, *valid_until),
-            Notice::Reserved(granted) => self.queues.reserved(now, &key, id, granted.clone()),
+            } => self.queues.renewed(&line, id, *contended, *valid_until),
+            Notice::Reserved(granted) => self.queues.reserved(now, &line, id, granted.clone()),
             Notice::Extended { number, answer } => {
                 let request = self.extension(id, *number);
                 answered = request.map(|to| (to, answer.clone()));
             }
             Notice::Lost(_) => {
-                let order = self.queues.lost(&key, id);
+                let order = self.queues.lost(&line, id);
                 self.follow(now, order);
             }
             Notice::Withdrawn | Notice::Released | Notice::ReleaseAbandoned => {
@@ -73,7 +74,7 @@ impl<C: Caller, R> Coordinator<C, R> {
         }
         self.effects.push_back(Effect::Noticed {
             lease: id,
-            key,
+            key: line.key().clone(),
             asker,
             notice,
         });
@@ -87,13 +88,13 @@ impl<C: Caller, R> Coordinator<C, R> {
             return;
         };
         lease.is_granted = true;
-        let key = lease.key.clone();
+        let line = lease.line.clone();
         let adopted = self
             .queues
-            .adopt(&key, id)
+            .adopt(&line, id)
             .and_then(|terms| self.keeper.adopt(now, id, terms));
         let valid_until = adopted.unwrap_or(valid_until);
-        match self.queues.granted(now, &key, id, granted, valid_until) {
+        match self.queues.granted(now, &line, id, granted, valid_until) {
             Handover::Passed {
                 waiter,
                 token,

@@ -4,6 +4,7 @@ use std::ops::Range;
 use super::*;
 use crate::Error;
 use crate::backend::{Granted, Op, Reply, memory};
+use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
 use crate::protocol::{Batch, Notice};
@@ -25,7 +26,7 @@ impl Caller for Named {
 
 struct Fixture {
     coordinator: Coordinator<Named, &'static str>,
-    key: Key,
+    line: LineName,
     now: Time,
 }
 
@@ -48,14 +49,14 @@ impl Fixture {
                 OwnerIds::from_bits([1; 16]),
                 jitter,
             ),
-            key: Key::new("k").unwrap(),
+            line: LineName::exclusive(Key::new("k").unwrap()),
             now: Time::from_nanos(1),
         }
     }
 
     fn acquire(&mut self, name: &'static str, wait: Duration) -> Queued<Named> {
         let terms = Terms {
-            key: self.key.clone(),
+            key: self.line.key().clone(),
             ttl: TTL,
             wait: Wait::For(wait),
             renew: true,
@@ -113,8 +114,11 @@ impl Fixture {
 
     fn release(&mut self, lease: LeaseId, request: &'static str) -> Option<&'static str> {
         let mut request = Some(request);
-        let (now, key) = (self.now, self.key.clone());
-        match self.coordinator.release(now, &key, lease, &mut request) {
+        let now = self.now;
+        match self
+            .coordinator
+            .release(now, &self.line, lease, &mut request)
+        {
             Released::Passed { waiter, .. } => {
                 assert!(request.is_some(), "nobody answers it");
                 Some(waiter.caller.0)
@@ -149,10 +153,10 @@ fn a_lease_comes_is_passed_on_and_goes_back() {
 fn an_acquire_without_waiters_is_not_sent() {
     let mut f = Fixture::new();
     let (a, b) = (f.join("a", TTL), f.join("b", TTL));
-    let key = f.key.clone();
-    let (waiter, is_releasing) = f.coordinator.leave(f.now, &key, a);
+    let line = f.line.clone();
+    let (waiter, is_releasing) = f.coordinator.leave(f.now, &line, a);
     assert!(waiter.is_some() && !is_releasing, "b waits for the lease");
-    let (_, is_releasing) = f.coordinator.leave(f.now, &key, b);
+    let (_, is_releasing) = f.coordinator.leave(f.now, &line, b);
     assert!(is_releasing);
     assert!(f.coordinator.next_attempt(f.now).is_none());
     assert!(f.coordinator.is_idle());
@@ -164,7 +168,13 @@ fn the_thread_is_woken_for_a_wait_that_ends_before_its_sleep() {
     f.join("a", TTL);
     let attempt = f.attempt();
     let ends_in = TTL * 2;
-    f.reply(&attempt, Reply::Held { ends_in });
+    f.reply(
+        &attempt,
+        Reply::Held {
+            ends_in,
+            holder: None,
+        },
+    );
     f.effects();
     let until = f.coordinator.sleep(f.now);
     assert!(!f.coordinator.is_due());
@@ -182,17 +192,17 @@ fn each_extension_has_its_own_answer_and_only_the_holder_extends() {
     f.join("a", TTL);
     let lease = f.grant(7..71);
     f.effects();
-    let (now, key) = (f.now, f.key.clone());
+    let (now, line) = (f.now, f.line.clone());
     let mut extend = |token, request| {
         let wish = (token, TTL * 2);
-        f.coordinator.extend(now, &key, lease, wish, request)
+        f.coordinator.extend(now, &line, lease, wish, request)
     };
     assert_eq!(extend(8, "a stranger"), Err("a stranger"));
     assert_eq!(extend(7, "the first"), Ok(()));
     let attempt = f.attempt();
-    let (now, key) = (f.now, f.key.clone());
+    let (now, line) = (f.now, f.line.clone());
     let wish = (7, TTL * 3);
-    let second = f.coordinator.extend(now, &key, lease, wish, "the second");
+    let second = f.coordinator.extend(now, &line, lease, wish, "the second");
     assert_eq!(second, Ok(()));
     let renewed = Reply::Renewed { contended: false };
     f.reply(&attempt, renewed.clone());

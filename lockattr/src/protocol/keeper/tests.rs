@@ -78,7 +78,10 @@ impl Fixture {
 
     fn waits(&mut self, id: u64) {
         self.asks(id, Wait::Forever);
-        self.hears(Reply::Held { ends_in: HOUR });
+        self.hears(Reply::Held {
+            ends_in: HOUR,
+            holder: None,
+        });
         self.told();
     }
 
@@ -162,7 +165,10 @@ fn closing_ends_waits_and_leases_and_refuses_new_acquisitions() {
 fn a_refusal_says_whether_the_lock_or_the_service_is_busy() {
     let mut f = Fixture::new(1);
     f.asks(1, Wait::For(Duration::ZERO));
-    f.hears(Reply::Held { ends_in: HOUR });
+    f.hears(Reply::Held {
+        ends_in: HOUR,
+        holder: None,
+    });
     let told = f.told();
     assert!(
         matches!(told[0], (1, Notice::Failed(Error::Busy { .. }))),
@@ -246,7 +252,13 @@ fn an_answer_that_is_overdue_for_its_own_ttl_names_the_ttl_and_the_round_trip() 
             assert!(error.to_string().contains(text), "{error}");
         }
         f.after(Duration::from_millis(150));
-        f.answers(&attempt, Ok(Reply::Held { ends_in: HOUR }));
+        f.answers(
+            &attempt,
+            Ok(Reply::Held {
+                ends_in: HOUR,
+                holder: None,
+            }),
+        );
     }
 }
 

@@ -1,10 +1,11 @@
 //! The queue of one key, and what its process has of the key at present.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::tokens::Tokens;
 use super::waiting::Waiting;
-use super::{Batch, Order, Waiter};
+use super::{Batch, LineName, Order, Waiter};
 use crate::backend::{BackendError, BackendErrorKind, Confirmation, Granted, LeaseId};
 use crate::clock::Time;
 use crate::protocol::Terms;
@@ -22,6 +23,8 @@ pub(super) struct Line<C> {
     pub(super) waiting: Waiting<C>,
     /// When the present lease ends, of this process or of another.
     pub(super) held_until: Option<Time>,
+    /// The other process that has the key, as text for people, if the service tells.
+    pub(super) held_by: Option<Arc<str>>,
     /// When the I/O thread checks whether the holder has taken up its lease.
     pub(super) offer_checked_at: Option<Time>,
 }
@@ -58,7 +61,7 @@ impl Stage {
 
 impl<C> Line<C> {
     /// Starts over: asks for a new lease for the first waiter.
-    pub(super) fn start(&mut self, lease: LeaseId, batch: Batch) -> Option<Order> {
+    pub(super) fn start(&mut self, name: &LineName, lease: LeaseId, batch: Batch) -> Option<Order> {
         self.terms = self.waiting.front()?.terms.clone();
         self.lease = lease;
         // The last failure of the service counts until it answers.
@@ -70,12 +73,13 @@ impl<C> Line<C> {
             answered: false,
             trouble,
         };
-        Some(self.ask(batch))
+        Some(self.ask(name, batch))
     }
 
-    pub(super) fn ask(&self, batch: Batch) -> Order {
+    pub(super) fn ask(&self, name: &LineName, batch: Batch) -> Order {
         Order::Ask {
             id: self.lease,
+            line: name.clone(),
             terms: self.terms.clone(),
             tokens: if passes_on(&self.terms) {
                 batch.size
@@ -89,6 +93,7 @@ impl<C> Line<C> {
     pub(super) fn hold(&mut self, now: Time, granted: Granted, batch: Batch) -> u64 {
         let mut tokens = Tokens::of(granted.tokens);
         let token = tokens.next().unwrap_or_default();
+        self.held_by = None;
         self.stage = Stage::Held {
             holder: token,
             tokens,
@@ -205,6 +210,7 @@ impl<C> Line<C> {
         a.ttl == b.ttl
             && a.renew == b.renew
             && a.max_hold == b.max_hold
+            && a.min_hold == b.min_hold
             && a.confirmation == b.confirmation
     }
 
@@ -254,14 +260,15 @@ impl<C> Line<C> {
             key: terms.key.shared(),
             waited: now.since(asked_at),
             retry_after: self.held_until.map(|end| end.since(now)),
-            holder: None,
+            holder: self.held_by.clone(),
         }
     }
 }
 
-/// A lease that must not be renewed, or ends at a fixed time, is not passed on.
+/// A lease that must not be renewed, or ends at a fixed time, is not passed on; nor is one that keeps others
+/// out after its holder has finished, or that one call alone has.
 fn passes_on(terms: &Terms) -> bool {
-    terms.renew && terms.max_hold.is_none()
+    terms.renew && terms.max_hold.is_none() && terms.min_hold.is_none() && terms.mode.is_exclusive()
 }
 
 pub(super) fn tries_once(terms: &Terms) -> bool {

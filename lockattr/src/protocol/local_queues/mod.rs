@@ -8,6 +8,7 @@
 //! The queues have no threads: callers and the I/O thread share them behind one mutex.
 
 mod line;
+mod line_name;
 mod offers;
 #[cfg(test)]
 mod tests;
@@ -17,15 +18,16 @@ mod waiting;
 mod waits;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Limits, Terms};
 use crate::Error;
 use crate::backend::{BackendError, Granted, LeaseId};
 use crate::clock::Time;
-use crate::key::Key;
 use crate::spec::Wait;
 use line::{Line, Stage, tries_once};
+pub(crate) use line_name::LineName;
 pub(crate) use waiter::{Failures, Handover, Joined, Order, Waiter};
 use waiting::Waiting;
 
@@ -40,11 +42,11 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone))]
 pub(crate) struct LocalQueues<C> {
-    lines: HashMap<Key, Line<C>>,
+    lines: HashMap<LineName, Line<C>>,
     /// When the wait of each waiter is over.
-    deadlines: BTreeMap<(Time, u64), Key>,
+    deadlines: BTreeMap<(Time, u64), LineName>,
     /// When the holder of each tenure is checked, see [`offers`].
-    offers: BTreeMap<(Time, LeaseId), Key>,
+    offers: BTreeMap<(Time, LeaseId), LineName>,
     next_id: u64,
     limits: Limits,
     closed: bool,
@@ -67,13 +69,14 @@ impl<C> LocalQueues<C> {
         if self.closed {
             return Joined::Refused(caller, Error::Closed);
         }
-        if let Some(line) = self.lines.get(&terms.key)
+        let batch = self.limits.batch;
+        let id = self.new_id();
+        let name = LineName::of(&terms, id);
+        if let Some(line) = self.lines.get(&name)
             && tries_once(&terms)
         {
             return Joined::Refused(caller, line.busy(now, &terms, now));
         }
-        let batch = self.limits.batch;
-        let id = self.new_id();
         let until = match terms.wait {
             Wait::For(wait) if !wait.is_zero() => now + wait,
             // The keeper answers a caller that tries once.
@@ -87,35 +90,48 @@ impl<C> LocalQueues<C> {
             is_last_chance: false,
             caller,
         };
-        self.set_deadline(until, id, &terms.key);
-        if let Some(line) = self.lines.get_mut(&terms.key) {
+        self.set_deadline(until, id, &name);
+        if let Some(line) = self.lines.get_mut(&name) {
             line.waiting.push_back(waiter);
             let order = line.wants_refill(now, batch);
-            return Joined::Behind { waiter: id, order };
+            return Joined::Behind {
+                waiter: id,
+                line: name,
+                order,
+            };
         }
         let line = Line {
             lease: self.new_lease(),
-            terms: terms.clone(),
+            terms,
             stage: Stage::ASKED,
             waiting: Waiting::of(waiter),
             held_until: None,
+            held_by: None,
             offer_checked_at: None,
         };
-        let order = line.ask(batch);
-        self.lines.insert(terms.key, line);
-        Joined::First { waiter: id, order }
+        let order = line.ask(&name, batch);
+        self.lines.insert(name.clone(), line);
+        Joined::First {
+            waiter: id,
+            line: name,
+            order,
+        }
     }
 
     /// A waiter leaves. Returns it, since its caller may run foreign code when dropped.
-    pub(crate) fn leave(&mut self, key: &Key, waiter: u64) -> (Option<Waiter<C>>, Option<Order>) {
-        (self.remove(key, waiter), self.withdraw_if_deserted(key))
+    pub(crate) fn leave(
+        &mut self,
+        name: &LineName,
+        waiter: u64,
+    ) -> (Option<Waiter<C>>, Option<Order>) {
+        (self.remove(name, waiter), self.withdraw_if_deserted(name))
     }
 
     /// Returns the terms of the first waiter, if the lease was asked for under other terms, of a
     /// waiter that has left since. They are the lease's from now on, unless they ask for more
     /// confirmation than the lease has.
-    pub(crate) fn adopt(&mut self, key: &Key, id: LeaseId) -> Option<Terms> {
-        let line = self.line_of(key, id)?;
+    pub(crate) fn adopt(&mut self, name: &LineName, id: LeaseId) -> Option<Terms> {
+        let line = self.line_of(name, id)?;
         let differs = |front: &&Waiter<C>| !line.suits(front) && line.is_confirmed_for(front);
         let front = line.waiting.front().filter(differs)?;
         line.terms = front.terms.clone();
@@ -126,65 +142,71 @@ impl<C> LocalQueues<C> {
     pub(crate) fn granted(
         &mut self,
         now: Time,
-        key: &Key,
+        name: &LineName,
         id: LeaseId,
         granted: Granted,
         valid_until: Time,
     ) -> Handover<C> {
         let batch = self.limits.batch;
-        let Some(line) = self.line_of(key, id) else {
+        let Some(line) = self.line_of(name, id) else {
             return Handover::Over { next: None };
         };
         line.held_until = Some(valid_until);
         let front = line.waiting.front();
         if front.is_none_or(|front| !line.is_confirmed_for(front)) {
-            return self.start_over(key);
+            return self.start_over(name);
         }
         let token = line.hold(now, granted, batch);
-        self.pass(now, key, token)
+        self.pass(now, name, token)
     }
 
     /// A holder has finished with its lease.
-    pub(crate) fn released(&mut self, now: Time, key: &Key, id: LeaseId) -> Handover<C> {
+    pub(crate) fn released(&mut self, now: Time, name: &LineName, id: LeaseId) -> Handover<C> {
         let claim_window = self.limits.claim_window;
-        let Some(line) = self.line_of(key, id) else {
+        let Some(line) = self.line_of(name, id) else {
             return Handover::Over { next: None };
         };
         let enough = line::enough(claim_window, line.terms.ttl);
         match line.pass(now, enough) {
-            Some(token) => self.pass(now, key, token),
-            None => self.start_over(key),
+            Some(token) => self.pass(now, name, token),
+            None => self.start_over(name),
         }
     }
 
     /// The lease was lost while its holder still works.
-    pub(crate) fn lost(&mut self, key: &Key, id: LeaseId) -> Option<Order> {
-        self.line_of(key, id)?;
-        match self.start_over(key) {
+    pub(crate) fn lost(&mut self, name: &LineName, id: LeaseId) -> Option<Order> {
+        self.line_of(name, id)?;
+        match self.start_over(name) {
             Handover::Over { next } => next,
             Handover::Passed { order, .. } => order,
         }
     }
 
     /// The lease was renewed.
-    pub(crate) fn renewed(&mut self, key: &Key, id: LeaseId, contended: bool, valid_until: Time) {
-        if let Some(line) = self.line_of(key, id) {
+    pub(crate) fn renewed(
+        &mut self,
+        name: &LineName,
+        id: LeaseId,
+        contended: bool,
+        valid_until: Time,
+    ) {
+        if let Some(line) = self.line_of(name, id) {
             line.renewed(contended, valid_until);
         }
     }
 
     /// More tokens were reserved.
-    pub(crate) fn reserved(&mut self, now: Time, key: &Key, id: LeaseId, granted: Granted) {
+    pub(crate) fn reserved(&mut self, now: Time, name: &LineName, id: LeaseId, granted: Granted) {
         let batch = self.limits.batch;
-        if let Some(line) = self.line_of(key, id) {
+        if let Some(line) = self.line_of(name, id) {
             line.refill(now, granted, batch);
         }
     }
 
     /// The holder of `token` changes the terms of its lease, which is not passed on from now on.
     /// Returns whether it still is the holder.
-    pub(crate) fn extended(&mut self, key: &Key, id: LeaseId, token: u64) -> bool {
-        self.line_of(key, id)
+    pub(crate) fn extended(&mut self, name: &LineName, id: LeaseId, token: u64) -> bool {
+        self.line_of(name, id)
             .is_some_and(|line| line.keep_for(token))
     }
 
@@ -193,23 +215,24 @@ impl<C> LocalQueues<C> {
     pub(crate) fn held<T>(
         &mut self,
         now: Time,
-        key: &Key,
+        name: &LineName,
         id: LeaseId,
-        ends_in: Duration,
+        (ends_in, holder): (Duration, Option<Arc<str>>),
         look: impl FnOnce(&C) -> T,
     ) -> (Option<T>, Failures<C>) {
         let mut failures = Failures::none();
         let mut is_news = false;
-        if let Some(line) = self.line_of(key, id) {
+        if let Some(line) = self.line_of(name, id) {
             line.held_until = Some(now + ends_in);
+            line.held_by = holder;
             is_news = line.awaits_first_answer();
             line.stage = Stage::Asking {
                 answered: true,
                 trouble: None,
             };
-            self.refuse_last_chance(now, key, &mut failures);
+            self.refuse_last_chance(now, name, &mut failures);
         }
-        let line = self.lines.get(key).filter(|_| is_news);
+        let line = self.lines.get(name).filter(|_| is_news);
         let front = line.and_then(|line| line.waiting.front());
         (front.map(|waiter| look(&waiter.caller)), failures)
     }
@@ -217,18 +240,24 @@ impl<C> LocalQueues<C> {
     /// Returns what `look` returns for the caller on whose behalf the lease is asked for.
     pub(crate) fn first<T>(
         &mut self,
-        key: &Key,
+        name: &LineName,
         id: LeaseId,
         look: impl FnOnce(&C) -> T,
     ) -> Option<T> {
-        let line = self.line_of(key, id)?;
+        let line = self.line_of(name, id)?;
         line.waiting.front().map(|waiter| look(&waiter.caller))
     }
 
     /// The lock service failed, and is asked again.
-    pub(crate) fn troubled(&mut self, now: Time, key: &Key, id: LeaseId, error: BackendError) {
+    pub(crate) fn troubled(
+        &mut self,
+        now: Time,
+        name: &LineName,
+        id: LeaseId,
+        error: BackendError,
+    ) {
         let response_timeout = self.limits.response_timeout;
-        let Some(line) = self.line_of(key, id) else {
+        let Some(line) = self.line_of(name, id) else {
             return;
         };
         let was_first = line.awaits_first_answer();
@@ -247,14 +276,14 @@ impl<C> LocalQueues<C> {
             front.until = now + patience;
             let until = front.until;
             self.deadlines.remove(&(was, id));
-            self.set_deadline(until, id, key);
+            self.set_deadline(until, id, name);
         }
     }
 
     /// The caller that asked gets no lease.
-    pub(crate) fn failed(&mut self, key: &Key, id: LeaseId, error: Error) -> Failures<C> {
+    pub(crate) fn failed(&mut self, name: &LineName, id: LeaseId, error: Error) -> Failures<C> {
         let mut failures = Failures::none();
-        let Some(line) = self.line_of(key, id) else {
+        let Some(line) = self.line_of(name, id) else {
             return failures;
         };
         // A caller that waits may have taken the place of an asker that tried only once.
@@ -262,12 +291,12 @@ impl<C> LocalQueues<C> {
             |front: &Waiter<C>| !matches!(error, Error::Busy { .. }) || tries_once(&front.terms);
         if let Some(front) = line.waiting.front().filter(|front| is_asker(front)) {
             let front = front.id;
-            let failed = self.remove(key, front);
+            let failed = self.remove(name, front);
             failures
                 .callers
                 .extend(failed.map(|waiter| (waiter, error)));
         }
-        if let Handover::Over { next } = self.start_over(key) {
+        if let Handover::Over { next } = self.start_over(name) {
             failures.orders.extend(next);
         }
         failures
@@ -295,23 +324,23 @@ impl<C> LocalQueues<C> {
     }
 
     /// Withdraws the request for a lease if no waiter is left that could get it.
-    fn withdraw_if_deserted(&mut self, key: &Key) -> Option<Order> {
-        let line = self.lines.get(key)?;
+    fn withdraw_if_deserted(&mut self, name: &LineName) -> Option<Order> {
+        let line = self.lines.get(name)?;
         if line.waiting.is_empty() && matches!(line.stage, Stage::Asking { .. }) {
             let id = line.lease;
-            self.lines.remove(key);
+            self.lines.remove(name);
             return Some(Order::Release { id });
         }
         None
     }
 
     /// Passes the lease to the first waiter.
-    fn pass(&mut self, now: Time, key: &Key, token: u64) -> Handover<C> {
-        let line = self.lines.get_mut(key).expect("it has the lease");
+    fn pass(&mut self, now: Time, name: &LineName, token: u64) -> Handover<C> {
+        let line = self.lines.get_mut(name).expect("it has the lease");
         let waiter = line.waiting.pop_front().expect("somebody waits");
         self.deadlines.remove(&(waiter.until, waiter.id));
         let order = line.wants_refill(now, self.limits.batch);
-        self.watch_offer(now, key);
+        self.watch_offer(now, name);
         Handover::Passed {
             waiter,
             token,
@@ -320,28 +349,28 @@ impl<C> LocalQueues<C> {
     }
 
     /// The next waiter, if there is one, asks for a new lease.
-    fn start_over(&mut self, key: &Key) -> Handover<C> {
-        self.forget_offer(key);
+    fn start_over(&mut self, name: &LineName) -> Handover<C> {
+        self.forget_offer(name);
         let (id, batch) = (self.new_lease(), self.limits.batch);
         let next = self
             .lines
-            .get_mut(key)
-            .and_then(|line| line.start(id, batch));
+            .get_mut(name)
+            .and_then(|line| line.start(name, id, batch));
         if next.is_none() {
-            self.lines.remove(key);
+            self.lines.remove(name);
         }
         Handover::Over { next }
     }
 
-    fn remove(&mut self, key: &Key, waiter: u64) -> Option<Waiter<C>> {
-        let line = self.lines.get_mut(key)?;
+    fn remove(&mut self, name: &LineName, waiter: u64) -> Option<Waiter<C>> {
+        let line = self.lines.get_mut(name)?;
         let waiter = line.waiting.remove(waiter)?;
         self.deadlines.remove(&(waiter.until, waiter.id));
         Some(waiter)
     }
 
-    fn line_of(&mut self, key: &Key, id: LeaseId) -> Option<&mut Line<C>> {
-        self.lines.get_mut(key).filter(|line| line.lease == id)
+    fn line_of(&mut self, name: &LineName, id: LeaseId) -> Option<&mut Line<C>> {
+        self.lines.get_mut(name).filter(|line| line.lease == id)
     }
 
     fn new_lease(&mut self) -> LeaseId {

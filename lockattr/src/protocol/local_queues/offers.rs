@@ -8,25 +8,24 @@
 //! One check is planned for a tenure, not for each of its holders: a lease that is passed on a
 //! hundred thousand times a second plans one check per window.
 
-use super::{LocalQueues, Stage};
+use super::{LineName, LocalQueues, Stage};
 use crate::backend::LeaseId;
 use crate::clock::Time;
-use crate::key::Key;
 
 impl<C> LocalQueues<C> {
     /// Plans the check of an offer made now.
-    pub(super) fn watch_offer(&mut self, now: Time, key: &Key) {
+    pub(super) fn watch_offer(&mut self, now: Time, name: &LineName) {
         let at = now + self.limits.claim_window;
-        if let Some(line) = self.lines.get_mut(key)
+        if let Some(line) = self.lines.get_mut(name)
             && line.offer_checked_at.is_none()
         {
             line.offer_checked_at = Some(at);
-            self.offers.insert((at, line.lease), key.clone());
+            self.offers.insert((at, line.lease), name.clone());
         }
     }
 
-    pub(super) fn forget_offer(&mut self, key: &Key) {
-        if let Some(line) = self.lines.get_mut(key)
+    pub(super) fn forget_offer(&mut self, name: &LineName) {
+        if let Some(line) = self.lines.get_mut(name)
             && let Some(at) = line.offer_checked_at.take()
         {
             self.offers.remove(&(at, line.lease));
@@ -36,29 +35,29 @@ impl<C> LocalQueues<C> {
     /// Returns the tenures whose latest offer is to be checked now: if it was not taken up for a
     /// claim window, the lease is released; if it is younger, [`check_offer`](Self::check_offer)
     /// plans the next check.
-    pub(crate) fn offers_due(&mut self, now: Time) -> Vec<(Key, LeaseId)> {
+    pub(crate) fn offers_due(&mut self, now: Time) -> Vec<(LineName, LeaseId)> {
         let mut due = Vec::new();
-        while let Some((&(at, id), key)) = self.offers.first_key_value() {
+        while let Some((&(at, id), name)) = self.offers.first_key_value() {
             if at > now {
                 break;
             }
-            let key = key.clone();
+            let name = name.clone();
             self.offers.pop_first();
-            if let Some(line) = self.line_of(&key, id) {
+            if let Some(line) = self.line_of(&name, id) {
                 line.offer_checked_at = None;
-                due.push((key, id));
+                due.push((name, id));
             }
         }
         due
     }
 
     /// Plans the check of an offer that was made at `since`.
-    pub(crate) fn check_offer(&mut self, key: &Key, id: LeaseId, since: Time) {
-        if let Some(line) = self.lines.get_mut(key)
+    pub(crate) fn check_offer(&mut self, name: &LineName, id: LeaseId, since: Time) {
+        if let Some(line) = self.lines.get_mut(name)
             && line.lease == id
             && matches!(line.stage, Stage::Held { .. })
         {
-            self.watch_offer(since, key);
+            self.watch_offer(since, name);
         }
     }
 }

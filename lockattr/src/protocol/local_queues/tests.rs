@@ -4,6 +4,7 @@ mod tokens;
 
 use super::*;
 use crate::backend::BackendErrorKind;
+use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
 
@@ -12,7 +13,7 @@ const MILLI: Duration = Duration::from_millis(1);
 
 struct Fixture {
     queues: LocalQueues<&'static str>,
-    key: Key,
+    line: LineName,
     now: Time,
 }
 
@@ -29,14 +30,14 @@ impl Fixture {
         };
         Self {
             queues: LocalQueues::new(limits),
-            key: Key::new("k").unwrap(),
+            line: LineName::exclusive(Key::new("k").unwrap()),
             now: Time::from_nanos(1),
         }
     }
 
     fn terms(&self) -> Terms {
         Terms {
-            key: self.key.clone(),
+            key: self.line.key().clone(),
             ttl: TTL,
             wait: Wait::For(TTL),
             renew: true,
@@ -69,11 +70,11 @@ impl Fixture {
             contended: false,
         };
         self.queues
-            .granted(self.now, &self.key, id, granted, self.now + TTL)
+            .granted(self.now, &self.line, id, granted, self.now + TTL)
     }
 
     fn release(&mut self, id: LeaseId) -> Handover<&'static str> {
-        self.queues.released(self.now, &self.key, id)
+        self.queues.released(self.now, &self.line, id)
     }
 }
 
@@ -142,16 +143,17 @@ fn a_lease_goes_to_the_front_whatever_its_terms() {
         let Joined::First {
             waiter,
             order: Order::Ask { id, .. },
+            ..
         } = f.join(f.terms(), "a")
         else {
             panic!("nobody is before it");
         };
         f.join(other(f.terms()), "b");
         f.join(f.terms(), "c");
-        let key = f.key.clone();
-        assert!(f.queues.adopt(&key, id).is_none(), "it suits the asker");
-        f.queues.leave(&key, waiter);
-        let adopted = f.queues.adopt(&key, id).expect("it does not suit");
+        let line = f.line.clone();
+        assert!(f.queues.adopt(&line, id).is_none(), "it suits the asker");
+        f.queues.leave(&line, waiter);
+        let adopted = f.queues.adopt(&line, id).expect("it does not suit");
         let wanted = other(f.terms());
         let said = |terms: &Terms| (terms.ttl, terms.renew, terms.max_hold);
         assert_eq!(said(&adopted), said(&wanted));
@@ -173,7 +175,7 @@ fn a_lease_is_passed_on_only_under_its_own_terms() {
     let id = f.ask("a");
     f.join(f.terms(), "b");
     f.grant(id, 1..65);
-    assert!(f.queues.extended(&f.key.clone(), id, 1));
+    assert!(f.queues.extended(&f.line.clone(), id, 1));
     next_ask(f.release(id));
 }
 
@@ -184,15 +186,15 @@ fn an_extended_lease_is_never_passed_on() {
     let mut f = Fixture::new(4);
     let id = f.ask("a");
     f.grant(id, 1..5);
-    let key = f.key.clone();
-    assert!(f.queues.extended(&key, id, 1));
-    f.queues.renewed(&key, id, false, f.now + TTL * 6);
+    let line = f.line.clone();
+    assert!(f.queues.extended(&line, id, 1));
+    f.queues.renewed(&line, id, false, f.now + TTL * 6);
     for tokens in [20..24, 30..34] {
         let granted = Granted {
             tokens,
             contended: false,
         };
-        f.queues.reserved(f.now, &key, id, granted);
+        f.queues.reserved(f.now, &line, id, granted);
         let joined = f.join(f.terms(), "b");
         assert!(
             matches!(joined, Joined::Behind { order: None, .. }),
@@ -212,7 +214,7 @@ fn only_the_holder_changes_its_lease() {
     f.grant(id, 1..65);
     assert_eq!(passed(f.release(id)), ("b", 2));
     assert!(
-        !f.queues.extended(&f.key.clone(), id, 1),
+        !f.queues.extended(&f.line.clone(), id, 1),
         "a has it no more"
     );
     assert_eq!(passed(f.release(id)), ("c", 3));
@@ -222,7 +224,7 @@ fn only_the_holder_changes_its_lease() {
 fn an_offer_is_checked_a_claim_window_after_it_was_made() {
     let window = Duration::from_secs(1);
     let mut f = Fixture::new(64);
-    let key = f.key.clone();
+    let line = f.line.clone();
     let id = f.ask("a");
     f.join(f.terms(), "b");
     let start = f.now;
@@ -232,11 +234,11 @@ fn an_offer_is_checked_a_claim_window_after_it_was_made() {
     // A younger offer of the same tenure plans no check of its own.
     f.now = start + MILLI * 2;
     passed(f.release(id));
-    assert_eq!(f.queues.offers_due(start + window), [(key.clone(), id)]);
-    f.queues.check_offer(&key, id, f.now);
+    assert_eq!(f.queues.offers_due(start + window), [(line.clone(), id)]);
+    f.queues.check_offer(&line, id, f.now);
     assert!(f.queues.offers_due(start + window).is_empty());
-    assert_eq!(f.queues.offers_due(f.now + window), [(key.clone(), id)]);
-    f.queues.check_offer(&key, id, f.now);
+    assert_eq!(f.queues.offers_due(f.now + window), [(line.clone(), id)]);
+    f.queues.check_offer(&line, id, f.now);
     f.release(id);
     assert!(f.queues.is_empty(), "a tenure that is over is not checked");
 }
@@ -247,7 +249,7 @@ fn waiters_leave_from_anywhere() {
     let mut f = Fixture::new(64);
     let id = f.ask("holder");
     f.grant(id, 1..65);
-    let key = f.key.clone();
+    let line = f.line.clone();
     let waiters: Vec<u64> = (0..1000)
         .map(|_| match f.join(f.terms(), "w") {
             Joined::Behind { waiter, .. } => waiter,
@@ -259,8 +261,8 @@ fn waiters_leave_from_anywhere() {
     random.shuffle(&mut left);
     let stay = left.split_off(900);
     for waiter in left {
-        assert!(f.queues.leave(&key, waiter).0.is_some());
-        assert!(f.queues.leave(&key, waiter).0.is_none(), "only once");
+        assert!(f.queues.leave(&line, waiter).0.is_some());
+        assert!(f.queues.leave(&line, waiter).0.is_none(), "only once");
     }
     let mut served = Vec::new();
     while let Handover::Passed { waiter, .. } = f.release(id) {
@@ -281,12 +283,12 @@ fn a_lease_that_is_nearly_over_is_not_passed_on() {
     f.join(f.terms(), "b");
     f.grant(id, 1..65);
     f.join(f.terms(), "c");
-    let (now, key) = (f.now, f.key.clone());
+    let (now, line) = (f.now, f.line.clone());
     let late = now + MILLI * 200;
-    f.queues.renewed(&key, id, false, late);
+    f.queues.renewed(&line, id, false, late);
     assert_eq!(passed(f.release(id)), ("b", 2));
     let too_late = now + MILLI * 199;
-    f.queues.renewed(&key, id, false, too_late);
+    f.queues.renewed(&line, id, false, too_late);
     next_ask(f.release(id));
 }
 
@@ -301,10 +303,10 @@ fn the_last_waiter_to_leave_withdraws_the_request() {
     let Joined::Behind { waiter: b, .. } = joined else {
         panic!("{joined:?}");
     };
-    let key = f.key.clone();
-    assert!(f.queues.leave(&key, a).1.is_none());
+    let line = f.line.clone();
+    assert!(f.queues.leave(&line, a).1.is_none());
     assert!(matches!(
-        f.queues.leave(&key, b).1,
+        f.queues.leave(&line, b).1,
         Some(Order::Release { .. })
     ));
     assert!(f.queues.is_empty());
@@ -331,8 +333,8 @@ fn each_waiter_waits_for_its_time_and_the_first_for_its_answer() {
         panic!("{failures:?}");
     };
     assert_eq!(waiter.caller, "b");
-    let key = f.key.clone();
-    let (_, failures) = f.queues.held(f.now, &key, id, TTL, |_| ());
+    let line = f.line.clone();
+    let (_, failures) = f.queues.held(f.now, &line, id, (TTL, None), |_| ());
     assert_eq!(failures.callers[0].0.caller, "a");
     assert!(matches!(failures.orders[..], [Order::Release { .. }]));
     assert!(f.queues.is_empty());

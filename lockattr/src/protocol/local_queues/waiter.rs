@@ -1,5 +1,6 @@
 //! The inputs and outputs of a queue.
 
+use super::LineName;
 use crate::Error;
 use crate::backend::LeaseId;
 use crate::clock::Time;
@@ -25,6 +26,7 @@ pub(crate) struct Waiter<C> {
 pub(crate) enum Order {
     Ask {
         id: LeaseId,
+        line: LineName,
         terms: Terms,
         tokens: u32,
     },
@@ -43,11 +45,13 @@ pub(crate) enum Joined<C> {
     /// It is the first of its process, so a lease is asked for.
     First {
         waiter: u64,
+        line: LineName,
         order: Order,
     },
     /// Other calls of its process have the key, or asked for it before.
     Behind {
         waiter: u64,
+        line: LineName,
         order: Option<Order>,
     },
     Refused(C, Error),
@@ -80,6 +84,11 @@ impl<C> Waiter<C> {
 
     pub(crate) fn mode(&self) -> Mode {
         self.terms.mode
+    }
+
+    /// The line in which it stands.
+    pub(crate) fn line(&self) -> LineName {
+        LineName::of(&self.terms, self.id)
     }
 }
 

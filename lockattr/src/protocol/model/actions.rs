@@ -112,14 +112,15 @@ impl World {
 
     pub(super) fn finish(&mut self, n: usize) {
         let now = self.clock(n);
-        match self.processes[n].call.take() {
-            Some(Call::Holding { lease, token, .. }) => {
+        let line = self.processes[n].line();
+        match self.processes[n].call.take().zip(line) {
+            Some((Call::Holding { lease, token, .. }, line)) => {
                 self.write(token);
-                self.give_back(n, lease);
+                self.give_back(n, &line, lease);
             }
-            Some(Call::Waiting { waiter }) => {
+            Some((Call::Waiting { waiter }, line)) => {
                 let coordinator = &mut self.processes[n].coordinator;
-                let _left = coordinator.leave(now, &Self::key(), waiter);
+                let _left = coordinator.leave(now, &line, waiter);
             }
             None => {}
         }

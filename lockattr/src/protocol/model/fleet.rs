@@ -4,6 +4,7 @@ use stateright::{Model, Property};
 
 use super::actions::Action;
 use super::world::World;
+use crate::mode::{self, Mode};
 use crate::model_check;
 
 /// How many faults may happen in one run.
@@ -39,10 +40,13 @@ pub(super) struct Fleet {
     pub(super) calls: u8,
     /// How many ticks a run lasts; a ttl is two ticks.
     pub(super) ticks: u8,
+    /// The mode of each process, in turn.
+    pub(super) modes: &'static [Mode],
     pub(super) faults: Faults,
 }
 
-const EXCLUSION: &str = "at most one holder within its validity";
+const EXCLUSION: &str = "the holders within their validity may have the key together";
+const TOGETHER: &str = "several have it at the same time";
 const TOKENS: &str = "tokens grow in the order of the grants, and the resource keeps to them";
 const ENDS: &str = "whoever waits is served, and nothing is left, once the weather is good";
 const CLEAN: &str = "after clean releases nothing is left even at once";
@@ -54,6 +58,13 @@ const TWO: &str = "two holders within their validity";
 const STALE: &str = "the resource refuses a write";
 
 impl Fleet {
+    /// Whether two processes may have the key together.
+    fn is_shared(&self) -> bool {
+        let modes = (0..self.processes).map(|n| self.modes[n % self.modes.len()]);
+        let shared = modes.filter(|mode| !mode.is_exclusive());
+        shared.count() > 1
+    }
+
     /// Whether exclusion holds: as long as the server keeps its data and its clock.
     pub(super) fn excludes(&self) -> bool {
         self.faults.forgets == 0 && self.faults.steps == 0
@@ -72,6 +83,9 @@ impl model_check::Fleet for Fleet {
         }
         if !self.excludes() {
             expected.extend([TWO, STALE]);
+        }
+        if self.is_shared() {
+            expected.push(TOGETHER);
         }
         if self.faults.broken > 0 {
             expected.extend([RETURNED, REFUSED]);
@@ -117,16 +131,21 @@ impl Model for Fleet {
             Property::sometimes(REFUSED, |_, world: &World| world.seen.refused),
             Property::sometimes(STALE, |_, world: &World| world.seen.stale_write),
         ];
+        if self.is_shared() {
+            properties.push(Property::sometimes(TOGETHER, |_, world: &World| {
+                world.valid_holders().len() > 1
+            }));
+        }
         if self.excludes() {
             properties.push(Property::always(EXCLUSION, |_, world: &World| {
-                world.valid_holders() <= 1
+                mode::are_compatible(&world.valid_holders())
             }));
             properties.push(Property::always(CLEAN, |_, world: &World| {
                 !world.is_quiet() || world.is_free()
             }));
         } else {
             properties.push(Property::sometimes(TWO, |_, world: &World| {
-                world.valid_holders() > 1
+                !mode::are_compatible(&world.valid_holders())
             }));
         }
         properties

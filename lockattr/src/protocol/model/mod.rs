@@ -29,6 +29,7 @@ mod drain;
 mod fleet;
 mod world;
 
+use crate::mode::Mode;
 use crate::model_check;
 use fleet::{Faults, Fleet};
 
@@ -41,6 +42,7 @@ const SMALL: Fleet = Fleet {
     processes: 2,
     calls: 1,
     ticks: 2,
+    modes: &[Mode::Exclusive],
     faults: Faults::NONE,
 };
 const SHORT: Fleet = Fleet { ticks: 1, ..SMALL };
@@ -97,6 +99,69 @@ fn the_clock_of_the_server_is_set_forward() {
     check("a clock step", Fleet { faults, ..SHORT });
 }
 
+const READERS: &[Mode] = &[Mode::Shared];
+const READER_AND_WRITER: &[Mode] = &[Mode::Shared, Mode::Exclusive];
+const PERMITS: &[Mode] = &[
+    Mode::Permits {
+        permits: 2,
+        weight: 1,
+    },
+    Mode::Permits {
+        permits: 2,
+        weight: 1,
+    },
+];
+
+const MIXED: &[Mode] = &[Mode::Shared, Mode::Exclusive, Mode::Shared];
+/// One of them wants all.
+const BIG_AND_SMALL: &[Mode] = &[
+    PERMITS[0],
+    Mode::Permits {
+        permits: 2,
+        weight: 2,
+    },
+    PERMITS[1],
+];
+
+#[test]
+fn readers_and_a_writer() {
+    let fleet = |modes| Fleet { modes, ..SMALL };
+    check("two readers", fleet(READERS));
+    check("a reader and a writer", fleet(READER_AND_WRITER));
+}
+
+#[test]
+fn readers_and_a_writer_crash() {
+    let faults = Faults {
+        crashes: 1,
+        ..Faults::NONE
+    };
+    let fleet = |modes| Fleet {
+        modes,
+        faults,
+        ..SMALL
+    };
+    check("a reader or a writer crashes", fleet(READER_AND_WRITER));
+    check("a permit's holder crashes", fleet(PERMITS));
+}
+
+#[test]
+fn a_reader_loses_its_connection() {
+    let faults = Faults {
+        broken: 1,
+        ..Faults::NONE
+    };
+    let fleet = |modes| Fleet {
+        modes,
+        faults,
+        ..SHORT
+    };
+    check(
+        "a reader and a writer, a connection lost",
+        fleet(READER_AND_WRITER),
+    );
+}
+
 #[test]
 #[ignore = "takes many minutes; see the module's first lines"]
 fn large_fleets() {
@@ -120,6 +185,17 @@ fn large_fleets() {
     );
     check("good weather, longer", Fleet { ticks: 3, ..SMALL });
     check("two calls each", Fleet { calls: 2, ..SHORT });
+    for (name, modes) in [
+        ("two readers and a writer", MIXED),
+        ("three that want two permits", BIG_AND_SMALL),
+    ] {
+        let fleet = Fleet {
+            processes: 3,
+            modes,
+            ..SHORT
+        };
+        check(name, fleet);
+    }
     check(
         "three processes",
         Fleet {

@@ -16,7 +16,9 @@ use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
 use crate::model_check;
-use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Notice, Queued, Terms};
+use crate::protocol::{
+    Batch, Caller, Coordinator, Effect, Limits, LineName, Notice, Queued, Terms,
+};
 use crate::spec::Wait;
 
 pub(super) const TTL: Duration = Duration::from_millis(200);
@@ -43,6 +45,7 @@ pub(super) struct Process {
     /// How often it will still want the key.
     pub(super) calls: u8,
     pub(super) last_call: u64,
+    pub(super) mode: Mode,
     /// The latest lease that it asked for.
     pub(super) last_asked: LeaseId,
     pub(super) call: Option<Call>,
@@ -61,6 +64,7 @@ pub(super) enum Call {
         waiter: u64,
     },
     Holding {
+        waiter: u64,
         lease: LeaseId,
         token: u64,
         valid_until: Time,
@@ -101,6 +105,8 @@ pub(super) struct World {
     pub(super) late: Vec<(usize, Attempt)>,
     /// The greatest token of a lease that was valid when it came.
     pub(super) greatest: u64,
+    /// The same of an exclusive lease.
+    pub(super) greatest_exclusive: u64,
     /// The process that got the latest lease.
     pub(super) latest: Option<usize>,
     /// Whether the server keeps its data and its clock.
@@ -110,6 +116,14 @@ pub(super) struct World {
     pub(super) seen: Seen,
     /// While draining: how much time has passed since the last tick.
     pub(super) drained: Duration,
+}
+
+impl Process {
+    /// The line of its present call.
+    pub(super) fn line(&self) -> Option<LineName> {
+        let (Call::Waiting { waiter } | Call::Holding { waiter, .. }) = self.call?;
+        Some(LineName::of(&World::terms(self.mode), waiter))
+    }
 }
 
 impl PartialEq for World {
@@ -139,6 +153,7 @@ impl World {
                 is_crashed: false,
                 calls: fleet.calls,
                 last_call: 0,
+                mode: fleet.modes[n % fleet.modes.len()],
                 last_asked: LeaseId(0),
                 call: None,
                 known: 0,
@@ -158,6 +173,7 @@ impl World {
             processes: (0..fleet.processes).map(process).collect(),
             late: Vec::new(),
             greatest: 0,
+            greatest_exclusive: 0,
             latest: None,
             excludes: fleet.excludes(),
             written: 0,
@@ -170,7 +186,7 @@ impl World {
         Key::new("k").expect("a key")
     }
 
-    pub(super) fn terms() -> Terms {
+    pub(super) fn terms(mode: Mode) -> Terms {
         Terms {
             key: Self::key(),
             ttl: TTL,
@@ -178,7 +194,7 @@ impl World {
             renew: true,
             max_hold: None,
             confirmation: None,
-            mode: Mode::Exclusive,
+            mode,
             min_hold: None,
             label: Label::Function {
                 module: "model",
@@ -209,15 +225,16 @@ impl World {
         Time::from_nanos(1_000_000_000) + self.now() + self.ahead
     }
 
-    /// How many processes believe at present that they hold the lease.
-    pub(super) fn valid_holders(&self) -> usize {
+    /// The modes of the processes that believe at present that they hold a lease.
+    pub(super) fn valid_holders(&self) -> Vec<Mode> {
         let is_valid = |(n, process): &(usize, &Process)| match process.call {
             Some(Call::Holding { valid_until, .. }) => {
                 !process.is_crashed && self.clock(*n) < valid_until
             }
             _ => false,
         };
-        self.processes.iter().enumerate().filter(is_valid).count()
+        let holders = self.processes.iter().enumerate().filter(is_valid);
+        holders.map(|(_, process)| process.mode).collect()
     }
 
     pub(super) fn tokens_grow(&self) -> bool {
@@ -267,7 +284,9 @@ impl World {
         process.last_call += 1;
         process.known = self.greatest;
         let caller = Numbered(process.last_call);
-        let queued = process.coordinator.acquire(now, Self::terms(), caller);
+        let queued = process
+            .coordinator
+            .acquire(now, Self::terms(process.mode), caller);
         process.call = match queued {
             Queued::Waiting { waiter, .. } => Some(Call::Waiting { waiter }),
             Queued::Refused(..) => None,
@@ -310,15 +329,20 @@ impl World {
                 token,
                 valid_until,
             } => {
+                let line = waiter.line();
                 if is_waiting && waiter.caller.0 == process.last_call {
+                    let Some(Call::Waiting { waiter }) = process.call else {
+                        unreachable!("it waits")
+                    };
                     process.call = Some(Call::Holding {
+                        waiter,
                         lease,
                         token,
                         valid_until,
                     });
                     self.note_grant(n, token, now < valid_until);
                 } else {
-                    self.give_back(n, lease);
+                    self.give_back(n, &line, lease);
                 }
             }
             Effect::Refused { waiter, .. } => {
@@ -335,6 +359,7 @@ impl World {
     fn hear(&mut self, n: usize, id: LeaseId, notice: &Notice) {
         self.seen.left_something |= matches!(notice, Notice::ReleaseAbandoned);
         let process = &mut self.processes[n];
+        let line = process.line();
         let Some(Call::Holding {
             lease, valid_until, ..
         }) = &mut process.call
@@ -351,16 +376,17 @@ impl World {
             Notice::Lost(_) => {
                 process.call = None;
                 self.seen.lost = true;
-                self.give_back(n, id);
+                let line = line.expect("it held the lease");
+                self.give_back(n, &line, id);
             }
             _ => {}
         }
     }
 
-    pub(super) fn give_back(&mut self, n: usize, lease: LeaseId) {
+    pub(super) fn give_back(&mut self, n: usize, line: &LineName, lease: LeaseId) {
         let now = self.clock(n);
         let coordinator = &mut self.processes[n].coordinator;
-        let _over = coordinator.release(now, &Self::key(), lease, &mut None);
+        let _over = coordinator.release(now, line, lease, &mut None);
     }
 
     /// A valid lease has a greater token than all leases that came before. Where exclusion may
@@ -368,10 +394,20 @@ impl World {
     fn note_grant(&mut self, n: usize, token: u64, is_valid: bool) {
         if is_valid {
             let known = self.processes[n].known;
-            let bound = if self.excludes { self.greatest } else { known };
+            // Of two that are let in together, either may hear of it first.
+            let own = self.processes[n].mode;
+            let greatest = if own.is_exclusive() {
+                self.greatest
+            } else {
+                self.greatest_exclusive
+            };
+            let bound = if self.excludes { greatest } else { known };
             self.seen.token_regressed |= token <= bound;
             self.seen.in_turn |= self.latest.is_some_and(|latest| latest != n);
             self.greatest = self.greatest.max(token);
+            if own.is_exclusive() {
+                self.greatest_exclusive = self.greatest_exclusive.max(token);
+            }
             self.latest = Some(n);
         }
     }

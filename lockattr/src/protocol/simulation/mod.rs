@@ -23,10 +23,10 @@ proptest! {
     })]
 
     #[test]
-    fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..70, haste in 0_u32..5, unconfirmed in 0_u32..60) {
+    fn fleets_in_any_weather(seed: u64, lost in 0_u32..30, late in 0_u32..70, haste in 0_u32..5, unconfirmed in 0_u32..60, modes: bool, keeps: bool) {
         // In half of the fleets no call asks.
         let unconfirmed = unconfirmed.saturating_sub(30);
-        simulate(seed, Weather { lost, late, haste, unconfirmed }, 300);
+        simulate(seed, Weather { lost, late, haste, unconfirmed, modes, keeps }, 300);
     }
 }
 
@@ -34,12 +34,14 @@ proptest! {
 fn the_simulation_is_not_idle() {
     let (mut granted, mut passed_on, mut cancelled) = (0, 0, 0);
     let (mut missed, mut extended) = (0, 0);
-    for seed in 0..10 {
+    for seed in 0..20 {
         let weather = Weather {
             lost: 5,
             late: 5,
             haste: 3,
             unconfirmed: 10,
+            modes: seed % 2 == 0,
+            keeps: seed % 4 == 0,
         };
         let world = simulate(seed, weather, 2000);
         granted += world.granted;
@@ -65,6 +67,8 @@ fn good_weather_leaves_nothing_even_at_once() {
                 late: 0,
                 haste: 3,
                 unconfirmed: 0,
+                modes: seed % 2 == 0,
+                keeps: false,
             },
         );
         for id in 0..200 {

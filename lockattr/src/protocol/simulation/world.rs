@@ -6,13 +6,14 @@ mod ending;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::time::Duration;
 
-use super::super::{Batch, Coordinator, Limits};
+use super::super::{Batch, Coordinator, Limits, LineName};
 use crate::backend::memory::{self, Server};
 use crate::backend::{
     Attempt, BackendError, BackendErrorKind, Event, Failure, LeaseId, OwnerIds, Reply,
 };
 use crate::clock::Time;
 use crate::key::Key;
+use crate::mode::{self, Mode};
 use callers::Numbered;
 
 const TTL: Duration = Duration::from_secs(1);
@@ -24,6 +25,8 @@ const PROCESSES: usize = 3;
 /// How long a confirmation may take; the answer comes late enough without it.
 const WITHIN: Duration = Duration::from_millis(20);
 const KEYS: [&str; 2] = ["a", "b"];
+/// Of the second key, with modes.
+const PERMITS: u32 = 3;
 
 /// How bad the network is.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +39,10 @@ pub(super) struct Weather {
     pub(super) haste: u32,
     /// Of a hundred changes that calls ask to be confirmed. With none, no call does.
     pub(super) unconfirmed: u32,
+    /// Whether one key has readers and writers, and the other has permits.
+    pub(super) modes: bool,
+    /// Whether some calls have a `min_hold`.
+    pub(super) keeps: bool,
 }
 
 #[derive(Debug)]
@@ -58,12 +65,13 @@ enum Message {
 #[derive(Debug)]
 struct Call {
     key: Key,
+    mode: Mode,
     answer_by: Time,
     /// Whether it asks for confirmation.
     asks: bool,
     state: CallState,
-    /// The waiter in the local queue.
-    waiter: u64,
+    /// The waiter in the local queue, and its line.
+    waiter: Option<(u64, LineName)>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -118,7 +126,7 @@ struct Process {
 
 /// What holders of a lease see of it.
 struct Tenure {
-    key: Key,
+    line: LineName,
     valid_until: Time,
     holder: Option<u64>,
     token: u64,
@@ -137,7 +145,9 @@ pub(super) struct World {
     calls: HashMap<(usize, u64), Call>,
     /// The leases of which a renewal was confirmed.
     confirmed: HashSet<(usize, LeaseId)>,
-    last_token: HashMap<Key, u64>,
+    /// The greatest tokens of each key: of all holders, and of exclusive holders.
+    last_tokens: HashMap<Key, (u64, u64)>,
+    tokens: HashSet<u64>,
     pub(super) granted: u64,
     pub(super) passed_on: u64,
     pub(super) cancelled: u64,
@@ -183,7 +193,8 @@ impl World {
             messages: 0,
             calls: HashMap::new(),
             confirmed: HashSet::new(),
-            last_token: HashMap::new(),
+            last_tokens: HashMap::new(),
+            tokens: HashSet::new(),
             granted: 0,
             passed_on: 0,
             cancelled: 0,
@@ -341,14 +352,15 @@ impl World {
         settled.sleeps_until = settled.coordinator.sleep(now);
     }
 
-    /// At most one holder of each key within its validity.
+    /// The holders of each key within their validity may have it together.
     fn check(&self) {
         for key in KEYS {
             let holders = self.calls.values().filter(|call| {
                 let held = call.held();
                 held.is_some_and(|held| self.now < held.valid_until) && call.key.as_str() == key
             });
-            assert!(holders.count() <= 1, "two holders of {key}");
+            let modes: Vec<Mode> = holders.map(|call| call.mode).collect();
+            assert!(mode::are_compatible(&modes), "{modes:?} have {key}");
         }
         let asleep = self.calls.values().filter_map(Call::held);
         for since in asleep.filter_map(|held| held.asleep_since) {

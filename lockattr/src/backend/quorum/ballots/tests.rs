@@ -108,6 +108,7 @@ fn granted(first: u64) -> Reply {
 }
 
 const HELD: Reply = Reply::Held {
+    holder: None,
     ends_in: Duration::from_secs(3),
 };
 
@@ -296,6 +297,7 @@ fn a_release_that_is_not_confirmed_is_sent_again_once_the_server_answers() {
         Op::Release {
             leave_queue: false,
             tombstone: None,
+            keep: None,
         },
     );
     process.answer(at(3), 0, Reply::Released);

@@ -197,6 +197,7 @@ impl Call {
             State::Releasing | State::Done => Op::Release {
                 leave_queue: true,
                 tombstone: self.uncertain.then(|| timing::tombstone_life(TTL)),
+                keep: None,
             },
         };
         Attempt {
@@ -245,7 +246,7 @@ impl Call {
                 self.on_granted(now, &granted, sent_at, TTL);
             }
             (State::Asking, Reply::Held { .. }) if self.tries_once => self.state = State::Done,
-            (State::Asking, Reply::Held { ends_in }) => {
+            (State::Asking, Reply::Held { ends_in, .. }) => {
                 let ends_in = ends_in.saturating_add(Duration::from_millis(1));
                 self.send_at = now + ends_in.min(RECHECK);
             }

@@ -7,6 +7,8 @@ use crate::diagnosis::{Finding, Severity, Topic};
 
 /// Commands without which nothing can be locked; the others are for waiters.
 const NEEDED: [&str; 7] = ["GET", "SET", "DEL", "EXISTS", "PEXPIRE", "PTTL", "TIME"];
+/// Commands for locks that several have at the same time.
+const FOR_SHARES: [&str; 6] = ["HDEL", "HGET", "HGETALL", "HLEN", "HSET", "LINDEX"];
 /// The pool asks something after so many seconds of silence.
 const IDLE: u32 = 10;
 /// Clocks that differ by more microseconds are not kept in step.
@@ -45,8 +47,11 @@ fn rights(seen: &Seen) -> Finding {
     let is_needed = missing
         .iter()
         .any(|command| NEEDED.contains(&command.as_str()));
+    let is_for_shares = |command: &String| FOR_SHARES.contains(&command.as_str());
     let (severity, so) = if is_needed {
         (Severity::Broken, "nothing can be locked")
+    } else if missing.iter().all(is_for_shares) {
+        (Severity::Limit, "calls with `shared` or `permits` fail")
     } else {
         (Severity::Warning, "calls that wait for a lock fail")
     };

@@ -18,9 +18,16 @@
 --                KEYS lock
 --   r  release   owner
 --                KEYS lock
---   x  the same, for an owner that leaves the queue or whose acquire may still be on its way
---                owner, entry of the queue or '', life of the tombstone or ''
+--   x  the same, for an owner that leaves the queue, whose acquire may still be on its way, or that keeps
+--      others out for a while
+--                owner, entry of the queue or '', life of the tombstone or '', time to keep others out or ''
 --                KEYS lock
+-- The same for an owner that may have the lock beside others (shared.lua):
+--   s  acquire   ttl, "claim ttl, life of the queue", ":since:who", mode, weight; owner
+--                KEYS lock, fence, queue, tombstone
+--   u  renew     ttl; owner
+--                KEYS lock
+--   v  release   as x
 -- What has a lease declares its lock alone: while a slot of a cluster moves, its names are on two nodes,
 -- and a call that declares several of them is refused until all have moved.
 -- An owner is written as the value of its lock begins: "1:owner:". Times are in milliseconds.
@@ -28,8 +35,9 @@
 --   <token>                                granted with all tokens asked for; no owner waits
 --   g<token>:<tokens>:<1 if others wait>   granted, or reserved
 --   k<1 if others wait>                    renewed
---   h<ms left>                             held by another; this owner has its place in the queue, if it
+--   h<ms left>:<who>                       held by another; this owner has its place in the queue, if it
 --                                          wants one
+--   m<mode>                                others have it in a mode that does not go with this one
 --   t                                      this owner has a tombstone
 --   n                                      not this owner's
 --   d                                      the owner does not have it now
@@ -131,15 +139,33 @@ while code do
       replies[r] = long_way(code, k, args[a], tokens, least)
       k = k + 1
     end
-  else
+  elseif code == 's' then
+    local ttl, waiting, rest, mode, weight = args[a + 2], args[a + 3], args[a + 4], args[a + 5], args[a + 6]
     long_way = long_way or contended()
-    a = a + 2
-    for a = a, a + 3 * (n - 1), 3 do
+    a = a + 7
+    for a = a, a + n - 1 do
       r = r + 1
-      replies[r] = long_way('r', k, args[a], args[a + 1], args[a + 2])
+      replies[r] = long_way(code, k, args[a], ttl, waiting, rest, mode, weight)
+      k = k + 4
+    end
+  elseif code == 'u' then
+    long_way = long_way or contended()
+    a = a + 3
+    for place = a, a + n - 1 do
+      r = r + 1
+      replies[r] = long_way(code, k, args[place], args[a - 1])
       k = k + 1
     end
-    a = a + 2 * n
+  else
+    local way = code == 'v' and 'v' or 'r'
+    long_way = long_way or contended()
+    a = a + 2
+    for a = a, a + 4 * (n - 1), 4 do
+      r = r + 1
+      replies[r] = long_way(way, k, args[a], args[a + 1], args[a + 2], args[a + 3])
+      k = k + 1
+    end
+    a = a + 3 * n
   end
   a = a + n
   code = args[a]

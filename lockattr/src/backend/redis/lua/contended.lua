@@ -1,53 +1,13 @@
 -- What a call needs when a lock is held or waited for, when an owner has given up, and when the
--- fence has to catch up with the clock. It stands in front of attempts.lua, in one script.
+-- fence has to catch up with the clock.
 --
 -- Formats, all of version 1:
---   lock     "1:owner:token:since:who", and "1w:…" once another waits for it
---   queue    "1:owner:claim ttl:tokens:channel:who", first come first
+--   lock     "1:owner:token:since:who", "1w:…" once another waits for it, and "1k:…" once its owner has
+--            finished, and it keeps others out until its end; or as in shared.lua
+--   queue    "1:owner:claim ttl:tokens:channel:who", or as in shared.lua; first come first
 --   message  "1:owner:token:tokens:1 if others wait:claim ttl:the server's time"
 -- A lock in another format counts as held, and is left as it is. A place in the queue in another
 -- format is skipped: its owner asks again.
-
-local keys, args, call, try = KEYS, ARGV, redis.call, redis.pcall
-local format, sub = string.format, string.sub
--- The server's time in microseconds, once it has been read: as a number and as text.
-local now, stamp
-
-local function read_clock()
-  clock = clock or call('TIME')
-  now = clock[1] * 1000000 + clock[2]
-  stamp = format('%.0f', now)
-end
-
--- Reserves tokens if the counter is not simply behind the clock. Returns the first token and how
--- many, or nil and an error. `found` is the counter's value, which the clock has already
--- overwritten. A counter that is ahead of the clock grows by one only, so that it never is ahead by
--- more than one reservation, and leases with tokens that a lost counter could repeat are long over.
--- A foreign value is written back, since one call for both costs less than a look first; KEEPTTL,
--- because it may have a ttl. `now` and `stamp` are the clock's, or the least token that may be reserved.
-local function reserve_past(fence, found, now, stamp)
-  local failed = found.err
-  if failed and not string.find(failed, 'WRONGTYPE') then
-    return nil, failed
-  end
-  local last = not failed and tonumber(found)
-  if failed or #found > 16 or string.find(found, '%D') or found == '' or last >= 2 ^ 53 then
-    if not failed then
-      try('SET', fence, found, 'KEEPTTL')
-    end
-    return nil, 'ERR a foreign value stands at #fence, where the last fencing token should; delete it, '
-      .. 'or use another prefix'
-  end
-  if last < now then
-    return stamp, nil
-  end
-  local first = format('%.0f', last + 1)
-  local set = try('SET', fence, first)
-  if set.err then
-    return nil, set.err
-  end
-  return first, 1
-end
 
 -- Makes the function that executes an attempt for which the short way does not suffice.
 local function contended()
@@ -71,8 +31,11 @@ local function contended()
   end
 
   local function is_owner(value, owner)
-    return value and (begins(value, owner) or begins(value, marked(owner)))
+    return type(value) == 'string' and (begins(value, owner) or begins(value, marked(owner)))
   end
+
+  -- The owners that have it at the same time, once there may be any.
+  local several
 
   -- Writes in any case, see attempts.lua.
   local function prolong(lock, ttl)
@@ -113,28 +76,50 @@ local function contended()
     return token, count, waiters
   end
 
+  -- A message of a node reaches the other nodes too, but only this node's subscribers are counted. So
+  -- that none hears of a lease that goes to the next waiter, they are counted before.
+  local function channel_of(channel)
+    local to = string.match(args[2], ' ([^ ]*)') .. channel
+    return (not is_node or call('PUBSUB', 'NUMSUB', to)[2] > 0) and to
+  end
+
+  local function tell(to, owner, token, count, waiters, claim)
+    local message = owner .. token .. ':' .. count .. ':' .. waiters .. ':' .. claim .. ':'
+      .. format('%.0f', now)
+    return call('PUBLISH', to, message) > 0
+  end
+
+  -- Makes a waiter the only owner. Returns whether its process is there. The lock before the message: no
+  -- process may believe in a lease that does not exist.
+  local function offer(lock, fence, queue, owner, claim, tokens, channel, who)
+    local to = channel_of(channel)
+    if not to then
+      return false
+    end
+    local rest = ':' .. format('%.0f', math.floor(now / 1000)) .. ':' .. who
+    local token, count, waiters = grant(lock, fence, queue, owner, claim, tokens, rest)
+    return tell(to, owner, token, count, waiters, claim)
+  end
+
+  local function sharing()
+    several = several or shared(reserve, offer, channel_of, tell)
+    return several
+  end
+
   -- Makes the first waiter whose process is there the owner, and notifies it. `mine` is granted
-  -- without a message. The lock before the message: no process may believe in a lease that does not
-  -- exist.
+  -- without a message. Returns the entry of the one that has the lock now, or gets it.
   local function hand_over(lock, fence, queue, mine)
     local entry = call('LPOP', queue)
     while entry and entry ~= mine do
+      if sub(entry, 1, 3) == '1s:' then
+        -- The lock that is given up.
+        call('DEL', lock)
+        return (sharing().serve(lock, fence, queue, mine, entry))
+      end
       local owner, claim, tokens, channel, who =
         string.match(entry, '^(1:[^:]*:)(%d+):(%d+):([^:]*):(.*)$')
-      -- A message of a node reaches the other nodes too, but only this node's subscribers are counted. So
-      -- that none hears of a lease that goes to the next waiter, they are counted before.
-      local to = string.match(args[2], ' ([^ ]*)') .. (channel or '')
-      if owner and is_node and call('PUBSUB', 'NUMSUB', to)[2] == 0 then
-        owner = nil
-      end
-      if owner then
-        local rest = ':' .. format('%.0f', math.floor(now / 1000)) .. ':' .. who
-        local token, count, waiters = grant(lock, fence, queue, owner, claim, tokens, rest)
-        local message = owner .. token .. ':' .. count .. ':' .. waiters .. ':' .. claim .. ':'
-          .. format('%.0f', now)
-        if call('PUBLISH', to, message) > 0 then
-          break
-        end
+      if owner and offer(lock, fence, queue, owner, claim, tokens, channel, who) then
+        break
       end
       entry = call('LPOP', queue)
     end
@@ -144,15 +129,35 @@ local function contended()
   -- Marks the lock, so that its release sees the waiter. XX, and only a lock of ours: a foreign
   -- value is left as it is.
   local function mark(lock)
-    local value = call('GET', lock)
-    if value and string.find(value, '^1:%x+%-%x+%-%x+:%d+:') then
+    local value = try('GET', lock)
+    if type(value) == 'string' and string.find(value, '^1:%x+%-%x+%-%x+:%d+:') then
       call('SET', lock, marked(value), 'XX', 'KEEPTTL')
     end
   end
 
+  local function queue_up(lock, queue, entry, life)
+    if life == '' then
+      return
+    end
+    mark(lock)
+    if not call('LPOS', queue, entry) then
+      call('RPUSH', queue, entry)
+    end
+    if call('PTTL', queue) < tonumber(life) then
+      call('PEXPIRE', queue, life)
+    end
+  end
+
+  -- The answer to an owner that has to wait for the only owner of the lock.
+  local function held(lock)
+    local value = try('GET', lock)
+    local who = type(value) == 'string' and string.match(value, '^1%w?:[^:]*:%d*:%d*:(.*)$')
+    return 'h' .. call('PTTL', lock) .. ':' .. (who or '')
+  end
+
   local function acquire(k, owner, ttl, tokens, waiting, rest, least)
     local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
-    local value = call('GET', lock)
+    local value = try('GET', lock)
     if is_owner(value, owner) then
       prolong(lock, ttl)
       return 'g' .. string.match(value, '^%w+:[^:]*:(%d+)') .. ':1:' .. call('EXISTS', queue)
@@ -163,25 +168,61 @@ local function contended()
     local claim, life = string.match(waiting, '^(%d+) (%d*)$')
     local entry = owner .. claim .. ':' .. tokens .. ':' .. string.match(args[2], '^[^ ]*') .. ':'
       .. string.match(rest, '^:%d*:(.*)$')
-    local taken = value or hand_over(lock, fence, queue, entry)
-    if not taken or taken == entry then
+    local taken = value
+    if type(value) == 'table' then
+      local is_mine, answer = sharing().ask(lock, fence, queue, entry, 'x', 0)
+      if not is_mine and answer then
+        queue_up(lock, queue, entry, sub(answer, 1, 1) == 'h' and life or '')
+        return answer
+      end
+      taken = not is_mine
+    elseif not value then
+      taken = hand_over(lock, fence, queue, entry)
+      taken = taken ~= entry and taken
+    end
+    if not taken then
       local token, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest, least)
       return 'g' .. token .. ':' .. count .. ':' .. waiters
     end
-    if life ~= '' then
-      mark(lock)
-      if not call('LPOS', queue, entry) then
-        call('RPUSH', queue, entry)
+    queue_up(lock, queue, entry, life)
+    return held(lock)
+  end
+
+  -- The same for an owner that may have the lock beside others.
+  local function acquire_share(k, owner, ttl, waiting, rest, mode, weight)
+    local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
+    local value, share = try('GET', lock), sharing()
+    local token = type(value) == 'table' and share.prolong(lock, owner, ttl)
+    if token then
+      return 'g' .. token .. ':1:' .. call('EXISTS', queue)
+    end
+    if call('EXISTS', keys[k + 3]) == 1 then
+      return 't'
+    end
+    local claim, life = string.match(waiting, '^(%d+) (%d*)$')
+    local entry = '1s:' .. mode .. ':' .. weight .. ':' .. sub(owner, 3) .. claim .. ':'
+      .. string.match(args[2], '^[^ ]*') .. ':' .. string.match(rest, '^:%d*:(.*)$')
+    if type(value) ~= 'string' then
+      local is_mine, answer = share.ask(lock, fence, queue, entry, mode, tonumber(weight))
+      if is_mine then
+        return 'g' .. share.add(lock, fence, owner, ttl, mode, weight, rest) .. ':1:' .. call('EXISTS', queue)
       end
-      if call('PTTL', queue) < tonumber(life) then
-        call('PEXPIRE', queue, life)
+      if answer then
+        queue_up(lock, queue, entry, sub(answer, 1, 1) == 'h' and life or '')
+        return answer
       end
     end
-    return 'h' .. call('PTTL', lock)
+    -- An exclusive owner has it.
+    if mode ~= 's' then
+      call('LREM', queue, 0, entry)
+      return 'mx'
+    end
+    queue_up(lock, queue, entry, life)
+    return held(lock)
   end
 
   local function renew(k, owner, ttl)
-    if not is_owner(call('GET', keys[k]), owner) then
+    if not is_owner(try('GET', keys[k]), owner) then
       return 'n'
     end
     local lock, _, queue = names(keys[k])
@@ -191,7 +232,7 @@ local function contended()
   end
 
   local function add_tokens(k, owner, tokens, least)
-    if not is_owner(call('GET', keys[k]), owner) then
+    if not is_owner(try('GET', keys[k]), owner) then
       return 'n'
     end
     local _, fence, queue = names(keys[k])
@@ -199,9 +240,18 @@ local function contended()
     return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
   end
 
-  local function release(k, owner, entry, tombstone)
-    local lock, fence, queue, tombs = names(keys[k])
-    local left
+  local function renew_share(k, owner, ttl)
+    local lock, _, queue = names(keys[k])
+    if not sharing().prolong(lock, owner, ttl) then
+      return 'n'
+    end
+    return try('EXISTS', queue) == 1 and 'k1' or 'k0'
+  end
+
+  -- Writes a tombstone, and gives up the place in the queue. Returns whether there was one, and what is
+  -- left to do.
+  local function give_up(owner, queue, tombs, entry, tombstone)
+    local left, removed
     if tombstone and tombstone ~= '' then
       -- First, and by pcall: out of memory must not undo the release.
       local stone = try('SET', tombs .. sub(owner, 3, -2), '1', 'PX', tombstone)
@@ -210,14 +260,28 @@ local function contended()
     end
     if entry and entry ~= '' then
       -- By pcall: a foreign value at the queue must not keep the lock.
-      local removed = try('LREM', queue, 0, entry)
+      removed = try('LREM', queue, 0, entry)
       left = type(removed) == 'table' and removed or left
     end
-    if is_owner(call('GET', lock), owner) then
-      local done, to = pcall(hand_over, lock, fence, queue, nil)
-      if not done or not to then
-        call('DEL', lock)
+    return type(removed) == 'number' and removed > 0, left
+  end
+
+  local function release(k, owner, entry, tombstone, keep)
+    local lock, fence, queue, tombs = names(keys[k])
+    local had_place, left = give_up(owner, queue, tombs, entry, tombstone)
+    local value = try('GET', lock)
+    if is_owner(value, owner) then
+      if keep and keep ~= '' then
+        call('SET', lock, '1k' .. string.match(value, '^1w?(:.*)$'), 'PX', keep)
+      else
+        local done, to = pcall(hand_over, lock, fence, queue, nil)
+        if not done or not to then
+          call('DEL', lock)
+        end
       end
+    elseif had_place and type(value) == 'table' then
+      -- It may have stood before others that can have the lock beside its owners.
+      pcall(sharing().serve, lock, fence, queue)
     end
     if left then
       error(left)
@@ -225,12 +289,28 @@ local function contended()
     return 'd'
   end
 
-  local ways = { a = acquire, n = renew, t = add_tokens, r = release }
+  local function release_share(k, owner, entry, tombstone, keep)
+    local lock, fence, queue, tombs = names(keys[k])
+    local had_place, left = give_up(owner, queue, tombs, entry, tombstone)
+    local had_share, is_there = sharing().remove(lock, owner, keep)
+    if had_share or had_place and is_there then
+      pcall(sharing().serve, lock, fence, queue)
+    end
+    if left then
+      error(left)
+    end
+    return 'd'
+  end
+
+  local ways = {
+    a = acquire, n = renew, t = add_tokens, r = release,
+    s = acquire_share, u = renew_share, v = release_share,
+  }
   return function(code, ...)
     if not now then
       read_clock()
     end
-    declares_fence = code == 'a'
+    declares_fence = code == 'a' or code == 's'
     local ok, reply = pcall(ways[code], ...)
     return ok and reply or 'e' .. (type(reply) == 'table' and reply.err or tostring(reply))
   end

@@ -21,6 +21,8 @@ local commands = {
   { 'GET', name }, { 'SET', name, '', 'PX', '1' }, { 'DEL', name }, { 'EXISTS', name },
   { 'PEXPIRE', name, '1' }, { 'PTTL', name }, { 'TIME' }, { 'LPOP', name }, { 'LPOS', name, '' },
   { 'LREM', name, '0', '' }, { 'RPUSH', name, '' }, { 'PUBLISH', ARGV[1], '' },
+  { 'HDEL', name, '' }, { 'HGET', name, '' }, { 'HGETALL', name }, { 'HLEN', name }, { 'HSET', name, '', '' },
+  { 'LINDEX', name, '0' },
 }
 local missing = {}
 for _, command in ipairs(commands) do

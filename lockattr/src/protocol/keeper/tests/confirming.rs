@@ -150,7 +150,13 @@ fn a_lease_that_is_handed_off_is_confirmed_too() {
     // Its renewal may have to wait for the confirmation of another key.
     let claim = timing::claim_ttl(Duration::from_secs(1), TTL) + WITHIN;
     assert_eq!(acquire.claim.ttl, claim);
-    f.answers(&acquire, Ok(Reply::Held { ends_in: HOUR }));
+    f.answers(
+        &acquire,
+        Ok(Reply::Held {
+            ends_in: HOUR,
+            holder: None,
+        }),
+    );
     f.told();
     f.keeper.on_event(
         f.now,

@@ -46,7 +46,13 @@ fn an_acquisition_that_was_handed_its_lease_sends_no_acquire() {
     let other = f.sends().unwrap();
     f.keeper.on_event(f.now, Event::Reconnected);
     f.is_handed(1, f.now);
-    f.answers(&other, Ok(Reply::Held { ends_in: HOUR }));
+    f.answers(
+        &other,
+        Ok(Reply::Held {
+            ends_in: HOUR,
+            holder: None,
+        }),
+    );
     assert!(f.sends().is_none());
 }
 
@@ -57,7 +63,13 @@ fn after_a_late_handoff_an_acquisition_asks_under_a_new_owner_id() {
         let mut f = Fixture::new(8);
         f.asks(1, Wait::Forever);
         let first = f.sends().unwrap();
-        f.answers(&first, Ok(Reply::Held { ends_in: HOUR }));
+        f.answers(
+            &first,
+            Ok(Reply::Held {
+                ends_in: HOUR,
+                holder: None,
+            }),
+        );
         f.told();
         let since = f.now;
         f.now = f.now + too_late;

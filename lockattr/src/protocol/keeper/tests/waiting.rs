@@ -9,7 +9,13 @@ fn only_a_waiter_takes_a_place_in_the_queue() {
     let place = |f: &mut Fixture, wait| {
         f.asks(1, wait);
         let attempt = f.sends().unwrap();
-        f.answers(&attempt, Ok(Reply::Held { ends_in: HOUR }));
+        f.answers(
+            &attempt,
+            Ok(Reply::Held {
+                ends_in: HOUR,
+                holder: None,
+            }),
+        );
         match attempt.op {
             Op::Acquire { if_held, .. } => if_held,
             op => panic!("{op:?}"),
@@ -44,7 +50,10 @@ fn a_pool_polls_a_service_without_a_queue_with_growing_pauses() {
     f.asks(1, Wait::Forever);
     let mut longest = Duration::ZERO;
     for round in 0..12 {
-        f.hears(Reply::Held { ends_in: HOUR });
+        f.hears(Reply::Held {
+            ends_in: HOUR,
+            holder: None,
+        });
         assert!(f.sends().is_none());
         let pause = f.keeper.wakeup().since(f.now);
         assert!(pause >= first / 2 && pause <= last, "{round}: {pause:?}");
@@ -53,7 +62,10 @@ fn a_pool_polls_a_service_without_a_queue_with_growing_pauses() {
     }
     assert!(longest > last / 2, "{longest:?}");
     // The lease ends before the next pause would, so the attempt comes right after its end.
-    f.hears(Reply::Held { ends_in: first / 2 });
+    f.hears(Reply::Held {
+        ends_in: first / 2,
+        holder: None,
+    });
     assert_eq!(
         f.keeper.wakeup(),
         f.now + first / 2 + Duration::from_millis(1)
@@ -64,7 +76,10 @@ fn a_pool_polls_a_service_without_a_queue_with_growing_pauses() {
         crowd.asks(id, Wait::Forever);
     }
     for _ in 0..300 {
-        crowd.hears(Reply::Held { ends_in: first });
+        crowd.hears(Reply::Held {
+            ends_in: first,
+            holder: None,
+        });
     }
     assert!(crowd.keeper.wakeup() >= crowd.now + last * 3);
 }
@@ -115,7 +130,10 @@ fn each_waiter_asks_less_often_the_more_wait() {
         f.asks(id, Wait::Forever);
     }
     for _ in 0..200 {
-        f.hears(Reply::Held { ends_in: HOUR });
+        f.hears(Reply::Held {
+            ends_in: HOUR,
+            holder: None,
+        });
     }
     assert_eq!(f.keeper.wakeup(), f.now + Duration::from_millis(1200));
 }

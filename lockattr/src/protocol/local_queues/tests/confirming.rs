@@ -22,6 +22,7 @@ impl Fixture {
             Joined::First {
                 waiter,
                 order: Order::Ask { id, .. },
+                ..
             } => (waiter, id),
             _ => panic!("it is the first"),
         }
@@ -35,8 +36,8 @@ fn a_lease_does_not_go_to_a_front_that_asks_for_more_confirmation() {
         let mut f = Fixture::new(64);
         let (waiter, id) = f.first(had);
         f.join(f.confirmed(wanted), "b");
-        f.queues.leave(&f.key.clone(), waiter);
-        let adopted = f.queues.adopt(&f.key.clone(), id);
+        f.queues.leave(&f.line.clone(), waiter);
+        let adopted = f.queues.adopt(&f.line.clone(), id);
         assert_eq!(adopted.is_some(), goes, "{had} {wanted}");
         let granted = f.grant(id, 7..71);
         if goes {

@@ -12,8 +12,8 @@ fn the_next_waiter_asks_when_the_first_has_failed() {
     let mut f = Fixture::new(64);
     let id = f.ask("a");
     f.join(f.terms(), "b");
-    let key = f.key.clone();
-    let failures = f.queues.failed(&key, id, unavailable);
+    let line = f.line.clone();
+    let failures = f.queues.failed(&line, id, unavailable);
     assert!(
         matches!(&failures.callers[..], [(waiter, Error::Backend { .. })] if waiter.caller == "a")
     );
@@ -26,7 +26,7 @@ fn the_next_waiter_asks_when_the_first_has_failed() {
         waited: MILLI,
         retry_after: None,
     };
-    let failures = f.queues.failed(&key, id, busy);
+    let failures = f.queues.failed(&line, id, busy);
     assert!(failures.callers.is_empty(), "b waits on: {failures:?}");
     assert!(matches!(failures.orders[..], [Order::Ask { .. }]));
 }
@@ -46,7 +46,7 @@ fn a_wait_that_ends_on_a_dead_connection_gets_one_more_answer() {
     else {
         panic!("nobody is before it");
     };
-    let key = f.key.clone();
+    let line = f.line.clone();
     let error = || BackendError::new(BackendErrorKind::Unreachable, "as a test");
     f.now = f.now + MILLI;
     assert!(
@@ -54,11 +54,11 @@ fn a_wait_that_ends_on_a_dead_connection_gets_one_more_answer() {
         "its answer may come"
     );
     f.now = f.now + MILLI * 99;
-    f.queues.troubled(f.now, &key, id, error());
+    f.queues.troubled(f.now, &line, id, error());
     f.now = f.now + MILLI;
     assert!(f.queues.expire(f.now).callers.is_empty(), "it asks again");
     f.now = f.now + MILLI;
-    f.queues.troubled(f.now, &key, id, error());
+    f.queues.troubled(f.now, &line, id, error());
     f.now = f.now + MILLI * 100;
     let failures = f.queues.expire(f.now);
     assert!(matches!(
@@ -83,7 +83,7 @@ fn a_wait_in_vain_reports_the_failure_of_the_service() {
     let id = f.ask("a");
     f.join(short(&f), "b");
     let trouble = BackendError::new(BackendErrorKind::Unreachable, "as a test");
-    f.queues.troubled(f.now, &f.key.clone(), id, trouble);
+    f.queues.troubled(f.now, &f.line.clone(), id, trouble);
     f.now = f.now + MILLI;
     let failures = f.queues.expire(f.now);
     assert_eq!(why(failures), BackendErrorKind::Unreachable);

@@ -18,13 +18,13 @@ fn tokens_are_refilled_before_they_are_used_up_unless_others_wait() {
         else {
             panic!("no refill, or of more than the batch has room for");
         };
-        let key = f.key.clone();
+        let line = f.line.clone();
         let granted = Granted {
             tokens: 10..12,
             contended,
         };
         f.now = f.now + MILLI * 4;
-        f.queues.reserved(f.now, &key, id, granted);
+        f.queues.reserved(f.now, &line, id, granted);
         // No token is left out, and they grow.
         assert_eq!(passed(f.release(id)).1, 3);
         // While other processes wait, the batch keeps its end.
@@ -62,13 +62,13 @@ fn reservations_never_add_up_to_more_than_a_batch() {
         f.join(f.terms(), caller);
     }
     f.grant(id, 1..5);
-    let key = f.key.clone();
+    let line = f.line.clone();
     for start in [10, 20, 30] {
         let granted = Granted {
             tokens: start..start + 1,
             contended: false,
         };
-        f.queues.reserved(f.now, &key, id, granted);
+        f.queues.reserved(f.now, &line, id, granted);
     }
     for token in [2, 3, 4, 10] {
         assert_eq!(passed(f.release(id)).1, token);

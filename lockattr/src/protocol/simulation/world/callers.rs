@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use super::{
-    CLAIM_WINDOW, Call, CallState, Extension, Holding, KEYS, LONGEST_WAKE, Message,
+    CLAIM_WINDOW, Call, CallState, Extension, Holding, KEYS, LONGEST_WAKE, Message, PERMITS,
     RESPONSE_TIMEOUT, Request, TTL, Tenure, WITHIN, World,
 };
 use crate::backend::{Confirmation, LeaseId};
 use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
-use crate::protocol::{Caller, Effect, Notice, Queued, Released, Terms, Waiter};
+use crate::protocol::{Caller, Effect, LineName, Notice, Queued, Released, Terms, Waiter};
 use crate::spec::Wait;
 use crate::{Error, timing};
 
@@ -34,6 +34,7 @@ impl World {
             fsync: false,
             within: WITHIN,
         });
+        let mode = self.mode(&key);
         let terms = Terms {
             key: key.clone(),
             ttl: [TTL, TTL / 2][usize::from(self.random.u32(..10) == 0)],
@@ -42,8 +43,8 @@ impl World {
             max_hold: (self.random.u32(..10) == 0).then_some(TTL * 3),
             label: Label::here(),
             confirmation,
-            mode: Mode::Exclusive,
-            min_hold: None,
+            mode,
+            min_hold: (self.weather.keeps && self.random.u32(..10) == 0).then_some(TTL / 2),
         };
         // Three times the patience: for the attempt under way, for the attempt after a dead
         // connection, and for an attempt that waits for a release.
@@ -54,20 +55,35 @@ impl World {
             + Duration::from_millis(1);
         let call = Call {
             key,
+            mode,
             answer_by,
             asks,
             state: CallState::Waiting,
-            waiter: 0,
+            waiter: None,
         };
         self.calls.insert((process, id), call);
         let coordinator = &mut self.processes[process].coordinator;
         match coordinator.acquire(self.now, terms, Numbered(id)) {
-            Queued::Waiting { waiter, .. } => {
-                self.calls.get_mut(&(process, id)).unwrap().waiter = waiter;
+            Queued::Waiting { waiter, line, .. } => {
+                self.calls.get_mut(&(process, id)).unwrap().waiter = Some((waiter, line));
             }
             Queued::Refused(_, error) => self.refuse(process, id, &error),
         }
         self.wake(process);
+    }
+
+    /// One key has readers and writers, the other has permits.
+    fn mode(&mut self, key: &Key) -> Mode {
+        if !self.weather.modes {
+            return Mode::Exclusive;
+        }
+        if key.as_str() == KEYS[0] {
+            return [Mode::Exclusive, Mode::Shared][usize::from(self.random.u32(..3) > 0)];
+        }
+        Mode::Permits {
+            permits: PERMITS,
+            weight: 1 + u32::from(self.random.u32(..4) == 0),
+        }
     }
 
     /// As a caller's thread does it: the I/O thread runs a little later.
@@ -121,23 +137,34 @@ impl World {
             asleep_since,
         });
         assert!(!call.asks || is_confirmed, "a lease that was not confirmed");
-        let key = call.key.clone();
+        let (key, mode) = (call.key.clone(), call.mode);
         let tenure = self.processes[process].tenures.get_mut(&lease).unwrap();
         tenure.holder = Some(id);
         tenure.token = token;
-        let last = self.last_token.insert(key, token).unwrap_or(0);
-        assert!(token > last, "token {token} after {last}");
+        assert!(self.tokens.insert(token), "token {token} again");
+        // Of two readers that were let in together, either may hear of it first.
+        let (last, last_exclusive) = self.last_tokens.entry(key).or_default();
+        let before = if mode.is_exclusive() {
+            *last
+        } else {
+            *last_exclusive
+        };
+        assert!(token > before, "token {token} after {before}");
+        *last = token.max(*last);
+        if mode.is_exclusive() {
+            *last_exclusive = token;
+        }
         self.granted += 1;
         true
     }
 
     /// A holder has finished, or a waiter whose lease came is gone.
     fn hand_over(&mut self, process: usize, lease: LeaseId, mut request: Option<Request>) {
-        let key = self.processes[process].tenures[&lease].key.clone();
+        let line = self.processes[process].tenures[&lease].line.clone();
         loop {
             let asked = &mut self.processes[process];
             let coordinator = &mut asked.coordinator;
-            match coordinator.release(self.now, &key, lease, &mut request) {
+            match coordinator.release(self.now, &line, lease, &mut request) {
                 Released::Over => {
                     // Left if there is nothing to wait for.
                     if let Some(Request::Release(number)) = request {
@@ -183,12 +210,13 @@ impl World {
 
     fn finish(&mut self, process: usize, id: u64) {
         let call = self.calls.get_mut(&(process, id)).unwrap();
-        let (key, waiter) = (call.key.clone(), call.waiter);
+        let waiter = call.waiter.clone();
         match std::mem::replace(&mut call.state, CallState::Finished) {
             CallState::Waiting => {
                 self.cancelled += 1;
                 let coordinator = &mut self.processes[process].coordinator;
-                let _left = coordinator.leave(self.now, &key, waiter);
+                let (waiter, line) = waiter.expect("it waits");
+                let _left = coordinator.leave(self.now, &line, waiter);
                 self.wake(process);
             }
             CallState::Holding(Holding { lease, .. }) => {
@@ -218,7 +246,7 @@ impl World {
         let wish = (tenure.token, ttl);
         let extended = holding
             .coordinator
-            .extend(self.now, &tenure.key, lease, wish, request);
+            .extend(self.now, &tenure.line, lease, wish, request);
         if extended.is_ok() {
             let asked = Extension {
                 lease,
@@ -240,7 +268,7 @@ impl World {
                 valid_until,
             } => {
                 let tenure = Tenure {
-                    key: waiter.key().clone(),
+                    line: waiter.line(),
                     valid_until,
                     holder: None,
                     token: 0,
@@ -252,13 +280,13 @@ impl World {
             }
             Effect::Refused { waiter, error } => self.refuse(process, waiter.caller.0, &error),
             Effect::Noticed { lease, notice, .. } => self.hear(process, lease, &notice),
-            Effect::CheckOffer { lease, key } => self.check_offer(process, lease, &key),
+            Effect::CheckOffer { lease, line } => self.check_offer(process, lease, &line),
             Effect::Answered { to, answer } => self.answered(process, &to, &answer),
         }
     }
 
     /// Takes back an offer that was not taken up in time.
-    fn check_offer(&mut self, process: usize, lease: LeaseId, key: &Key) {
+    fn check_offer(&mut self, process: usize, lease: LeaseId, line: &LineName) {
         let checked = &mut self.processes[process];
         let holder = checked.tenures.get(&lease).and_then(|tenure| tenure.holder);
         let held = holder.and_then(|holder| self.calls[&(process, holder)].held());
@@ -267,7 +295,7 @@ impl World {
             return;
         };
         if since + CLAIM_WINDOW > self.now {
-            checked.coordinator.check_offer(key, lease, since);
+            checked.coordinator.check_offer(line, lease, since);
         } else {
             self.missed += 1;
             self.finish(process, holder);
