@@ -20,6 +20,7 @@
 //! ```
 
 mod leases;
+mod modes;
 mod outcomes;
 mod pools;
 mod process;
@@ -150,7 +151,8 @@ impl<C> Conformance<C> {
             outcomes::each_attempt_ends_once,
             outcomes::an_overdue_attempt_does_no_harm,
         );
-        if fleet.capabilities().await.is_ok_and(|it| it.has_queue()) {
+        let all = fleet.capabilities().await.unwrap_or_default();
+        if all.has_queue() {
             run!(
                 queue::waiters_come_in_turn,
                 queue::a_lease_that_was_handed_over_is_one,
@@ -159,6 +161,18 @@ impl<C> Conformance<C> {
                 queue::nobody_overtakes_a_waiter_when_a_lease_ends,
                 queue::a_waiter_that_is_gone_costs_its_claim,
             );
+        }
+        if all.has_modes() {
+            run!(
+                modes::readers_come_together_and_writers_alone,
+                modes::a_writer_that_leaves_lets_readers_in,
+                modes::no_more_than_the_permits_are_taken,
+                modes::other_modes_are_refused,
+                modes::a_share_ends_by_itself,
+            );
+        }
+        if all.has_min_hold() {
+            run!(modes::min_hold_keeps_others_out);
         }
         run!(
             pools::calls_exclude_each_other,

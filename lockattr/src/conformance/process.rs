@@ -1,7 +1,7 @@
 //! A fleet of processes that use one lock service.
 
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -94,6 +94,7 @@ impl Fleet {
                 tokens,
             },
             lease: 0,
+            modes: HashMap::new(),
             number: 0,
             ended: VecDeque::new(),
             told: VecDeque::new(),
@@ -147,6 +148,8 @@ pub(super) struct Process {
     owners: OwnerIds,
     claim: Claim,
     lease: u64,
+    /// The owners that are not exclusive.
+    modes: HashMap<LeaseId, Mode>,
     number: u64,
     /// The attempts that ended and were not read yet.
     ended: VecDeque<(AttemptId, Outcome)>,
@@ -169,6 +172,13 @@ impl Process {
         self.owners.first(LeaseId(self.lease))
     }
 
+    /// Returns an owner that asks in this mode.
+    pub(super) fn owner_in(&mut self, mode: Mode) -> OwnerId {
+        let owner = self.owner();
+        self.modes.insert(owner.lease, mode);
+        owner
+    }
+
     pub(super) fn claim(&self) -> Claim {
         self.claim
     }
@@ -189,6 +199,12 @@ impl Process {
                 self.ended.extend(ended);
             }
         }
+        let mode = self.modes.get(&owner.lease).copied().unwrap_or_default();
+        let tokens = if mode.is_exclusive() {
+            self.claim.tokens
+        } else {
+            1
+        };
         self.number += 1;
         let id = AttemptId {
             lease: owner.lease,
@@ -198,14 +214,17 @@ impl Process {
             id,
             key: key.clone(),
             owner: owner.clone(),
-            claim: self.claim,
+            claim: Claim {
+                tokens,
+                ..self.claim
+            },
             label: Label::here(),
             confirmation: match op {
                 Op::Renew { .. } | Op::Reserve { .. } => self.confirmation,
                 _ => None,
             },
             op,
-            mode: Mode::Exclusive,
+            mode,
             least_token: 0,
         });
         Ok(id)

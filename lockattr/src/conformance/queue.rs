@@ -5,7 +5,7 @@ use super::{Checked, expected, violated};
 use crate::backend::{IfHeld, Op, OwnerId, Reply, Time};
 use crate::key::Key;
 
-const LEAVE: Op = Op::Release {
+pub(super) const LEAVE: Op = Op::Release {
     leave_queue: true,
     tombstone: None,
     keep: None,
@@ -23,7 +23,7 @@ async fn wait(fleet: &Fleet, process: &mut Process, key: &Key) -> Result<OwnerId
     expected!(process.ask(key, &owner, acquire).await?, Reply::Held { .. } => Ok(owner), "another has it")
 }
 
-async fn is_told(process: &mut Process, owner: &OwnerId) -> Result<HandedOver, String> {
+pub(super) async fn is_told(process: &mut Process, owner: &OwnerId) -> Result<HandedOver, String> {
     let told = process.handed_over().await?;
     if told.owner != *owner {
         violated!("it is not this owner's turn: {told:?}");

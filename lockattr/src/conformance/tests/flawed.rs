@@ -12,6 +12,7 @@ use crate::backend::{
     Reply, Time,
 };
 use crate::key::Key;
+use crate::mode::Mode;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Flaw {
@@ -39,6 +40,14 @@ pub(super) enum Flaw {
     WaitersNeverLeave,
     NewcomersOvertake,
     GoneWaitersStay,
+    ReadersAreAlone,
+    WritersReadToo,
+    WritersNeverLeave,
+    OnePermitTooMany,
+    WeightsAreForgotten,
+    NumbersDiffer,
+    SharesLiveOn,
+    MinHoldIsForgotten,
     PoolsMeetTwo,
     PoolsLeaveLocks,
 }
@@ -101,6 +110,14 @@ impl Flawed {
             tombstone: None,
             keep: None,
         };
+        match (self.flaw, &mut attempt.mode) {
+            (ReadersAreAlone, mode) => *mode = Mode::Exclusive,
+            (WritersReadToo, mode) => *mode = Mode::Shared,
+            (OnePermitTooMany, Mode::Permits { permits, .. }) => *permits += 1,
+            (WeightsAreForgotten, Mode::Permits { weight, .. }) => *weight = 1,
+            (NumbersDiffer, Mode::Permits { permits, .. }) => *permits = 2,
+            _ => {}
+        }
         match (self.flaw, &mut attempt.op) {
             (LetsTwoIn | LetsTwoInAtOnce | PoolsMeetTwo, _) => {
                 // Each process has its own lock.
@@ -129,7 +146,11 @@ impl Flawed {
             }
             (PlaceIsLost, Op::Acquire { .. }) => self.do_also(&attempt, leave),
             (RefusedWait, Op::Acquire { if_held, .. }) => *if_held = IfHeld::Queue,
-            (WaitersNeverLeave, Op::Release { leave_queue, .. }) => *leave_queue = false,
+            (WaitersNeverLeave | WritersNeverLeave, Op::Release { leave_queue, .. }) => {
+                *leave_queue = false;
+            }
+            (SharesLiveOn, Op::Acquire { ttl, .. }) => *ttl *= 1000,
+            (MinHoldIsForgotten, Op::Release { keep, .. }) => *keep = None,
             (NewcomersOvertake, Op::Acquire { .. }) => {
                 // The last waiter loses its place.
                 if let Some(waiter) = self.last_waiter.take() {
