@@ -17,7 +17,8 @@ use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 
 /// The rights of the pools' user: exactly the rights that the README asks for.
 pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
-                          +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe";
+                          +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe \
+                          +hdel +hget +hgetall +hlen +hset +lindex";
 const USER: &str = "locker";
 
 /// A server on its own port, without persistence, that ends with this value.

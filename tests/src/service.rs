@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use lockattr::{LockPool, LockPoolBuilder};
+use lockattr::{Error, LockPool, LockPoolBuilder};
 
 use crate::{RedisServer, eventually_async};
 
@@ -57,7 +57,10 @@ impl Service {
             Self::Memory(_) => {
                 let pool = self.pool().await;
                 let taken = pool.lock(key).try_acquire().await;
-                let taken = taken.expect("memory is there");
+                let taken = match taken {
+                    Err(Error::OtherMode { .. }) => None,
+                    taken => taken.expect("memory is there"),
+                };
                 let is_free = taken.is_some();
                 if let Some(guard) = taken {
                     guard.release().await;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use lockattr::{LockPool, LockPoolBuilder};
+use lockattr::{LockPool, LockPoolBuilder, LockRequest, Mode};
 
 use crate::{Deployed, Deployment, Network, Service, eventually};
 
@@ -30,6 +30,8 @@ pub struct Storm {
     pub length: Length,
     /// A call is dropped after at most this time.
     pub patience: Duration,
+    /// Whether some keys have readers and writers, and some have permits.
+    pub modes: bool,
 }
 
 /// What has happened in a storm.
@@ -45,26 +47,47 @@ pub struct Damage {
     pub pools: Vec<LockPool>,
 }
 
-/// The holder of each key's section, seen from outside of the locks.
+/// The holders of each key's section, seen from outside of the locks.
 #[derive(Default)]
 struct Sections([AtomicU64; KEYS]);
 
-struct Inside<'a>(&'a AtomicU64);
+/// Counts as more than all readers.
+const WRITER: u64 = 1 << 32;
+const PERMITS: u32 = 3;
+
+struct Inside<'a> {
+    section: &'a AtomicU64,
+    weight: u64,
+}
 
 impl<'a> Inside<'a> {
-    fn enter(section: &'a AtomicU64) -> Self {
-        assert_eq!(
-            section.fetch_add(1, Ordering::SeqCst),
-            0,
-            "two holders at a time"
-        );
-        Self(section)
+    fn enter(section: &'a AtomicU64, mode: Mode) -> Self {
+        let (weight, most) = match mode {
+            Mode::Shared => (1, WRITER - 1),
+            Mode::Permits {
+                permits, weight, ..
+            } => (weight.into(), permits.into()),
+            _ => (WRITER, WRITER),
+        };
+        let taken = section.fetch_add(weight, Ordering::SeqCst) + weight;
+        assert!(taken <= most, "{mode} beside others: {taken}");
+        Self { section, weight }
     }
 }
 
 impl Drop for Inside<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+        self.section.fetch_sub(self.weight, Ordering::SeqCst);
+    }
+}
+
+/// Lets a call ask for its key in one of the modes of that key.
+fn in_its_mode(request: LockRequest, key: usize, random: &mut fastrand::Rng) -> LockRequest {
+    match key {
+        0..4 => request,
+        4..6 if random.u8(..3) > 0 => request.shared(),
+        4..6 => request,
+        _ => request.permits(PERMITS).weight(random.u32(1..3)),
     }
 }
 
@@ -109,8 +132,13 @@ impl Storm {
                         calls += 1;
                         let key = random.usize(..KEYS);
                         let stay = self.patience.mul_f64(random.f64() / 8.0);
-                        let call = pool.lock(format!("storm:{key}")).run(|_| async {
-                            let _inside = Inside::enter(&sections.0[key]);
+                        let mut request = pool.lock(format!("storm:{key}"));
+                        if self.modes {
+                            request = in_its_mode(request, key, &mut random);
+                        }
+                        let (sections, counts) = (&sections, &counts);
+                        let call = request.run(|lease| async move {
+                            let _inside = Inside::enter(&sections.0[key], lease.mode());
                             counts.0.fetch_add(1, Ordering::Relaxed);
                             tokio::time::sleep(stay).await;
                         });
@@ -139,7 +167,8 @@ impl Storm {
     /// # Panics
     ///
     /// When it leaves something, or the deployment is not whole at its end.
-    pub async fn run_on(self, deployment: Deployment) -> Damage {
+    pub async fn run_on(mut self, deployment: Deployment) -> Damage {
+        self.modes &= deployment != Deployment::Quorum;
         let network = Network::new();
         let servers = deployment.start(&network, &[]);
         servers.replaces_masters(false);

@@ -10,6 +10,7 @@ fn storm(calls: u64, patience: u64) -> Storm {
     Storm {
         length: Length::Calls(calls),
         patience: Duration::from_millis(patience),
+        modes: true,
     }
 }
 

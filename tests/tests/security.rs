@@ -136,7 +136,26 @@ async fn use_locks(server: &RedisServer, url: &str) -> Result<bool, Error> {
     .await;
     guard.release().await;
     waiting.await.expect("no panic")?.release().await;
-    Ok(server.locks().is_empty())
+    Ok(share_locks(&pool, &other).await? && server.locks().is_empty())
+}
+
+/// The same for holders that have a key at the same time. Returns whether a waiter was told of its lease.
+async fn share_locks(pool: &LockPool, other: &LockPool) -> Result<bool, Error> {
+    let request = |pool: &LockPool| pool.lock("permits").permits(2);
+    let guard = request(pool).acquire().await?;
+    guard.extend(Service::LONG).await?;
+    let beside = request(other).acquire().await?;
+    let waited = other.stats().waited;
+    let big = request(other).weight(2).wait(Duration::from_secs(1));
+    let waiting = tokio::spawn(big.acquire());
+    lockattr_tests::eventually_async("it waits, or has failed", || async {
+        waiting.is_finished() || other.stats().waited > waited
+    })
+    .await;
+    guard.release().await;
+    beside.release().await;
+    waiting.await.expect("no panic")?.release().await;
+    Ok(true)
 }
 
 /// The rest of the suite shows that the rights are enough.

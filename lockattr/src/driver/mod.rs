@@ -392,6 +392,11 @@ impl Commands {
         self.shared().coordinator().has_modes()
     }
 
+    /// Whether a release can keep others out for a while.
+    pub(crate) fn has_min_hold(&self) -> bool {
+        self.shared().coordinator().has_min_hold()
+    }
+
     /// Sends a request that is answered later. Returns `None` if `request` refuses it.
     fn ask(
         &self,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tracing::info;
 
-use super::{Confirming, LockPool, Pool, registry};
+use super::{Confirming, LockPool, Offered, Pool, registry};
 use crate::Error;
 use crate::backend::OwnerIds;
 use crate::backend::memory::MemoryBackend;
@@ -228,7 +228,10 @@ impl LockPoolBuilder {
         let mut confirming = Confirming::default();
         let commands = self.connect(service).await?;
         confirming.found(commands.has_confirmation())?;
-        let has_modes = commands.has_modes();
+        let offered = Offered {
+            modes: commands.has_modes(),
+            min_hold: commands.has_min_hold(),
+        };
         let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
@@ -236,7 +239,7 @@ impl LockPoolBuilder {
             default_release,
             shortest_ttl: AtomicU64::new(u64::MAX),
             confirming,
-            has_modes,
+            offered,
             place,
         }));
         pool.note_ttl(default_ttl);

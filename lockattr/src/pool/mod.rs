@@ -14,6 +14,7 @@ use std::time::Duration;
 
 pub use builder::LockPoolBuilder;
 use confirming::Confirming;
+use modes::Offered;
 pub use source::PoolSource;
 use tracing::warn;
 
@@ -53,7 +54,7 @@ struct Pool {
     /// In nanoseconds: what a lease lasts at least.
     shortest_ttl: AtomicU64,
     confirming: Confirming,
-    has_modes: bool,
+    offered: Offered,
     /// A name for errors and logs, such as the URL without its password.
     place: String,
 }
@@ -240,7 +241,7 @@ impl LockPool {
     ) -> Result<Acquiring, Error> {
         let ttl = self.ttl(options);
         check_ttl(ttl)?;
-        modes::check(options.mode, self.0.has_modes)?;
+        self.0.offered.check(options, ttl)?;
         self.note_ttl(ttl);
         let wait = options.wait.unwrap_or(self.0.default_wait);
         let (renew, max_hold) = (options.renew, options.max_hold);

@@ -88,6 +88,10 @@ impl Keeper {
         self.capabilities.has_modes()
     }
 
+    pub(crate) fn has_min_hold(&self) -> bool {
+        self.capabilities.has_min_hold()
+    }
+
     /// A queue wants a lease with this number of fencing tokens. Every call ends in one
     /// [`Notice::Acquired`] or [`Notice::Failed`], unless [`release`](Self::release) comes first.
     pub(crate) fn acquire(&mut self, now: Time, id: LeaseId, terms: Terms, tokens: u32) {

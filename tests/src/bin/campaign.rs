@@ -72,6 +72,7 @@ async fn storm(args: &[String]) {
     let storm = Storm {
         length: Length::Time(time),
         patience: Duration::from_millis(40),
+        modes: true,
     };
     for deployment in deployments {
         let Damage {

@@ -6,16 +6,22 @@ use redis::{Connection, Value};
 /// The scripts for one acquire, for one release, and for any attempts.
 const ACQUIRE: &str = concat!(
     include_str!("../../../lockattr/src/backend/redis/lua/acquire.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/fence.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/shared.lua"),
     include_str!("../../../lockattr/src/backend/redis/lua/contended.lua"),
     include_str!("../../../lockattr/src/backend/redis/lua/attempts.lua")
 );
 const RELEASE: &str = concat!(
     include_str!("../../../lockattr/src/backend/redis/lua/release.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/fence.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/shared.lua"),
     include_str!("../../../lockattr/src/backend/redis/lua/contended.lua"),
     include_str!("../../../lockattr/src/backend/redis/lua/attempts.lua")
 );
 const ATTEMPTS: &str = concat!(
     "local clock, found, taken\n",
+    include_str!("../../../lockattr/src/backend/redis/lua/fence.lua"),
+    include_str!("../../../lockattr/src/backend/redis/lua/shared.lua"),
     include_str!("../../../lockattr/src/backend/redis/lua/contended.lua"),
     include_str!("../../../lockattr/src/backend/redis/lua/attempts.lua")
 );
@@ -212,11 +218,45 @@ fn attempts_of_one_call_do_not_touch_each_other() {
     args.extend(["a", "3", "60000", "1", "400 60000", ":1:who"]);
     args.extend(["1:pool-1-0:", "1:pool-2-0:", "1:pool-3-0:"]);
     let replies = call(&mut server.connection(), ATTEMPTS, &keys, &args);
-    assert!(replies[0].contains("WRONGTYPE"), "{replies:?}");
-    assert_eq!(replies[1], "d");
+    assert_eq!(replies[..2], ["d", "d"]);
     assert!(replies[2].contains("WRONGTYPE"), "{replies:?}");
     assert!(replies[3].contains("#fence"), "{replies:?}");
     token(&replies[4]);
+}
+
+#[test]
+fn a_foreign_hash_is_held_and_left_unchanged() {
+    let server = RedisServer::start();
+    let mut connection = server.connection();
+    server.raw(&["HSET", LOCK, "field", "value"]).unwrap();
+    for script in [ACQUIRE, ATTEMPTS] {
+        let reply = acquire_by(&mut connection, script, "pool-1-0", "60000");
+        assert!(reply.contains("a foreign hash"), "{reply}");
+    }
+    for script in [RELEASE, ATTEMPTS] {
+        assert_eq!(release_by(&mut connection, script, "pool-1-0"), "d");
+    }
+    assert_eq!(renew(&mut connection, "pool-1-0"), "n");
+    let keys = [LOCK, FENCE, QUEUE, TOMBSTONE];
+    let args = [
+        "s",
+        "1",
+        "60000",
+        "400 60000",
+        ":1:who",
+        "s",
+        "1",
+        "1:pool-1-0:",
+    ];
+    let reply = call(&mut connection, ATTEMPTS, &keys, &args).remove(0);
+    assert!(reply.contains("a foreign hash"), "{reply}");
+    let left: String = redis::cmd("HGET")
+        .arg(LOCK)
+        .arg("field")
+        .query(&mut connection)
+        .unwrap();
+    assert_eq!(left, "value");
+    assert!(server.keys("*#queue*").is_empty());
 }
 
 /// A lock of an older or newer lockattr, or of another program, is held and left unchanged.

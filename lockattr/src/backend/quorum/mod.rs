@@ -150,6 +150,7 @@ impl<M: Member> Backend for Quorum<M> {
         Capabilities::default()
             .with_queue()
             .with_token_ranges()
+            .with_min_hold()
             .with_least_claim_window(self.window)
     }
 

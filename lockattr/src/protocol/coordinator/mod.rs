@@ -103,6 +103,10 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.keeper.has_modes()
     }
 
+    pub(crate) fn has_min_hold(&self) -> bool {
+        self.keeper.has_min_hold()
+    }
+
     /// A caller wants a lease. It is answered by one [`Effect::Granted`], [`Released::Passed`] or
     /// [`Effect::Refused`], unless it [leaves](Self::leave) before.
     pub(crate) fn acquire(&mut self, now: Time, terms: Terms, caller: C) -> Queued<C> {

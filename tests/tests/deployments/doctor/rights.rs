@@ -42,6 +42,15 @@ async fn rights_that_are_missing_are_named() {
             &command.to_uppercase(),
         );
     }
+    for command in ["hdel", "hget", "hgetall", "hlen", "hset", "lindex"] {
+        let missing = format!("-{command}");
+        let some = pool(user(&server, &[&missing])).await;
+        expect(
+            &worst(&some, Topic::Rights).await,
+            Severity::Limit,
+            &command.to_uppercase(),
+        );
+    }
     // Other names than ours.
     let refused = builder(user(&server, &["resetkeys", "~other:*"]))
         .build()

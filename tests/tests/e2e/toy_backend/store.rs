@@ -50,6 +50,7 @@ impl Store {
                 }
                 _ if is_refused => Reply::Tombstoned,
                 Some(held) => Reply::Held {
+                    holder: None,
                     ends_in: held.ends_at.since(now),
                 },
                 None => {

@@ -24,6 +24,9 @@ local function shared(reserve, offer, channel_of, tell)
       else
         local ends, weight, text = match(value, '^(%d+):(%d+):%d+:%d*:(.*)$')
         ends = tonumber(ends)
+        if not ends then
+          error({ err = 'ERR a foreign hash stands in the place of a lock; delete it, or use another prefix' })
+        end
         if ends <= ms then
           over[#over + 1] = name
         else
