@@ -39,6 +39,11 @@ pub enum Mode {
 }
 
 impl Mode {
+    /// Permits with this weight, of which there are so many.
+    pub const fn permits(permits: u32, weight: u32) -> Self {
+        Self::Permits { permits, weight }
+    }
+
     pub(crate) fn is_exclusive(self) -> bool {
         self == Self::Exclusive
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use lockattr::{Error, Lease, LockPool, OnLost};
+use lockattr::{Error, Lease, LockPool, Mode, OnLost};
 
 use super::places;
 use crate::history::{Event, Recorder, now};
@@ -51,6 +51,8 @@ pub struct Contender {
     pub dwell: u64,
     /// Whether most leases are renewed.
     pub renews: bool,
+    /// Whether some keys have readers and writers, and some have permits.
+    pub modes: bool,
 }
 
 impl Contender {
@@ -64,6 +66,7 @@ impl Contender {
             .args([self.tasks.to_string(), self.keys.to_string()])
             .args([self.ttl.to_string(), self.batch_size.to_string()])
             .args([self.dwell.to_string(), self.renews.to_string()])
+            .arg(self.modes.to_string())
             .stdin(Stdio::piped())
             .spawn()
             .expect("a process")
@@ -88,9 +91,12 @@ impl Contender {
             batch_size,
             dwell,
             renews,
+            modes,
         ] = args
         else {
-            panic!("contend DEPLOYMENT URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS")
+            panic!(
+                "contend DEPLOYMENT URL DIR PROCESS SEED TASKS KEYS TTL BATCH_SIZE DWELL RENEWS MODES"
+            )
         };
         Self {
             deployment: deployment.parse().expect("a deployment"),
@@ -104,6 +110,7 @@ impl Contender {
             batch_size: batch_size.parse().expect("a number"),
             dwell: dwell.parse().expect("a number"),
             renews: renews.parse().expect("true or false"),
+            modes: modes.parse().expect("true or false"),
         }
     }
 }
@@ -151,6 +158,7 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
         ttl: Duration::from_millis(contender.ttl),
         dwell: Duration::from_millis(contender.dwell),
         renews: contender.renews,
+        modes: contender.modes,
         keys: contender.keys,
         pool: pool.clone(),
         ends,
@@ -175,7 +183,11 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     // trips of a busy machine.
     for key in 0..contender.keys {
         let request = pool.lock(key_of(key)).ttl(PATIENCE_AT_THE_END);
-        let request = request.wait(PATIENCE_AT_THE_END);
+        let all = match kind_of(key, contender.modes) {
+            Kind::Permits => request.permits(PERMITS).weight(PERMITS),
+            _ => request,
+        };
+        let request = all.wait(PATIENCE_AT_THE_END);
         request.acquire().await?.release().await;
     }
     pool.shutdown(SHUTDOWN).await
@@ -185,6 +197,23 @@ fn key_of(key: u32) -> String {
     format!("contended:{key}")
 }
 
+/// How the calls of a key use it.
+enum Kind {
+    Exclusive,
+    ReadersAndWriters,
+    Permits,
+}
+
+const PERMITS: u32 = 3;
+
+fn kind_of(key: u32, modes: bool) -> Kind {
+    match key % 3 {
+        1 if modes => Kind::ReadersAndWriters,
+        2 if modes => Kind::Permits,
+        _ => Kind::Exclusive,
+    }
+}
+
 struct Site {
     pool: LockPool,
     recorder: Arc<Recorder>,
@@ -192,6 +221,7 @@ struct Site {
     ttl: Duration,
     dwell: Duration,
     renews: bool,
+    modes: bool,
     keys: u32,
     ends: Arc<AtomicBool>,
 }
@@ -219,7 +249,20 @@ impl Site {
             .wait(wait)
             .renew(self.renews && random.u8(..6) > 0)
             .on_lost([OnLost::Cancel, OnLost::Finish][random.usize(..2)]);
-        self.recorder.record(call, Event::Requested { key, wait });
+        let mode = match kind_of(key, self.modes) {
+            Kind::ReadersAndWriters if random.u8(..3) > 0 => Mode::Shared,
+            Kind::Permits => Mode::permits(PERMITS, random.u32(1..3)),
+            _ => Mode::Exclusive,
+        };
+        let request = match mode {
+            Mode::Shared => request.shared(),
+            Mode::Permits {
+                permits, weight, ..
+            } => request.permits(permits).weight(weight),
+            _ => request,
+        };
+        self.recorder
+            .record(call, Event::Requested { key, wait, mode });
         let run = request.run(|lease| self.body(call, key, lease, stay, blocks));
         let event = match tokio::time::timeout(patience, run).await {
             Ok(Ok(())) => Event::Released,
@@ -238,7 +281,9 @@ impl Site {
     async fn body(&self, call: u64, key: u32, lease: Lease, stay: Duration, blocks: bool) {
         let section = Section::enter(&self.recorder, call, &lease);
         let token = lease.fencing_token();
-        let value = self.store.read(key, token).expect("the store is there");
+        // The store is for those that have the key alone.
+        let is_alone = lease.mode() == Mode::Exclusive;
+        let value = is_alone.then(|| self.store.read(key, token).expect("the store is there"));
         if blocks {
             thread::sleep(stay.min(self.ttl / 2));
         } else if stay.is_zero() {
@@ -249,12 +294,12 @@ impl Site {
                 section.look();
             }
         }
-        if let Some(value) = value {
+        if let Some(Some(value)) = value {
             self.recorder.record(call, Event::Writing);
             let written = self.store.write(key, token, value + 1);
             let accepted = written.expect("the store is there");
             self.recorder.record(call, Event::Written { accepted });
-        } else {
+        } else if is_alone {
             self.recorder
                 .record(call, Event::Written { accepted: false });
         }

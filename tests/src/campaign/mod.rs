@@ -48,6 +48,8 @@ pub struct Campaign {
     pub dwell: Duration,
     /// Whether most leases are renewed.
     pub renews: bool,
+    /// Whether some keys have readers and writers, and some have permits.
+    pub modes: bool,
     /// Whether a process passes its lease on among its own calls.
     pub passes_on: bool,
     /// The disturbances to choose from.
@@ -109,6 +111,7 @@ impl Campaign {
             ttl: Duration::from_millis(300),
             dwell: Duration::ZERO,
             renews: true,
+            modes: false,
             passes_on: true,
             disturbances: Vec::new(),
             server: Vec::new(),

@@ -74,6 +74,7 @@ impl<'a> Nemesis<'a> {
             ttl: millis(self.campaign.ttl),
             dwell: millis(self.campaign.dwell),
             renews: self.campaign.renews,
+            modes: self.campaign.modes,
             batch_size: if self.campaign.passes_on { 256 } else { 1 },
         };
         let host = self.network.join();

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+use lockattr::Mode;
+
 use super::{Event, Record};
 
 /// One call.
@@ -12,6 +14,7 @@ pub(super) struct Call {
     pub(super) id: u64,
     pub(super) key: u32,
     pub(super) wait: Duration,
+    pub(super) mode: Mode,
     pub(super) requested: u64,
     pub(super) section: Option<Section>,
     /// When it was over for its caller.
@@ -87,8 +90,8 @@ impl Calls {
         let mut queued = Vec::new();
         for record in records {
             let id = (record.process, record.call);
-            if let Event::Requested { key, wait } = record.event {
-                calls.insert(id, begun(record, key, wait));
+            if let Event::Requested { key, wait, mode } = record.event {
+                calls.insert(id, begun(record, key, wait, mode));
             } else if let Event::Queued { key } = record.event {
                 let Record { at, process, .. } = *record;
                 queued.push(Queued { at, process, key });
@@ -156,12 +159,13 @@ impl Call {
     }
 }
 
-fn begun(record: &Record, key: u32, wait: Duration) -> Call {
+fn begun(record: &Record, key: u32, wait: Duration, mode: Mode) -> Call {
     Call {
         process: record.process,
         id: record.call,
         key,
         wait,
+        mode,
         requested: record.at,
         section: None,
         over: None,

@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::time::Duration;
 
+use lockattr::Mode;
+
 use super::calls::{Call, Calls, Section, Write};
 use super::{Event, Record};
-use super::{excerpt, order};
+use super::{excerpt, order, together};
 
 /// The rules that do not hold for every history.
 #[derive(Debug, Clone, Copy)]
 pub struct Rules {
-    /// No two holders of a key are within their validity. Expected as long as the server keeps its
+    /// No holders of a key are within their validity that keep each other out. Expected as long as the server keeps its
     /// data and its clock.
     pub exclusion: bool,
     /// A call that asks after a grant gets a greater token. This does not hold where the server
@@ -103,14 +105,20 @@ pub fn check(records: &[Record], stored: &BTreeMap<u32, u64>, rules: &Rules) -> 
         });
     };
 
-    let overlaps: Vec<_> = sections.values().flat_map(|s| overlaps(s)).collect();
+    let overlaps: Vec<_> = sections
+        .values()
+        .flat_map(|s| together::overlaps(s))
+        .collect();
     summary.concurrent = overlaps.len();
     let by_validity = |(earlier, later): &(&Call, &Call)| both_valid(earlier, later);
     summary.both_valid = overlaps.iter().filter(|pair| by_validity(pair)).count();
     if rules.exclusion
         && let Some((earlier, later)) = overlaps.into_iter().find(by_validity)
     {
-        broken("exclusion: two valid leases of one key", &[earlier, later]);
+        broken(
+            "exclusion: valid leases of one key that keep each other out",
+            &[earlier, later],
+        );
     }
     if rules.tokens
         && let Some((earlier, later)) = token_regression(&calls, rules.exclusion)
@@ -172,30 +180,6 @@ fn summary(calls: &Calls) -> Summary {
     }
 }
 
-/// Returns the sections of a key that overlap with the longest-lasting section before them.
-fn overlaps<'a>(sections: &[(&'a Call, &Section)]) -> Vec<(&'a Call, &'a Call)> {
-    let mut found = Vec::new();
-    let mut longest: Option<(&Call, u64)> = None;
-    let mut longest_valid: Option<(&Call, u64)> = None;
-    for (call, section) in sections {
-        // The two sections that last longest are enough to find any overlap.
-        for (earlier, until) in [longest_valid, longest].into_iter().flatten() {
-            if until > section.entered {
-                found.push((earlier, *call));
-                break;
-            }
-        }
-        let later = |known: Option<(_, u64)>, until| known.is_none_or(|(_, end)| end < until);
-        if later(longest, section.left) {
-            longest = Some((call, section.left));
-        }
-        if later(longest_valid, section.held_until()) {
-            longest_valid = Some((call, section.held_until()));
-        }
-    }
-    found
-}
-
 fn both_valid(earlier: &Call, later: &Call) -> bool {
     match (&earlier.section, &later.section) {
         (Some(earlier), Some(later)) => {
@@ -207,7 +191,7 @@ fn both_valid(earlier: &Call, later: &Call) -> bool {
 
 /// A call that asked after a grant must get a greater token. With exclusion, tokens also grow in
 /// the order of the grants, as far as the leases were still valid then: a process that was stopped
-/// may record its grant long after.
+/// may record its grant long after. Of holders that are let in together, either may record it first.
 fn token_regression(calls: &Calls, exclusion: bool) -> Option<(&Call, &Call)> {
     enum Moment {
         Requested,
@@ -222,6 +206,7 @@ fn token_regression(calls: &Calls, exclusion: bool) -> Option<(&Call, &Call)> {
     }
     moments.sort_by_key(|(at, ..)| *at);
     let mut greatest: HashMap<u32, (u64, &Call)> = HashMap::new();
+    let mut greatest_exclusive: HashMap<u32, (u64, &Call)> = HashMap::new();
     let mut before_request: HashMap<(u32, u64), (u64, &Call)> = HashMap::new();
     for (_, moment, call, section) in moments {
         let known = greatest.get(&call.key).copied();
@@ -231,19 +216,22 @@ fn token_regression(calls: &Calls, exclusion: bool) -> Option<(&Call, &Call)> {
             }
             Moment::Granted => {
                 let was_valid = section.valid_until > section.entered;
-                let bound = if exclusion && was_valid {
-                    known
-                } else {
-                    before_request.get(&(call.process, call.id)).copied()
+                let asked_after = before_request.get(&(call.process, call.id)).copied();
+                let bounds = match call.mode {
+                    _ if !(exclusion && was_valid) => [asked_after, None],
+                    Mode::Exclusive => [known, None],
+                    _ => [asked_after, greatest_exclusive.get(&call.key).copied()],
                 };
-                if let Some((token, earlier)) = bound
-                    && token >= section.token
-                {
+                let mut bounds = bounds.into_iter().flatten();
+                if let Some((_, earlier)) = bounds.find(|(token, _)| *token >= section.token) {
                     return Some((earlier, call));
                 }
                 let counts = was_valid || !exclusion;
                 if counts && known.is_none_or(|(token, _)| token < section.token) {
                     greatest.insert(call.key, (section.token, call));
+                    if call.mode == Mode::Exclusive {
+                        greatest_exclusive.insert(call.key, (section.token, call));
+                    }
                 }
             }
         }

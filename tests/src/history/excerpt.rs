@@ -42,7 +42,9 @@ pub(super) fn of_calls(records: &[Record], calls: &[&Call]) -> String {
 
 fn said(event: &Event, from: u64) -> String {
     match event {
-        Event::Requested { key, wait } => format!("requested key {key}, for {wait:?}"),
+        Event::Requested { key, wait, mode } => {
+            format!("requested key {key}, {mode}, for {wait:?}")
+        }
         Event::Queued { key } => format!("queued for key {key}"),
         Event::Granted { token, valid_until } => format!(
             "granted with token {token}, valid until {:.3} ms",

@@ -13,6 +13,7 @@ mod record;
 mod recorder;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub use check::{Rules, Summary, Verdict, Violation, check};
 pub use record::{Event, Record, now};

@@ -1,17 +1,22 @@
 //! First come, first served, as far as that is promised.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+use lockattr::Mode;
 
 use super::calls::{Call, Calls, Section};
 
-/// Returns a call that was overtaken inside its process, where calls are served strictly in their
-/// order. The tasks of a process share one thread, so the order of the records is the order in
+/// Returns an exclusive call that was overtaken inside its process, where such calls are served strictly in
+/// their order. The tasks of a process share one thread, so the order of the records is the order in
 /// which they joined the queue.
 pub(super) fn overtaken_at_home<'a>(
     sections: &[(&'a Call, &Section)],
 ) -> Option<(&'a Call, &'a Call)> {
     let mut latest: HashMap<u32, &Call> = HashMap::new();
-    sections.iter().find_map(|(call, _)| {
+    let mut exclusive = sections
+        .iter()
+        .filter(|(call, _)| call.mode == Mode::Exclusive);
+    exclusive.find_map(|(call, _)| {
         let before = latest.insert(call.process, call)?;
         (before.requested > call.requested).then_some((*call, before))
     })
@@ -24,6 +29,8 @@ pub(super) fn overtaken_at_home<'a>(
 /// call in a process gives up, it may have taken a grant with it, and with that the place.
 pub(super) fn passed_over(calls: &Calls, bound: usize) -> Option<&Call> {
     let mut moments = Vec::new();
+    let shared = calls.all.iter().filter(|call| call.mode != Mode::Exclusive);
+    let shared: HashSet<u32> = shared.map(|call| call.key).collect();
     for place in &calls.queued {
         moments.push((place.at, place.key, Moment::Queued(place.process)));
     }
@@ -33,6 +40,8 @@ pub(super) fn passed_over(calls: &Calls, bound: usize) -> Option<&Call> {
             moments.push((at, call.key, Moment::Answered(call)));
         }
     }
+    // Each reader has a place of its own.
+    moments.retain(|(_, key, _)| !shared.contains(key));
     moments.sort_by_key(|(at, ..)| *at);
     let mut queues: HashMap<u32, Queue> = HashMap::new();
     moments.into_iter().find_map(|(at, key, moment)| {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::{FromStr, SplitWhitespace};
 use std::time::Duration;
 
+use lockattr::Mode;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Returns nanoseconds of the clock that all processes of this machine share.
@@ -37,6 +38,8 @@ pub enum Event {
         key: u32,
         /// How long it may wait.
         wait: Duration,
+        /// Beside whom it may have the key.
+        mode: Mode,
     },
     /// The server has told the process that it waits for the key in the server's queue.
     Queued {
@@ -95,7 +98,16 @@ impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Ready => f.write_str("ready"),
-            Self::Requested { key, wait } => write!(f, "requested {key} {}", wait.as_nanos()),
+            Self::Requested { key, wait, mode } => {
+                write!(f, "requested {key} {} ", wait.as_nanos())?;
+                match mode {
+                    Mode::Shared => f.write_str("shared"),
+                    Mode::Permits {
+                        permits, weight, ..
+                    } => write!(f, "permits {permits} {weight}"),
+                    _ => f.write_str("exclusive"),
+                }
+            }
             Self::Queued { key } => write!(f, "queued {key}"),
             Self::Granted { token, valid_until } => write!(f, "granted {token} {valid_until}"),
             Self::Seen { valid_until } => write!(f, "seen {valid_until}"),
@@ -140,6 +152,7 @@ fn event(words: &mut SplitWhitespace<'_>) -> Result<Event, NoRecord> {
         "requested" => Event::Requested {
             key: number(words)?,
             wait: Duration::from_nanos(number(words)?),
+            mode: mode(words)?,
         },
         "queued" => Event::Queued {
             key: number(words)?,
@@ -163,6 +176,15 @@ fn event(words: &mut SplitWhitespace<'_>) -> Result<Event, NoRecord> {
         "killed" => Event::Killed,
         "ended" => Event::Ended,
         "fault" => Event::Fault(words.collect::<Vec<_>>().join(" ")),
+        _ => return Err(NoRecord),
+    })
+}
+
+fn mode(words: &mut SplitWhitespace<'_>) -> Result<Mode, NoRecord> {
+    Ok(match words.next().ok_or(NoRecord)? {
+        "exclusive" => Mode::Exclusive,
+        "shared" => Mode::Shared,
+        "permits" => Mode::permits(number(words)?, number(words)?),
         _ => return Err(NoRecord),
     })
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lockattr::Mode;
+
 use super::{Event, Record, Rules, Verdict, check};
 
 const RULES: Rules = Rules {
@@ -28,8 +30,20 @@ impl History {
     }
 
     fn requested(self, at: u64, process: u32, call: u64) -> Self {
+        self.requested_in(Mode::Exclusive, at, process, call)
+    }
+
+    fn requested_in(self, mode: Mode, at: u64, process: u32, call: u64) -> Self {
         let wait = Duration::from_millis(100);
-        self.then(at, process, call, Event::Requested { key: 7, wait })
+        let key = 7;
+        self.then(at, process, call, Event::Requested { key, wait, mode })
+    }
+
+    /// Adds a call that has the key from `at` on, in this mode.
+    fn held(self, mode: Mode, at: u64, until: u64, call: u64, token: u64) -> Self {
+        self.requested_in(mode, at, 1, call)
+            .granted(at, 1, call, token)
+            .over(until, 1, call)
     }
 
     fn granted(self, at: u64, process: u32, call: u64, token: u64) -> Self {
@@ -83,6 +97,53 @@ fn a_sound_history_is_sound() {
         .turn(10, 2, 1, 11)
         .turn(20, 1, 2, 12)
         .sound();
+}
+
+#[test]
+fn readers_overlap_with_readers_only() {
+    use Mode::{Exclusive, Shared};
+    History::default()
+        .held(Shared, 0, 20, 1, 10)
+        .held(Shared, 5, 30, 2, 11)
+        .held(Exclusive, 31, 40, 3, 12)
+        .held(Shared, 41, 50, 4, 13)
+        .sound();
+    History::default()
+        .held(Shared, 0, 20, 1, 10)
+        .held(Shared, 5, 9, 2, 11)
+        .held(Exclusive, 15, 18, 3, 12)
+        .breaks("exclusion");
+    History::default()
+        .held(Exclusive, 0, 20, 1, 10)
+        .held(Shared, 5, 30, 2, 11)
+        .breaks("exclusion");
+    History::default()
+        .held(Shared, 0, 20, 1, 12)
+        .held(Exclusive, 21, 30, 2, 11)
+        .breaks("fencing");
+    History::default()
+        .held(Exclusive, 0, 20, 1, 12)
+        .held(Shared, 21, 30, 2, 11)
+        .breaks("fencing");
+}
+
+#[test]
+fn no_more_permits_than_there_are() {
+    let of_three = |weight| Mode::permits(3, weight);
+    History::default()
+        .held(of_three(1), 0, 20, 1, 10)
+        .held(of_three(2), 5, 30, 2, 11)
+        .held(of_three(1), 21, 40, 3, 12)
+        .sound();
+    History::default()
+        .held(of_three(1), 0, 20, 1, 10)
+        .held(of_three(2), 5, 30, 2, 11)
+        .held(of_three(1), 19, 40, 3, 12)
+        .breaks("exclusion");
+    History::default()
+        .held(of_three(1), 0, 20, 1, 10)
+        .held(Mode::permits(4, 1), 5, 30, 2, 11)
+        .breaks("exclusion");
 }
 
 #[test]

@@ -14,6 +14,11 @@ fn all_disturbances_that_a_cluster_survives() {
 }
 
 #[test]
+fn readers_writers_and_permits_on_a_cluster() {
+    super::survives_everything_together(Cluster, 24);
+}
+
+#[test]
 fn slots_move_under_sixty_four_tasks() {
     let campaign = Campaign {
         duration: Duration::from_secs(10),

@@ -57,6 +57,21 @@ fn survives_everything(deployment: Deployment, seed: u64) {
     clean_until(&campaign, what, |s| s.grants > 1000 && s.cancelled > 0);
 }
 
+/// As [`survives_everything`], with readers and writers on some keys, and permits on others.
+#[track_caller]
+fn survives_everything_together(deployment: Deployment, seed: u64) {
+    let campaign = Campaign {
+        duration: Duration::from_secs(20),
+        keys: 6,
+        tasks: 10,
+        dwell: Duration::from_millis(20),
+        modes: true,
+        ..campaign(deployment, seed, &Disturbance::survivable(deployment)).durable()
+    };
+    let what = "much was granted and given up";
+    clean_until(&campaign, what, |s| s.grants > 1000 && s.cancelled > 0);
+}
+
 /// A master is cut off from its clients, or from the other servers, and is not replaced.
 #[track_caller]
 fn survives_partitions(deployment: Deployment, seed: u64) {

@@ -31,6 +31,11 @@ fn all_disturbances_of_a_single_server_and_its_network() {
     });
 }
 
+#[test]
+fn readers_writers_and_permits_in_all_disturbances() {
+    super::survives_everything_together(Single, 7);
+}
+
 /// Without this test, a campaign of 110,000 acquisitions has missed a validity that was counted
 /// from the answer. Such a bug shows in bodies that outlive a lease that is not renewed.
 #[test]
