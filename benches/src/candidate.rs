@@ -98,6 +98,12 @@ impl Candidate {
     }
 }
 
+impl From<Candidate> for &'static str {
+    fn from(candidate: Candidate) -> Self {
+        candidate.name()
+    }
+}
+
 #[derive(Clone)]
 pub(crate) enum Locker {
     Lockattr(LockPool),

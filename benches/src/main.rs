@@ -16,6 +16,7 @@ mod report;
 mod rounds;
 mod server_cost;
 mod server_stats;
+mod together;
 mod uncontended;
 mod waiting;
 
@@ -61,6 +62,9 @@ async fn main() {
     }
     if wants("W8") {
         server_cost::run(effort, &mut report).await;
+    }
+    if wants("W9") {
+        together::run(effort, &mut report).await;
     }
     if wanted.is_empty() {
         macro_overhead::run(effort).await;
