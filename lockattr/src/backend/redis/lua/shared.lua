@@ -169,6 +169,10 @@ local function shared(reserve, offer, channel_of, tell)
   -- For an owner that asks, while no exclusive owner has the lock. Returns true if the lock is its own to
   -- take; otherwise false and the answer, or nothing if an exclusive owner has it now.
   local function ask(lock, fence, queue, entry, asked, weight)
+    -- A reader beside readers need not look at them.
+    if asked == 's' and call('EXISTS', queue) == 0 and try('HGET', lock, 'mode') == 's' then
+      return true
+    end
     local got, mode, taken, last, who = serve(lock, fence, queue, entry)
     if got == entry then
       return true
