@@ -1,22 +1,23 @@
 //! The options between the parentheses of `#[distributed_lock(...)]`.
 
+mod contradictions;
 mod values;
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, Span, TokenTree};
+use proc_macro2::{Ident, TokenTree};
 use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::discouraged::Speculative as _;
 use syn::parse::{Parse, ParseStream};
 use syn::{Error, Expr, LitStr, Path, Result, Token};
 
+use crate::constant::{Constant, argument_in, count, is_closed, is_closed_number, timing};
 use crate::errors::Errors;
 use crate::key::Key;
 use crate::params::Params;
-use crate::timing::{Timing, argument_in, is_closed, timing};
 use crate::{duration, suggest};
-use values::{choice, handler, krate, pool, replicas, switch};
+use values::{choice, condition, handler, krate, on_busy, pool, replicas, switch};
 
 #[derive(Clone, Copy)]
 enum Name {
@@ -28,8 +29,14 @@ enum Name {
     OnLost,
     OnBusy,
     OrElse,
+    When,
     Bind,
     Pool,
+    Shared,
+    Permits,
+    Weight,
+    MinHold,
+    MinHoldOnFailure,
     Reentrant,
     Release,
     ConfirmReplicas,
@@ -37,7 +44,7 @@ enum Name {
     Crate,
 }
 
-const OPTIONS: [(&str, Name); 15] = [
+const OPTIONS: [(&str, Name); 21] = [
     ("key", Name::Key),
     ("ttl", Name::Ttl),
     ("wait", Name::Wait),
@@ -46,8 +53,14 @@ const OPTIONS: [(&str, Name); 15] = [
     ("on_lost", Name::OnLost),
     ("on_busy", Name::OnBusy),
     ("or_else", Name::OrElse),
+    ("when", Name::When),
     ("bind", Name::Bind),
     ("pool", Name::Pool),
+    ("shared", Name::Shared),
+    ("permits", Name::Permits),
+    ("weight", Name::Weight),
+    ("min_hold", Name::MinHold),
+    ("min_hold_on_failure", Name::MinHoldOnFailure),
     ("reentrant", Name::Reentrant),
     ("release", Name::Release),
     ("confirm_replicas", Name::ConfirmReplicas),
@@ -59,23 +72,32 @@ const OPTIONS: [(&str, Name); 15] = [
 #[derive(Default)]
 pub(crate) struct Args {
     pub(crate) key: Option<Key>,
-    pub(crate) ttl: Option<Timing<Duration>>,
+    pub(crate) ttl: Option<Constant<Duration>>,
     /// The inner `None` means without a limit.
-    pub(crate) wait: Option<Timing<Option<Duration>>>,
+    pub(crate) wait: Option<Constant<Option<Duration>>>,
     pub(crate) renew: Option<bool>,
-    pub(crate) max_hold: Option<Timing<Duration>>,
+    pub(crate) max_hold: Option<Constant<Duration>>,
     pub(crate) on_lost: Option<OnLost>,
     pub(crate) on_busy: Option<OnBusy>,
     pub(crate) or_else: Option<Expr>,
+    /// Whether the call needs the lock.
+    pub(crate) when: Option<Expr>,
     /// The name under which the body sees its lease.
     pub(crate) bind: Option<Ident>,
     pub(crate) pool: Option<Pool>,
+    pub(crate) shared: Option<bool>,
+    pub(crate) permits: Option<Constant<u32>>,
+    pub(crate) weight: Option<Constant<u32>>,
+    pub(crate) min_hold: Option<Constant<Duration>>,
+    pub(crate) min_hold_on_failure: Option<bool>,
     pub(crate) reentrant: Option<bool>,
     pub(crate) release: Option<Release>,
     pub(crate) confirm_replicas: Option<u8>,
     pub(crate) confirm_fsync: Option<bool>,
     /// The path of the runtime crate.
     pub(crate) krate: Option<Path>,
+    /// The names of the options, where they stand.
+    names: Vec<Ident>,
     pub(crate) errors: Errors,
 }
 
@@ -83,12 +105,13 @@ pub(crate) struct Args {
 pub(crate) enum OnLost {
     Cancel,
     Finish,
+    Error,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum OnBusy {
     Error,
     Skip,
+    Handler(Expr),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -105,10 +128,9 @@ pub(crate) enum Pool {
 impl Parse for Args {
     fn parse(input: ParseStream<'_>) -> Result<Self> {
         let mut args = Self::default();
-        let mut seen: Vec<Ident> = Vec::new();
         while !input.is_empty() {
             let ahead = input.fork();
-            match args.parse_option(&ahead, &mut seen) {
+            match args.parse_option(&ahead) {
                 Ok(()) => input.advance_to(&ahead),
                 Err(error) => args.errors.push(error),
             }
@@ -118,11 +140,9 @@ impl Parse for Args {
             }
             input.parse::<Option<Token![,]>>()?;
         }
-        if !seen.iter().any(|name| name == "key") {
-            args.errors.at(
-                Span::call_site(),
-                "missing `key = \"…\"`: what is being locked?",
-            );
+        if args.named("key").is_none() {
+            args.errors
+                .at(input.span(), "missing `key = \"…\"`: what is being locked?");
         }
         args.check_against_each_other();
         Ok(args)
@@ -130,9 +150,9 @@ impl Parse for Args {
 }
 
 impl Args {
-    fn parse_option(&mut self, input: ParseStream<'_>, seen: &mut Vec<Ident>) -> Result<()> {
+    fn parse_option(&mut self, input: ParseStream<'_>) -> Result<()> {
         if let Ok(literal) = input.fork().parse::<LitStr>() {
-            seen.push(Ident::new("key", literal.span()));
+            self.names.push(Ident::new("key", literal.span()));
             return Err(Error::new(
                 literal.span(),
                 "a template goes with the option `key`; write `key = \"…\"`",
@@ -143,10 +163,10 @@ impl Args {
         let Some((_, option)) = OPTIONS.iter().find(|(name, _)| *name == text) else {
             return Err(Error::new(name.span(), describe_unknown(&text)));
         };
-        if seen.contains(&name) {
+        if self.names.contains(&name) {
             return Err(Error::new(name.span(), format!("`{text}` is given twice")));
         }
-        seen.push(name.clone());
+        self.names.push(name.clone());
         if matches!(option, Name::Key) {
             self.key = Some(Key::parse_after_name(input)?);
         } else {
@@ -170,18 +190,24 @@ impl Args {
             Name::Ttl => self.ttl = Some(timing(input, duration::ttl)?),
             Name::Wait => self.wait = Some(timing(input, duration::wait)?),
             Name::MaxHold => self.max_hold = Some(timing(input, duration::max_hold)?),
+            Name::MinHold => self.min_hold = Some(timing(input, duration::min_hold)?),
+            Name::MinHoldOnFailure => self.min_hold_on_failure = Some(switch(input)?),
+            Name::Shared => self.shared = Some(switch(input)?),
+            Name::Permits => self.permits = Some(count(input, "permits")?),
+            Name::Weight => self.weight = Some(count(input, "weight")?),
             Name::Renew => self.renew = Some(switch(input)?),
             Name::Reentrant => self.reentrant = Some(switch(input)?),
             Name::ConfirmReplicas => self.confirm_replicas = Some(replicas(input)?),
             Name::ConfirmFsync => self.confirm_fsync = Some(switch(input)?),
             Name::OnLost => {
-                let choices = [("cancel", OnLost::Cancel), ("finish", OnLost::Finish)];
+                let choices = [
+                    ("cancel", OnLost::Cancel),
+                    ("finish", OnLost::Finish),
+                    ("error", OnLost::Error),
+                ];
                 self.on_lost = Some(choice(input, choices)?);
             }
-            Name::OnBusy => {
-                let choices = [("error", OnBusy::Error), ("skip", OnBusy::Skip)];
-                self.on_busy = Some(choice(input, choices)?);
-            }
+            Name::OnBusy => self.on_busy = Some(on_busy(input)?),
             Name::Release => {
                 let choices = [
                     ("await", Release::Await),
@@ -189,7 +215,8 @@ impl Args {
                 ];
                 self.release = Some(choice(input, choices)?);
             }
-            Name::OrElse => self.or_else = Some(handler(input)?),
+            Name::OrElse => self.or_else = Some(handler(input, "or_else", "Error")?),
+            Name::When => self.when = Some(condition(input)?),
             Name::Bind => self.bind = Some(input.parse()?),
             Name::Pool => self.pool = Some(pool(input)?),
             Name::Crate => self.krate = Some(krate(input)?),
@@ -197,15 +224,29 @@ impl Args {
         Ok(())
     }
 
-    /// Refuses function arguments in times: a time is a constant.
-    pub(crate) fn check_times(&self, params: &Params, errors: &mut Errors) {
-        let ttl = self.ttl.as_ref().and_then(Timing::expr);
-        let wait = self.wait.as_ref().and_then(Timing::expr);
-        let max_hold = self.max_hold.as_ref().and_then(Timing::expr);
-        for (option, expr) in [("ttl", ttl), ("wait", wait), ("max_hold", max_hold)] {
-            if let Some(argument) =
-                expr.and_then(|expr| argument_in(expr.to_token_stream(), params))
-            {
+    /// Returns where an option is named.
+    fn named(&self, option: &str) -> Option<&Ident> {
+        self.names.iter().find(|name| *name == option)
+    }
+
+    /// The constant expressions, with the names of their options.
+    fn constants(&self) -> impl Iterator<Item = (&'static str, &Expr)> {
+        [
+            ("ttl", expr(self.ttl.as_ref())),
+            ("wait", expr(self.wait.as_ref())),
+            ("max_hold", expr(self.max_hold.as_ref())),
+            ("min_hold", expr(self.min_hold.as_ref())),
+            ("permits", expr(self.permits.as_ref())),
+            ("weight", expr(self.weight.as_ref())),
+        ]
+        .into_iter()
+        .filter_map(|(name, expr)| Some((name, expr?)))
+    }
+
+    /// Refuses function arguments in constants.
+    pub(crate) fn check_constants(&self, params: &Params, errors: &mut Errors) {
+        for (option, expr) in self.constants() {
+            if let Some(argument) = argument_in(expr.to_token_stream(), params) {
                 errors.at(
                     argument.span(),
                     format!(
@@ -218,41 +259,34 @@ impl Args {
         }
     }
 
-    /// Refuses options that contradict each other.
-    fn check_against_each_other(&mut self) {
-        if let Some(Timing::Literal(max_hold, span)) = self.max_hold {
-            if self.renew == Some(false) {
-                self.errors.at(
-                    span,
-                    "`max_hold` bounds renewal, and `renew = false` turns it off; drop one of them",
-                );
-            } else if let Some(Timing::Literal(ttl, _)) = self.ttl
-                && max_hold < ttl
-            {
-                self.errors.at(span, "`max_hold` is shorter than `ttl`: the lease would end before it has to be renewed");
-            }
-        }
-        if let (Some(OnBusy::Skip), Some(Timing::Literal(None, span))) = (self.on_busy, &self.wait)
-        {
-            self.errors.at(*span, "`on_busy = \"skip\"` never happens with `wait = \"forever\"`; without `wait` it skips at once");
-        }
+    /// Returns whether there is a constant that the compiler has to check.
+    pub(crate) fn has_constants(&self) -> bool {
+        self.constants().any(|(option, _)| option != "wait")
     }
 
-    /// Returns whether the times can stand in a `const` item: they name no type parameter.
-    pub(crate) fn has_checkable_times(&self) -> bool {
-        let ttl = self.ttl.as_ref().and_then(Timing::expr);
-        let max_hold = self.max_hold.as_ref().and_then(Timing::expr);
-        let wait = self.wait.as_ref().and_then(Timing::expr);
-        let mut checked = ttl.iter().chain(&max_hold).peekable();
-        checked.peek().is_some() && checked.chain(&wait).all(|expr| is_closed(expr))
+    /// Returns whether the constants can stand in a `const` item: they name no type parameter.
+    pub(crate) fn has_closed_constants(&self) -> bool {
+        self.constants().all(|(option, expr)| match option {
+            "permits" | "weight" => is_closed_number(expr),
+            _ => is_closed(expr),
+        })
     }
 
     pub(crate) fn skips_when_busy(&self) -> bool {
-        self.on_busy == Some(OnBusy::Skip)
+        matches!(self.on_busy, Some(OnBusy::Skip))
     }
 
-    pub(crate) fn finishes_when_lost(&self) -> bool {
-        self.on_lost == Some(OnLost::Finish)
+    /// The `on_busy` that is a function.
+    pub(crate) fn busy_handler(&self) -> Option<&Expr> {
+        match &self.on_busy {
+            Some(OnBusy::Handler(handler)) => Some(handler),
+            _ => None,
+        }
+    }
+
+    /// Returns whether only a body that did not fail keeps others out for `min_hold`.
+    pub(crate) fn judges_value(&self) -> bool {
+        self.min_hold.is_some() && self.min_hold_on_failure != Some(true)
     }
 }
 
@@ -264,6 +298,10 @@ impl Pool {
             Self::Expr(expr) => expr.to_token_stream().to_string(),
         })
     }
+}
+
+fn expr<T>(constant: Option<&Constant<T>>) -> Option<&Expr> {
+    constant.and_then(Constant::expr)
 }
 
 fn describe_unknown(name: &str) -> String {
@@ -301,15 +339,20 @@ mod tests {
             key("a:{id}", id = order.id()), ttl = "10s", wait = "forever", renew = true, max_hold = "5m",
             on_lost = "finish", on_busy = "error", or_else = handler, bind = lease, pool = self.locks,
             reentrant = true, release = "background", confirm_replicas = 2, confirm_fsync = true,
-            crate = ::renamed,
+            shared = false, permits = 5, weight = PARTS, min_hold = "30s", min_hold_on_failure = true,
+            when = id > 3, crate = ::renamed,
         };
         assert_eq!(mistakes(tokens.clone()), "");
         let args: Args = syn::parse2(tokens).unwrap();
         assert!(
-            matches!(args.ttl, Some(Timing::Literal(ttl, _)) if ttl == Duration::from_secs(10))
+            matches!(args.ttl, Some(Constant::Literal(ttl, _)) if ttl == Duration::from_secs(10))
         );
-        assert!(matches!(args.wait, Some(Timing::Literal(None, _))));
-        assert!(args.finishes_when_lost() && !args.skips_when_busy());
+        assert!(matches!(args.wait, Some(Constant::Literal(None, _))));
+        assert!(args.on_lost == Some(OnLost::Finish) && !args.skips_when_busy());
+        assert!(args.shared == Some(false) && args.when.is_some());
+        assert!(matches!(args.permits, Some(Constant::Literal(5, _))));
+        assert!(matches!(args.weight, Some(Constant::Const(_))));
+        assert!(args.min_hold.is_some() && !args.judges_value());
         assert!(args.release == Some(Release::Background));
         assert!(args.confirm_replicas == Some(2) && args.confirm_fsync == Some(true));
         assert!(matches!(args.pool, Some(Pool::Expr(_))));

@@ -38,6 +38,18 @@ pub(crate) fn max_hold(literal: &LitStr) -> Result<Duration> {
     Ok(max_hold)
 }
 
+/// Parses how long other calls are kept out at least.
+pub(crate) fn min_hold(literal: &LitStr) -> Result<Duration> {
+    let min_hold = parse(literal)?;
+    if min_hold.is_zero() {
+        return Err(Error::new(
+            literal.span(),
+            "a `min_hold` of zero keeps nobody out; drop it, or write how long, \"30s\"",
+        ));
+    }
+    Ok(min_hold)
+}
+
 /// Parses how long to queue: a duration, zero to try once, or `None` for no limit.
 pub(crate) fn wait(literal: &LitStr) -> Result<Option<Duration>> {
     if literal.value().trim() == "forever" {
@@ -196,8 +208,9 @@ mod tests {
     }
 
     #[test]
-    fn max_hold_is_not_zero() {
+    fn holds_are_not_zero() {
         assert!(refusal(max_hold(&literal("0ms"))).contains("zero"));
+        assert!(refusal(min_hold(&literal("0s"))).contains("zero"));
         assert_eq!(
             max_hold(&literal("2d")).unwrap(),
             Duration::from_secs(172_800)

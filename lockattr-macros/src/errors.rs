@@ -20,10 +20,6 @@ impl Errors {
         self.push(Error::new(span, message));
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_none()
-    }
-
     pub(crate) fn append(&mut self, other: Self) {
         if let Some(error) = other.0 {
             self.push(error);

@@ -1,77 +1,42 @@
 //! Turns the attribute and its function into the function that is compiled.
 
-use std::time::Duration;
-
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
-use syn::{Attribute, Path, ReturnType, Type, parse_quote};
+use syn::{Attribute, ReturnType, Type, parse_quote};
 
-use crate::args::{Args, Pool, Release};
+use crate::args::Args;
 use crate::arguments::Arguments;
 use crate::boxed::{Boxed, rename_self};
 use crate::errors::Errors;
 use crate::function::{Form, Function};
-use crate::key::Key;
-use crate::params::Params;
+use crate::lock::Lock;
 use crate::refusal::Refusal;
 use crate::spans::{located_at, name};
-use crate::timing::Timing;
+use crate::spec::spec;
 use crate::written::unwrapped;
 
 pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenStream {
     let mut errors = Errors::default();
     let args = errors.keep(syn::parse2::<Args>(unwrapped(args)));
-    let function = errors.keep(syn::parse2::<Function>(item.clone()));
-    let mut expanded = TokenStream::new();
-    if let Some(mut args) = args {
-        errors.append(std::mem::take(&mut args.errors));
-        if let (Some(key), Some(function)) = (&args.key, &function) {
-            let params = &function.params;
-            key.check(params, &mut errors);
-            args.check_times(params, &mut errors);
-            check_same_lock_below(&args, key, function, &mut errors);
-            check_bind(&args, params, &mut errors);
-            if errors.is_empty() {
-                expanded = expand(&args, key, function);
-            }
+    let mut function = errors.keep(syn::parse2::<Function>(item.clone()));
+    let locks = Lock::all(args, function.as_mut(), &mut errors);
+    if let Some(function) = &function {
+        for (n, lock) in locks.iter().enumerate() {
+            lock.check(&function.params, &mut errors);
+            lock.check_below(&locks[..n], &mut errors);
         }
     }
-    match errors.into_tokens() {
+    match (errors.into_tokens(), function) {
         // Emit the function unchanged next to its errors: callers and the editor still find it, and
         // one mistake does not become ten.
-        Some(errors) => quote!(#item #errors),
-        None => expanded,
-    }
-}
-
-fn check_bind(args: &Args, params: &Params, errors: &mut Errors) {
-    if let Some(bind) = &args.bind
-        && params.contains(&bind.to_string())
-    {
-        errors.at(
-            bind.span(),
-            format!("`{bind}` is an argument already; bind the lease to another name"),
-        );
-    }
-}
-
-/// Refuses the same lock twice on one function: it would wait for itself.
-fn check_same_lock_below(args: &Args, key: &Key, function: &Function, errors: &mut Errors) {
-    for attr in &function.attrs {
-        let name = attr.path().segments.last();
-        if name.is_some_and(|last| last.ident == "distributed_lock")
-            && args.reentrant != Some(true)
-            && let Ok(list) = attr.meta.require_list()
-            && let Ok(other) = syn::parse2::<Args>(unwrapped(list.tokens.clone()))
-            && other.key.is_some_and(|other| other.is_same(key))
-            && Pool::text(other.pool.as_ref()) == Pool::text(args.pool.as_ref())
-        {
-            errors.push(syn::Error::new_spanned(
-                attr,
-                "this function takes the same lock twice, and would wait for itself; drop one of the two attributes",
-            ));
+        (Some(errors), Some(function)) => {
+            let function = function.written();
+            quote!(#function #errors)
         }
+        (Some(errors), None) => quote!(#item #errors),
+        (None, Some(function)) if !locks.is_empty() => expand(&locks, &function),
+        (None, _) => unreachable!("what is missing is an error"),
     }
 }
 
@@ -111,12 +76,11 @@ fn check_same_lock_below(args: &Args, key: &Key, function: &Function, errors: &m
 //         if false { ... }
 //         ...
 //     }
-fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
-    let krate: Path = args
-        .krate
-        .clone()
-        .unwrap_or_else(|| parse_quote!(::lockattr));
-    let private = quote!(#krate::__private);
+//
+// Two attributes share the body, which has the arguments: `locked(…, locked(…, body))`, where the
+// body calls `enter_around` for the outer call and then `enter` for the inner one.
+fn expand(locks: &[Lock], function: &Function) -> TokenStream {
+    let private = locks[0].private();
     let Function {
         attrs,
         vis,
@@ -128,15 +92,22 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let is_read = attrs.iter().any(reads_the_signature);
     // `impl Future<Output = !>` is not stable.
     let stays_async = is_read || matches!(output.ty, Type::Never(_));
-    let refusal = Refusal::of(args, &krate, function);
+    let refusals: Vec<Refusal> = locks
+        .iter()
+        .map(|lock| Refusal::of(lock, function))
+        .collect();
     let edge = output.edge(&located_at(quote!(#private::never), output.span));
-    let set_handler = &refusal.inside;
-    let inside = |bind| {
-        let enter = enter(args, bind, key, &krate, &function.params);
-        quote!(#set_handler #enter)
+    let set_handlers = refusals.iter().map(|refusal| &refusal.inside);
+    let set_handlers = quote!(#(#set_handlers)*);
+    let inside = |binds: bool| {
+        let enter = locks.iter().map(|lock| {
+            let bind = lock.args.bind.as_ref().filter(|_| binds);
+            lock.enter(bind, &function.params)
+        });
+        quote!(#set_handlers #(#enter)*)
     };
-    let as_read = as_read(args, &inside(None), &refusal, &krate, function);
-    let inside = inside(args.bind.as_ref());
+    let as_read = as_read(locks, &inside(false), &refusals, function);
+    let inside = inside(true);
 
     let (pack, body) = match &function.form {
         Form::AsyncFn => {
@@ -179,26 +150,27 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
         }
     };
 
-    // Located at the return type, because the bounds of the call apply to it.
-    let at = Span::mixed_site().located_at(output.span);
-    let spec = spec(args, &private, &sig.ident.to_string());
-    let (locked, refuse) = (quote!(#private::locked), &refusal.outside);
-    let locked = located_at(locked, output.span);
-    let (future, output_name, ending) = (name("body"), name("output"), name("ending"));
-    let call = quote_spanned!(at=> #locked(#spec, #ending, #refuse, #future));
+    let prepare = refusals.iter().map(|refusal| &refusal.before);
+    let (future, output_name) = (name("body"), name("output"));
+    let endings = locks.iter().map(|lock| {
+        let (ending, choose_ending) = (lock.name("ending"), lock.ending(&output_name));
+        quote!(let #ending = #choose_ending;)
+    });
+    let call = call(locks, &refusals, &future, function);
     let call = match &function.form {
-        Form::AsyncFn if stays_async => quote_spanned!(at=> #call.await),
+        Form::AsyncFn if stays_async => {
+            let at = Span::mixed_site().located_at(output.span);
+            quote_spanned!(at=> #call.await)
+        }
         Form::AsyncFn => call,
         Form::Boxed(Boxed { pin, .. }) => quote!(#pin(#call)),
         Form::BoxedSomehow => quote!(#private::Box::pin(#call)),
     };
-    let prepare = &refusal.before;
-    let choose_ending = choose_ending(args, &output_name, &private);
     let body = function.braced(quote! {
-        #prepare
+        #(#prepare)*
         #pack
         let (#output_name, #future) = #private::Output::of(#body);
-        let #ending = #choose_ending;
+        #(#endings)*
         #call
     });
     let compiled = quote!(#(#attrs)* #vis #sig #body);
@@ -213,16 +185,30 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     }
 }
 
+/// Returns the calls of `locked`, each around that of the next lock, the innermost around the body.
+fn call(locks: &[Lock], refusals: &[Refusal], body: &Ident, function: &Function) -> TokenStream {
+    let span = function.output.span;
+    // Located at the return type, because the bounds of the call apply to it.
+    let at = Span::mixed_site().located_at(span);
+    let inside_out = locks.iter().zip(refusals).rev();
+    inside_out.fold(quote!(#body), |inside, (lock, refusal)| {
+        let private = lock.private();
+        let spec = spec(&lock.args, &private, &function.sig.ident.to_string());
+        let (locked, refuse) = (quote!(#private::locked), &refusal.outside);
+        let locked = located_at(locked, span);
+        let ending = lock.name("ending");
+        quote_spanned!(at=> #locked(#spec, #ending, #refuse, #inside))
+    })
+}
+
 /// Returns the function for clippy and rustdoc, which do not compile it: as the author wrote it,
 /// plus a use of everything that the attribute's options use.
 fn as_read(
-    args: &Args,
+    locks: &[Lock],
     inside: &TokenStream,
-    refusal: &Refusal,
-    krate: &Path,
+    refusals: &[Refusal],
     function: &Function,
 ) -> TokenStream {
-    let private = quote!(#krate::__private);
     let Function {
         attrs,
         vis,
@@ -230,77 +216,39 @@ fn as_read(
         body,
         ..
     } = function;
-    let before = &refusal.before;
-    let refuse = match (&args.or_else, args.skips_when_busy()) {
-        // Without the type, because a lifetime in it would count as needed.
-        (None, false) => quote!(#private::refused),
-        _ => refusal.outside.clone(),
-    };
-    let lease = args
-        .bind
-        .as_ref()
-        .map(|name| quote!(let #name = #private::never::<&#krate::Lease>();));
+    let before = refusals.iter().map(|refusal| &refusal.before);
+    let refuse = locks.iter().zip(refusals).map(|(lock, refusal)| {
+        let (args, private) = (&lock.args, lock.private());
+        let refuse = match (&args.or_else, args.skips_when_busy(), args.busy_handler()) {
+            // Without the type, because a lifetime in it would count as needed.
+            (None, false, None) => quote!(#private::refused),
+            _ => refusal.outside.clone(),
+        };
+        quote!(return (#refuse)(#private::never());)
+    });
+    let refuse = in_branches(refuse.collect());
+    let leases = locks.iter().filter_map(|lock| {
+        let (name, private, ty) = (lock.args.bind.as_ref()?, lock.private(), lock.bound_type());
+        Some(quote!(let #name = #private::never::<#ty>();))
+    });
     // In a block of its own, because the body's items must stand at the start of a block.
     let body = function.braced(body.clone());
     let body = function.braced(quote! {
         if false {
-            #before
+            #(#before)*
             #inside
-            return (#refuse)(#private::never());
+            #refuse
         }
-        #lease
+        #(#leases)*
         #body
     });
     quote!(#(#attrs)* #vis #sig #body)
 }
 
-/// Returns the code that decides whether the call keeps its value until the lock is released.
-fn choose_ending(args: &Args, output: &Ident, private: &TokenStream) -> TokenStream {
-    match args.release {
-        // If the value is not `Send`, the type checker chooses the background.
-        None => quote! {{
-            use #private::{AnyOutput as _, SendOutput as _};
-            (&#output).ending()
-        }},
-        Some(Release::Await) => quote!(#private::AwaitRelease),
-        Some(Release::Background) => quote!(#private::ReleaseInBackground),
-    }
-}
-
-/// The statements that acquire the lock.
-fn enter(
-    args: &Args,
-    bind: Option<&Ident>,
-    key: &Key,
-    krate: &Path,
-    params: &Params,
-) -> TokenStream {
-    let private = quote!(#krate::__private);
-    let (key_name, pool_name) = (name("key"), name("pool"));
-    let (pool, pool_statement) = match &args.pool {
-        None => (quote!(#private::installed()), None),
-        Some(Pool::Named(name)) => (quote!(#private::named(#name)), None),
-        Some(Pool::Expr(place)) => {
-            let at = Span::mixed_site().located_at(place.span());
-            let given = located_at(quote!(#private::given), place.span());
-            (
-                quote!(#pool_name),
-                // A statement of its own, so that the expression's borrows have ended at the await.
-                Some(quote_spanned!(at=> let #pool_name = #given(&#place);)),
-            )
-        }
-    };
-    let key = key.to_tokens(krate, params);
-    let enter = quote!(#private::enter(#pool, #key_name).await);
-    let enter = match bind {
-        None => quote!(#enter;),
-        Some(bind) => {
-            let lease = name("lease");
-            quote!(let #lease = #enter; let #bind = &#lease;)
-        }
-    };
-    // The key has a statement of its own too: `format_args!` must not live across the await.
-    quote!(#pool_statement let #key_name = #key; #enter)
+/// Puts all but the last into branches of their own, so that all can be reached.
+fn in_branches(mut statements: Vec<TokenStream>) -> TokenStream {
+    let last = statements.pop();
+    quote!(#(if false { #statements })* #last)
 }
 
 /// Returns `-> impl Future<Output = R>`, as the compiler makes it for an `async fn`: with all
@@ -330,67 +278,4 @@ fn reads_the_signature(attr: &Attribute) -> bool {
         "warn",
     ];
     !BUILT_IN.iter().any(|name| attr.path().is_ident(name))
-}
-
-fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
-    let mut spec = quote!(#private::Spec::new(::core::module_path!(), #function));
-    if let Some(ttl) = &args.ttl {
-        let ttl = duration(ttl, private);
-        spec.extend(quote!(.ttl(#ttl)));
-    }
-    match &args.wait {
-        None if args.skips_when_busy() => {
-            let wait = literal(Duration::ZERO, private);
-            spec.extend(quote!(.wait(#wait)));
-        }
-        None => {}
-        Some(Timing::Literal(None, _)) => spec.extend(quote!(.wait_forever())),
-        Some(Timing::Literal(Some(wait), _)) => {
-            let wait = literal(*wait, private);
-            spec.extend(quote!(.wait(#wait)));
-        }
-        Some(Timing::Const(wait)) => spec.extend(quote!(.wait(#wait))),
-    }
-    if let Some(renew) = args.renew {
-        spec.extend(quote!(.renew(#renew)));
-    }
-    if let Some(max_hold) = &args.max_hold {
-        let max_hold = duration(max_hold, private);
-        spec.extend(quote!(.max_hold(#max_hold)));
-    }
-    if args.finishes_when_lost() {
-        spec.extend(quote!(.finish_when_lost()));
-    }
-    if let Some(reentrant) = args.reentrant {
-        spec.extend(quote!(.reentrant(#reentrant)));
-    }
-    match args.release {
-        None => {}
-        Some(Release::Await) => spec.extend(quote!(.await_release())),
-        Some(Release::Background) => spec.extend(quote!(.release_in_background())),
-    }
-    if let Some(replicas) = args.confirm_replicas {
-        spec.extend(quote!(.confirm_replicas(#replicas)));
-    }
-    if let Some(fsync) = args.confirm_fsync {
-        spec.extend(quote!(.confirm_fsync(#fsync)));
-    }
-    if args.has_checkable_times() {
-        // `cargo check` evaluates an item already.
-        quote!(const { const SPEC: #private::Spec = #spec; &SPEC })
-    } else {
-        quote!(const { &#spec })
-    }
-}
-
-fn duration(timing: &Timing<Duration>, private: &TokenStream) -> TokenStream {
-    match timing {
-        Timing::Literal(duration, _) => literal(*duration, private),
-        Timing::Const(expr) => quote!(#expr),
-    }
-}
-
-fn literal(duration: Duration, private: &TokenStream) -> TokenStream {
-    let (seconds, nanos) = (duration.as_secs(), duration.subsec_nanos());
-    quote!(#private::Duration::new(#seconds, #nanos))
 }

@@ -1,6 +1,7 @@
 //! The function under the attribute.
 
 use proc_macro2::{Delimiter, Group, Span, TokenStream};
+use quote::quote;
 use syn::parse::{Parse, ParseStream};
 use syn::{AttrStyle, Attribute, Error, Result, Signature, Token, Visibility, braced};
 
@@ -117,6 +118,24 @@ fn instead_of_a_function(input: ParseStream<'_>) -> &'static str {
 }
 
 impl Function {
+    /// Takes attributes off.
+    pub(crate) fn take_attrs(&mut self, wanted: impl Fn(&Attribute) -> bool) -> Vec<Attribute> {
+        let (taken, left) = std::mem::take(&mut self.attrs)
+            .into_iter()
+            .partition(wanted);
+        self.attrs = left;
+        taken
+    }
+
+    /// Returns the function as the author wrote it, with the attributes that are left.
+    pub(crate) fn written(&self) -> TokenStream {
+        let Self {
+            attrs, vis, sig, ..
+        } = self;
+        let body = self.braced(self.body.clone());
+        quote!(#(#attrs)* #vis #sig #body)
+    }
+
     /// Wraps tokens in braces with the span of the user's braces.
     ///
     /// Lints on the function and errors about its value look at the position of its braces. With

@@ -3,6 +3,7 @@
 mod args;
 mod arguments;
 mod boxed;
+mod constant;
 mod duration;
 mod errors;
 mod expand;
@@ -10,13 +11,14 @@ mod function;
 mod key;
 mod key_call;
 mod key_template;
+mod lock;
 mod output;
 mod params;
 mod refusal;
 mod spans;
+mod spec;
 mod suggest;
 mod template;
-mod timing;
 mod written;
 
 #[cfg(test)]

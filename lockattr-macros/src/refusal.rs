@@ -2,11 +2,12 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
-use syn::{Path, Type};
+use syn::{Expr, Type};
 
-use crate::args::Args;
+use crate::args::OnLost;
 use crate::boxed::rename_self;
 use crate::function::Function;
+use crate::lock::Lock;
 use crate::spans::{located_at, name};
 
 /// The code for that, by its place in the expansion.
@@ -20,40 +21,49 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
-    pub(crate) fn of(args: &Args, krate: &Path, function: &Function) -> Self {
-        let private = quote!(#krate::__private);
-        let refuse = refuse(args, &private, function);
-        let Some(handler) = &args.or_else else {
-            return Self::outside(refuse);
+    pub(crate) fn of(lock: &Lock, function: &Function) -> Self {
+        let (krate, private) = (lock.krate(), lock.private());
+        let refuse = refuse(lock, &private, function);
+        let handlers: Vec<TokenStream> = [lock.args.busy_handler(), lock.args.or_else.as_ref()]
+            .into_iter()
+            .flatten()
+            .map(|handler| quote!(#handler))
+            .collect();
+        let handler_with = |names: &dyn Fn(&TokenStream) -> bool| {
+            let handler = handlers.iter().find(|handler| names(handler))?;
+            Some(handler_span(handler))
         };
-        let handler = quote!(#handler);
-        let names: Vec<Ident> = function
+        let names: Vec<(Ident, Span)> = function
             .params
             .idents()
-            .filter(|name| names(&handler, &name.to_string()))
+            .filter_map(|name| {
+                let text = name.to_string();
+                let span = handler_with(&|handler| names(handler, &text))?;
+                Some((name, span))
+            })
             .collect();
-        let receiver = function.params.receiver();
-        let uses_self = receiver.is_some() && names_self(&handler);
-        if names.is_empty() && !uses_self {
+        let this_used = function.params.receiver().zip(handler_with(&names_self));
+        if names.is_empty() && this_used.is_none() {
             return Self::outside(refuse);
         }
 
         // When the lease is lost, the arguments are dropped with the body. So the handler is made
         // where they are bound, with clones of the arguments that it names.
-        let (slot, outer_slot, error) = (name("handler"), name("refuse"), name("error"));
-        let this = name("self");
-        let at = Span::mixed_site().located_at(handler_span(&handler));
-        let kept = located_at(quote!(#private::kept), handler_span(&handler));
-        let keep = names.iter().map(|name| {
+        let (slot, outer_slot) = (lock.name("handler"), lock.name("refuse"));
+        let (this, error) = (name("self"), name("error"));
+        let keep = |place: &Ident, value: &Ident, span: Span| {
+            let at = Span::mixed_site().located_at(span);
+            let kept = located_at(quote!(#private::kept), span);
+            quote_spanned!(at=> let #place = #kept(&#value);)
+        };
+        let keep_names = names.iter().map(|(name, span)| {
             let mut name = name.clone();
-            name.set_span(name.span().located_at(handler_span(&handler)));
-            quote_spanned!(at=> let #name = #kept(&#name);)
+            name.set_span(name.span().located_at(*span));
+            keep(&name, &name, *span)
         });
-        let keep_self = receiver.filter(|_| uses_self).map(|receiver| {
-            let receiver = Ident::new("self", receiver);
-            quote_spanned!(at=> let #this = #kept(&#receiver);)
-        });
-        let refuse = if uses_self {
+        let keep_self =
+            this_used.map(|(receiver, span)| keep(&this, &Ident::new("self", receiver), span));
+        let refuse = if this_used.is_some() {
             rename_self(refuse, &this)
         } else {
             refuse
@@ -66,7 +76,7 @@ impl Refusal {
             inside: quote! {
                 #slot.set({
                     #keep_self
-                    #(#keep)*
+                    #(#keep_names)*
                     move |#error: #krate::Error| (#refuse)(#error)
                 });
             },
@@ -84,7 +94,8 @@ impl Refusal {
 }
 
 /// Returns an expression that is an `FnOnce(Error) -> R`.
-fn refuse(args: &Args, private: &TokenStream, function: &Function) -> TokenStream {
+fn refuse(lock: &Lock, private: &TokenStream, function: &Function) -> TokenStream {
+    let args = &lock.args;
     let (ty, span) = (&function.output.ty, function.output.span);
     let named = match ty {
         // `!` cannot be named in expressions.
@@ -99,17 +110,42 @@ fn refuse(args: &Args, private: &TokenStream, function: &Function) -> TokenStrea
     if !args.skips_when_busy() {
         // In a closure, so that a type that cannot carry the error is reported once.
         let refused = located_at(quote!(#private::refused::<#named>), span);
-        return handler.unwrap_or_else(|| quote!(|#error| #refused(#error)));
+        let other = handler.unwrap_or_else(|| quote!(|#error| #refused(#error)));
+        return match args.busy_handler() {
+            None => other,
+            Some(handler) => by_kind(handler, &named, &other, private),
+        };
     }
-    let refused = match handler {
+    let refused = match &handler {
         None => quote!(refused(#error)),
         Some(handler) => quote!(refused_or(#error, #handler)),
     };
     let at = Span::mixed_site().located_at(span);
     let rules = quote_spanned!(at=> (&#private::Skip::<#ty>::NEW).by_type().#refused);
+    // A lost lease is not dropped silently: the author asked for an error.
+    let lost = (handler.is_none() && args.on_lost == Some(OnLost::Error)).then(|| {
+        let refused = located_at(quote!(#private::refused::<#named>), span);
+        quote!(if #error.is_lost() { return #refused(#error); })
+    });
     quote!(|#error| {
         use #private::{Fallible as _, Infallible as _};
+        #lost
         #rules
+    })
+}
+
+/// Returns the code that gives a busy lock to its own handler. In two branches, because both
+/// handlers may take the same argument.
+fn by_kind(
+    handler: &Expr,
+    named: &TokenStream,
+    other: &TokenStream,
+    private: &TokenStream,
+) -> TokenStream {
+    let (error, busy) = (name("error"), name("busy"));
+    quote!(|#error| match #private::busy(#error) {
+        ::core::result::Result::Ok(#busy) => (#private::busy_handler::<#named, _>(#handler))(#busy),
+        ::core::result::Result::Err(#error) => (#other)(#error),
     })
 }
 

@@ -169,6 +169,46 @@ fn below_another_attribute() {
     );
 }
 
+#[test]
+fn several_locks() {
+    check(
+        quote!(
+            key = "account:{from}",
+            bind = outer,
+            or_else = |error| refused(from, error)
+        ),
+        &quote! {
+            #[distributed_lock(key = "account:{to}", bind = inner, min_hold = "1s")]
+            #[inline]
+            async fn transfer(from: u64, to: u64) -> Result<(), AppError> {
+                book(outer, inner).await
+            }
+        },
+        &expect_file!["snapshots/several_locks.rs"],
+    );
+}
+
+#[test]
+fn when_and_busy() {
+    check(
+        quote!(
+            key = "order:{id}",
+            when = amount > 100,
+            bind = lease,
+            on_busy = |busy| later(id, busy),
+            on_lost = "error",
+            permits = PERMITS,
+            weight = 2
+        ),
+        &quote! {
+            async fn charge(id: u64, amount: u64) -> Result<Receipt, AppError> {
+                pay(id, amount, lease).await
+            }
+        },
+        &expect_file!["snapshots/when_and_busy.rs"],
+    );
+}
+
 /// Half-typed code from an editor: the function must stay, whatever its body is.
 #[test]
 fn half_typed_body() {

@@ -144,6 +144,17 @@ impl Call {
         mem::replace(&mut *self.result(), Entered::Not)
     }
 
+    /// Does the same after a body that failed: its `min_hold` does not count.
+    pub(crate) fn fail(&self) -> Entered {
+        let mut left = self.leave();
+        if let Entered::Held(Hold::Own { grant, .. }) = &mut left
+            && !self.asked.options().min_hold_on_failure
+        {
+            grant.waive_min_hold();
+        }
+        left
+    }
+
     fn result(&self) -> MutexGuard<'_, Entered> {
         self.result.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -256,6 +267,11 @@ pub(crate) fn running() -> Option<Arc<Call>> {
         .try_with(|current| current.borrow().clone())
         .ok()
         .flatten()
+}
+
+/// Returns the call that is so many calls further out than the innermost one.
+pub(crate) fn running_around(inner: usize) -> Option<Arc<Call>> {
+    outwards(&running()?).nth(inner).cloned()
 }
 
 /// Returns the innermost lease under which this task runs: the lease of the nearest function with

@@ -29,6 +29,11 @@ pub trait Ending<R> {
 
     /// Returns the value.
     fn give(kept: Self::Kept) -> R;
+
+    /// Returns whether the body failed, so that its `min_hold` does not count.
+    fn is_failure(_: &R) -> bool {
+        false
+    }
 }
 
 /// The value is kept until the lock service has confirmed the release.
@@ -152,7 +157,8 @@ where
                         Err(error) => Poll::Ready(Err(error)),
                     };
                     let ended = match polled {
-                        Poll::Ready(ended) => ended,
+                        Poll::Ready(Ok(value)) => ongoing.check_end().map(|()| value),
+                        Poll::Ready(Err(error)) => Err(error),
                         Poll::Pending => match ongoing.next(cx) {
                             Next::Poll => continue,
                             Next::Wait => return Poll::Pending,
@@ -160,16 +166,17 @@ where
                         },
                     };
                     let (ongoing, refuse) = (ongoing.take(), refuse.take());
+                    let has_failed = ended.as_ref().is_ok_and(E::is_failure);
                     match ended.map(E::keep) {
                         Ok(Ok(value)) => {
                             drop(refuse);
-                            let (value, release) = (Some(value), ongoing.release());
+                            let (value, release) = (Some(value), ongoing.release(has_failed));
                             self.set(Self::Releasing { value, release });
                         }
                         Ok(Err(value)) => {
                             self.set(Self::Over);
                             drop(refuse);
-                            ongoing.finish();
+                            ongoing.finish(has_failed);
                             return Poll::Ready(value);
                         }
                         Err(error) => {
@@ -205,8 +212,19 @@ type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Syn
 ///
 /// When it is polled outside of a `Locked`.
 pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
+    enter_around(0, pool, key)
+}
+
+/// Waits for the lock of the call that is so many calls further out than the one that polls this
+/// future. They share the body: it has the arguments, which all their keys may name.
+///
+/// # Panics
+///
+/// When it is polled inside of fewer `Locked`.
+pub fn enter_around(inner: usize, pool: PoolSource, key: Result<Key, Error>) -> Entering {
     AssertUnwindSafe(Box::pin(async move {
-        let call = current::running().expect("called from the expansion of `#[distributed_lock]`");
+        let call = current::running_around(inner)
+            .expect("called from the expansion of `#[distributed_lock]`");
         match acquire(&call, pool, key).await {
             Ok((lease, hold)) => {
                 call.enter(lease.clone(), hold);
@@ -238,6 +256,13 @@ async fn acquire(
     if let Some((outer, lease)) = call.outer_under(pool.commands(), &key) {
         if asked.options().reentrant {
             pool.check_nested(asked.options(), outer.asked().options())?;
+            let (has, wanted) = (lease.mode(), asked.options().mode);
+            if !has.covers(wanted) {
+                let reason = format!(
+                    "the outer call has the key as `{has}`, and the nested one asks for `{wanted}`; let the outer call ask for as much"
+                );
+                return Err(Error::config("reentrant", reason));
+            }
             let turn = outer.turn(&lease).await?;
             return Ok((lease, Hold::Nested { _turn: turn }));
         }

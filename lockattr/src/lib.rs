@@ -5,6 +5,7 @@
 mod asked_key;
 mod assert_held;
 pub mod backend;
+mod busy;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
@@ -33,6 +34,7 @@ mod timing;
 pub use asked_key::Key;
 #[cfg(feature = "redis")]
 pub use backend::redis::RedisOptions;
+pub use busy::Busy;
 pub use current::current;
 pub use diagnosis::{Diagnosis, Finding, Severity, Topic};
 pub use doctor::doctor;
@@ -56,5 +58,5 @@ pub mod __private;
 const _: () = {
     const fn is_shared<T: Send + Sync + 'static>() {}
     is_shared::<(LockPool, LockPoolBuilder, LockRequest, Guard, Lease)>();
-    is_shared::<(Error, LossReason, BackendError, PoolStats, Diagnosis)>();
+    is_shared::<(Error, LossReason, Busy, BackendError, PoolStats, Diagnosis)>();
 };

@@ -61,6 +61,21 @@ impl Mode {
             _ => true,
         }
     }
+
+    /// Whether a call that asks for `nested` may run under a lease of this mode.
+    pub(crate) fn covers(self, nested: Self) -> bool {
+        match (self, nested) {
+            (Self::Exclusive, _) | (Self::Shared, Self::Shared) => true,
+            (
+                Self::Permits { permits, weight },
+                Self::Permits {
+                    permits: all,
+                    weight: part,
+                },
+            ) => permits == all && part <= weight,
+            _ => false,
+        }
+    }
 }
 
 /// Whether holders in these modes may have a key at the same time.
@@ -93,6 +108,30 @@ impl fmt::Display for Mode {
             Self::Exclusive => f.write_str("exclusive"),
             Self::Shared => f.write_str("shared"),
             Self::Permits { permits, .. } => write!(f, "permits = {permits}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nested_call_gets_no_more_than_the_outer_one_has() {
+        let permits = |permits, weight| Mode::Permits { permits, weight };
+        for (outer, nested, is_covered) in [
+            (Mode::Exclusive, Mode::Exclusive, true),
+            (Mode::Exclusive, Mode::Shared, true),
+            (Mode::Exclusive, permits(3, 2), true),
+            (Mode::Shared, Mode::Shared, true),
+            (Mode::Shared, Mode::Exclusive, false),
+            (Mode::Shared, permits(3, 1), false),
+            (permits(3, 2), permits(3, 1), true),
+            (permits(3, 2), permits(3, 3), false),
+            (permits(3, 2), permits(4, 1), false),
+            (permits(3, 3), Mode::Exclusive, false),
+        ] {
+            assert_eq!(outer.covers(nested), is_covered, "{nested} in {outer}");
         }
     }
 }

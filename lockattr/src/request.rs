@@ -137,8 +137,18 @@ impl LockRequest {
 
     /// Keeps other calls out for at least this long after the grant, also when this one has finished
     /// before: for jobs that are started by several machines at about the same time.
+    ///
+    /// [`run`](Self::run) counts every value of its body as success, an `Err` too; after a panic, and
+    /// when it is cancelled, other calls are let in at once. A guard keeps them out however it ends.
     pub fn min_hold(mut self, min_hold: Duration) -> Self {
         self.options.min_hold = Some(min_hold);
+        self
+    }
+
+    /// Whether [`min_hold`](Self::min_hold) also counts when the body panicked or was cancelled.
+    /// Defaults to false.
+    pub fn min_hold_on_failure(mut self, counts: bool) -> Self {
+        self.options.min_hold_on_failure = counts;
         self
     }
 
@@ -225,8 +235,8 @@ impl LockRequest {
     ///
     /// # Errors
     ///
-    /// As [`acquire`](Self::acquire), and [`Error::Lost`] when the lease was lost and the body
-    /// dropped.
+    /// As [`acquire`](Self::acquire), and [`Error::Lost`] when the lease was lost, and the body or,
+    /// with [`OnLost::Error`], its value was dropped.
     ///
     /// # Cancel safety
     ///

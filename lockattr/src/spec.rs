@@ -32,6 +32,9 @@ pub enum OnLost {
     /// The body runs to its end; the loss is traced, and [`Lease::lost`](crate::Lease::lost)
     /// reports it to the body.
     Finish,
+    /// The body runs to its end; if the lease is over by then, its value is dropped, and the caller
+    /// gets [`Error::Lost`](crate::Error::Lost).
+    Error,
 }
 
 /// Whether a call waits for its release.
@@ -71,6 +74,8 @@ pub(crate) struct Options {
     pub(crate) mode: Mode,
     /// How long after the grant other calls are kept out at least.
     pub(crate) min_hold: Option<Duration>,
+    /// Whether that also counts for a body that failed.
+    pub(crate) min_hold_on_failure: bool,
 }
 
 impl Options {
@@ -86,6 +91,7 @@ impl Options {
         confirm_fsync: None,
         mode: Mode::Exclusive,
         min_hold: None,
+        min_hold_on_failure: false,
     };
 }
 
@@ -155,6 +161,12 @@ impl Spec {
     }
 
     #[must_use]
+    pub const fn error_when_lost(mut self) -> Self {
+        self.options.on_lost = OnLost::Error;
+        self
+    }
+
+    #[must_use]
     pub const fn reentrant(mut self, reentrant: bool) -> Self {
         self.options.reentrant = reentrant;
         self
@@ -180,9 +192,10 @@ impl Spec {
 
     /// # Panics
     ///
-    /// At compile time, when `weight` is zero or more than `permits`.
+    /// At compile time, when one of them is zero, or `weight` is more than `permits`.
     #[must_use]
     pub const fn permits(mut self, permits: u32, weight: u32) -> Self {
+        assert!(permits > 0, "`permits` is zero: the call could never run");
         assert!(
             weight > 0,
             "`weight` is zero: the call would take no permit"
@@ -195,9 +208,22 @@ impl Spec {
         self
     }
 
+    /// # Panics
+    ///
+    /// At compile time, when it is zero.
     #[must_use]
     pub const fn min_hold(mut self, min_hold: Duration) -> Self {
+        assert!(
+            !min_hold.is_zero(),
+            "`min_hold` is zero: it would keep nobody out"
+        );
         self.options.min_hold = Some(min_hold);
+        self
+    }
+
+    #[must_use]
+    pub const fn min_hold_on_failure(mut self, counts: bool) -> Self {
+        self.options.min_hold_on_failure = counts;
         self
     }
 
@@ -210,6 +236,41 @@ impl Spec {
     #[must_use]
     pub const fn release_in_background(mut self) -> Self {
         self.options.release = Some(Release::Background);
+        self
+    }
+
+    /// Checks constants against each other. The macro checks literals, and points at them.
+    ///
+    /// # Panics
+    ///
+    /// At compile time, when two times contradict each other.
+    #[must_use]
+    pub const fn checked(self) -> Self {
+        let Options {
+            ttl,
+            renew,
+            max_hold,
+            min_hold,
+            ..
+        } = self.options;
+        if let (Some(max_hold), Some(ttl)) = (max_hold, ttl) {
+            assert!(
+                max_hold.as_nanos() >= ttl.as_nanos(),
+                "`max_hold` is shorter than `ttl`: the lease would end before it has to be renewed"
+            );
+        }
+        if let (Some(min_hold), Some(max_hold)) = (min_hold, max_hold) {
+            assert!(
+                min_hold.as_nanos() <= max_hold.as_nanos(),
+                "`min_hold` is longer than `max_hold`, at which the lease ends"
+            );
+        }
+        if let (Some(min_hold), Some(ttl), false) = (min_hold, ttl, renew) {
+            assert!(
+                min_hold.as_nanos() <= ttl.as_nanos(),
+                "`min_hold` is longer than `ttl`, at which the lease ends with `renew = false`"
+            );
+        }
         self
     }
 }
@@ -228,5 +289,40 @@ mod tests {
     #[should_panic(expected = "`max_hold` is zero")]
     fn a_constant_max_hold_is_checked_too() {
         let _ = Spec::new("module", "function").max_hold(Duration::ZERO);
+    }
+
+    #[test]
+    #[should_panic(expected = "`min_hold` is zero")]
+    fn a_constant_min_hold_is_checked_too() {
+        let _ = Spec::new("module", "function").min_hold(Duration::ZERO);
+    }
+
+    #[test]
+    #[should_panic(expected = "`permits` is zero")]
+    fn constant_permits_are_checked_too() {
+        let _ = Spec::new("module", "function").permits(0, 1);
+    }
+
+    #[test]
+    fn the_options_are_carried() {
+        let second = Duration::from_secs(1);
+        let spec = Spec::new("module", "function")
+            .permits(5, 2)
+            .min_hold(second)
+            .min_hold_on_failure(true)
+            .error_when_lost()
+            .checked();
+        let options = spec.options;
+        assert_eq!(
+            options.mode,
+            Mode::Permits {
+                permits: 5,
+                weight: 2
+            }
+        );
+        assert_eq!(options.min_hold, Some(second));
+        assert!(options.min_hold_on_failure);
+        assert_eq!(options.on_lost, OnLost::Error);
+        assert_eq!(spec.shared().options.mode, Mode::Shared);
     }
 }

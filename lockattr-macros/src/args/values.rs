@@ -4,7 +4,7 @@ use quote::ToTokens as _;
 use syn::parse::ParseStream;
 use syn::{Error, Expr, ExprLit, ExprPath, Lit, Path, Result};
 
-use super::Pool;
+use super::{OnBusy, Pool};
 use crate::written::bare;
 
 pub(super) fn switch(input: ParseStream<'_>) -> Result<bool> {
@@ -34,7 +34,10 @@ pub(super) fn replicas(input: ParseStream<'_>) -> Result<u8> {
     ))
 }
 
-pub(super) fn choice<T: Copy>(input: ParseStream<'_>, choices: [(&str, T); 2]) -> Result<T> {
+pub(super) fn choice<T: Copy, const N: usize>(
+    input: ParseStream<'_>,
+    choices: [(&str, T); N],
+) -> Result<T> {
     let expr: Expr = input.parse()?;
     if let Expr::Lit(ExprLit {
         lit: Lit::Str(literal),
@@ -46,16 +49,50 @@ pub(super) fn choice<T: Copy>(input: ParseStream<'_>, choices: [(&str, T); 2]) -
     {
         return Ok(*choice);
     }
-    let [(first, _), (second, _)] = choices;
-    Err(Error::new_spanned(
-        expr,
-        format!("expected \"{first}\" or \"{second}\""),
-    ))
+    let names = choices.map(|(name, _)| format!("\"{name}\"")).join(" or ");
+    Err(Error::new_spanned(expr, format!("expected {names}")))
+}
+
+pub(super) fn on_busy(input: ParseStream<'_>) -> Result<OnBusy> {
+    let expr: Expr = input.fork().parse()?;
+    let Expr::Lit(ExprLit {
+        lit: Lit::Str(text),
+        ..
+    }) = bare(&expr)
+    else {
+        return handler(input, "on_busy", "Busy").map(OnBusy::Handler);
+    };
+    input.parse::<Expr>()?;
+    match text.value().as_str() {
+        "error" => Ok(OnBusy::Error),
+        "skip" => Ok(OnBusy::Skip),
+        _ => Err(Error::new_spanned(
+            expr,
+            "expected \"error\" or \"skip\", or a function `fn(lockattr::Busy) -> R`",
+        )),
+    }
+}
+
+/// Parses a condition. A literal is refused: it decides nothing.
+pub(super) fn condition(input: ParseStream<'_>) -> Result<Expr> {
+    let expr: Expr = input.parse()?;
+    let reason = match bare(&expr) {
+        Expr::Lit(ExprLit {
+            lit: Lit::Bool(value),
+            ..
+        }) if value.value => "`when = true` changes nothing; drop it",
+        Expr::Lit(ExprLit {
+            lit: Lit::Bool(_), ..
+        }) => "with `when = false` no call is ever locked; drop the attribute",
+        Expr::Lit(_) => "expected a condition over the arguments, such as `amount > 100`",
+        _ => return Ok(expr),
+    };
+    Err(Error::new_spanned(expr, reason))
 }
 
 /// Parses something callable. A plain value is refused here, because rustc would report it once for
 /// each use.
-pub(super) fn handler(input: ParseStream<'_>) -> Result<Expr> {
+pub(super) fn handler(input: ParseStream<'_>, option: &str, argument: &str) -> Result<Expr> {
     let expr: Expr = input.parse()?;
     let is_value = match bare(&expr) {
         Expr::Lit(_)
@@ -78,7 +115,7 @@ pub(super) fn handler(input: ParseStream<'_>) -> Result<Expr> {
     Err(Error::new_spanned(
         &expr,
         format!(
-            "`or_else` is a function of the error, `fn(lockattr::Error) -> R`; write `or_else = |_| {value}`"
+            "`{option}` is a function, `fn(lockattr::{argument}) -> R`; write `{option} = |_| {value}`"
         ),
     ))
 }

@@ -31,7 +31,8 @@ fn charge(order: Order) -> impl crate::lockattr::__private::Future<Output = Stat
                 )
                 .ttl(TTL)
                 .wait_forever()
-                .renew(false);
+                .renew(false)
+                .checked();
             &SPEC
         },
         __lockattr_ending,

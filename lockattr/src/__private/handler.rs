@@ -1,4 +1,4 @@
-//! `or_else`: a handler that names arguments of the function.
+//! `or_else` and `on_busy`: handlers, which may name arguments of the function.
 //!
 //! When the lease is lost, the body is dropped with its arguments before the handler runs. So the
 //! handler is made inside the body's future, from clones, and moved out through a [`Handler`].
@@ -6,11 +6,25 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::Error;
+use crate::{Busy, Error};
 
 /// Names the type that an `or_else` handler returns, so that its value is coerced like the body's.
 pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
     handler
+}
+
+/// Does the same for an `on_busy` handler.
+pub const fn busy_handler<R, H: FnOnce(Busy) -> R>(handler: H) -> H {
+    handler
+}
+
+/// Tells a busy lock from all other errors.
+///
+/// # Errors
+///
+/// Every other error.
+pub fn busy(error: Error) -> Result<Busy, Error> {
+    Busy::of(error)
 }
 
 /// Clones an argument for the handler that names it.
@@ -20,7 +34,7 @@ pub fn kept<T: Kept>(argument: &T) -> T {
 
 /// An argument that a handler may name.
 #[diagnostic::on_unimplemented(
-    message = "`or_else` names an argument of type `{Self}`, which is not `Clone`",
+    message = "a handler names an argument of type `{Self}`, which is not `Clone`",
     label = "this handler needs a clone of the argument",
     note = "when the lease is lost, the handler runs after the body was dropped with its arguments; so it gets clones of those that it names",
     note = "name only arguments that are `Clone` (or references), or handle the error at the caller"

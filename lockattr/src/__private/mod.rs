@@ -8,6 +8,7 @@ mod handler;
 mod outcome;
 mod pool;
 mod skip;
+mod when;
 
 pub use alloc::boxed::Box;
 pub use core::format_args;
@@ -16,14 +17,15 @@ pub use core::time::Duration;
 
 pub use crate::asked_key::{checked, user_key};
 pub use crate::assert_held::assert_held;
-pub use crate::hold::{AwaitRelease, ReleaseInBackground, enter, locked};
+pub use crate::hold::{AwaitRelease, ReleaseInBackground, enter, enter_around, locked};
 pub use crate::key::Key;
 pub use crate::pool::PoolSource;
 pub use crate::spec::Spec;
 pub use crate::template::{Value, Values, expression, key};
-pub use ending::{AnyOutput, Output, SendOutput};
-pub use handler::{Handler, Kept, handler, kept};
+pub use ending::{AnyOutput, ErrIsFailure, Output, ResultOutput, SendOutput, ValueOutput};
+pub use handler::{Handler, Kept, busy, busy_handler, handler, kept};
 pub use lockattr_macros::{assert_held, key};
 pub use outcome::{CarriesLockError, Outcome, never, refused};
 pub use pool::{AsPool, given, installed, named};
 pub use skip::{Fallible, Infallible, OfResult, OfValue, Skip, SkipsTo};
+pub use when::unlocked;

@@ -46,8 +46,7 @@ impl Future for Releasing {
 /// The state that is watched once the call has its lease.
 struct Watch {
     lease: Lease,
-    /// Whether the body is dropped when the lease is lost.
-    cancels: bool,
+    on_lost: OnLost,
     /// Made when the body waits for the first time: many bodies never wait.
     lost: Option<BoxFuture<LossReason>>,
     alarm: Arc<Alarm>,
@@ -118,6 +117,20 @@ impl Ongoing {
         }
     }
 
+    /// Checks the lease once the body is finished.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Lost`] when it is over, with [`OnLost::Error`].
+    pub(super) fn check_end(&self) -> Result<(), Error> {
+        let watch = self.watch.as_ref();
+        let strict = watch.filter(|watch| watch.on_lost == OnLost::Error);
+        match strict.and_then(|watch| Some((&watch.lease, watch.lease.over()?))) {
+            Some((lease, reason)) => Err(lease.lost_error(reason)),
+            None => Ok(()),
+        }
+    }
+
     /// Takes the call out, and leaves one that is over.
     pub(super) fn take(&mut self) -> Self {
         Self {
@@ -127,8 +140,8 @@ impl Ongoing {
     }
 
     /// Starts the release of a call whose body is finished.
-    pub(super) fn release(mut self) -> Releasing {
-        let release = match self.finished() {
+    pub(super) fn release(mut self, has_failed: bool) -> Releasing {
+        let release = match self.finished(has_failed) {
             Some((grant, Release::Await)) => Some(grant.release()),
             // Dropping the grant releases it.
             Some((_, Release::Background)) | None => None,
@@ -137,8 +150,8 @@ impl Ongoing {
     }
 
     /// Does the same in the background.
-    pub(super) fn finish(mut self) {
-        drop(self.finished());
+    pub(super) fn finish(mut self, has_failed: bool) {
+        drop(self.finished(has_failed));
     }
 
     /// Releases in the background all that the call holds.
@@ -147,18 +160,23 @@ impl Ongoing {
             watch.note_stall(watch.alarm.dropped());
         }
         if let Stage::Running(call) = std::mem::replace(&mut self.stage, Stage::Over) {
-            drop(call.leave());
+            drop(call.fail());
         }
     }
 
     /// A finished body has done its work: its value is returned even if the lease ended before, but
     /// that is traced and counted.
-    fn finished(&mut self) -> Option<(Grant, Release)> {
+    fn finished(&mut self, has_failed: bool) -> Option<(Grant, Release)> {
         self.watch = None;
         let Stage::Running(call) = &self.stage else {
             return None;
         };
-        let Entered::Held(Hold::Own { grant, release, .. }) = call.leave() else {
+        let left = if has_failed {
+            call.fail()
+        } else {
+            call.leave()
+        };
+        let Entered::Held(Hold::Own { grant, release, .. }) = left else {
             return None;
         };
         let lease = grant.lease();
@@ -181,7 +199,7 @@ impl Watch {
     fn new(call: &Call, lease: Lease) -> Self {
         let alarm = Alarm::new(Waker::noop());
         Self {
-            cancels: call.asked().options().on_lost == OnLost::Cancel,
+            on_lost: call.asked().options().on_lost,
             lost: None,
             waker: Waker::from(Arc::clone(&alarm)),
             alarm,
@@ -193,7 +211,7 @@ impl Watch {
     /// Checks the lease and looks for stalls; returns the waker for the body.
     fn look(&mut self, cx: &Context<'_>) -> Result<&Waker, Error> {
         self.note_stall(self.alarm.polled(cx.waker()));
-        if self.cancels
+        if self.on_lost == OnLost::Cancel
             && let Some(reason) = self.over(cx)
         {
             return Err(self.lease.lost_error(reason));
@@ -213,7 +231,7 @@ impl Watch {
     }
 
     fn wait(&mut self, cx: &Context<'_>) -> Next {
-        if !self.cancels || self.lost.is_some() {
+        if self.on_lost != OnLost::Cancel || self.lost.is_some() {
             return Next::Wait;
         }
         let lease = self.lease.clone();
@@ -260,7 +278,7 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         // After a panic the body is over, even if its future is kept.
         if !self.is_over {
-            drop(self.call.leave());
+            drop(self.call.fail());
         }
     }
 }

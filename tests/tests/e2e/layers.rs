@@ -13,11 +13,13 @@ use syn::{Attribute, Item, UseTree};
 const LAYERS: &[&[&str]] = &[
     &[
         "asked_key",
+        "busy",
         "clock",
         "diagnosis",
         "error",
         "key",
         "label",
+        "mode",
         "spec",
         "template",
         "timing",

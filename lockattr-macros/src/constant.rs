@@ -1,4 +1,4 @@
-//! A time in the attribute: a literal, or a constant expression.
+//! A time or a number in the attribute: a literal, or a constant expression.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::ToTokens as _;
@@ -9,13 +9,13 @@ use syn::{Error, Expr, ExprLit, ExprPath, ExprUnary, Lit, LitStr, Result, UnOp};
 use crate::params::Params;
 use crate::written::bare;
 
-/// A time that the macro has read, or that the compiler will evaluate.
-pub(crate) enum Timing<T> {
+/// A value that the macro has read, or that the compiler will evaluate.
+pub(crate) enum Constant<T> {
     Literal(T, Span),
     Const(Box<Expr>),
 }
 
-impl<T> Timing<T> {
+impl<T> Constant<T> {
     pub(crate) fn expr(&self) -> Option<&Expr> {
         match self {
             Self::Literal(..) => None,
@@ -84,17 +84,57 @@ pub(crate) fn argument_in(tokens: TokenStream, params: &Params) -> Option<Ident>
     None
 }
 
+/// Returns the same for an expression that is a number. A name may be a const parameter.
+pub(crate) fn is_closed_number(expr: &Expr) -> bool {
+    let is_name = matches!(bare(expr), Expr::Path(path) if path.path.get_ident().is_some());
+    is_number(expr) || (!is_name && is_closed(expr))
+}
+
+/// Reads a number of permits; any other expression is left to the compiler, as a constant.
+pub(crate) fn count(input: ParseStream<'_>, name: &str) -> Result<Constant<u32>> {
+    let expr: Expr = input.parse()?;
+    let literal = match bare(&expr) {
+        Expr::Lit(ExprLit { lit, .. }) => lit,
+        Expr::Unary(ExprUnary {
+            op: UnOp::Neg(minus),
+            ..
+        }) => {
+            return Err(Error::new(minus.span, format!("`{name}` is not negative")));
+        }
+        _ => return Ok(Constant::Const(Box::new(expr))),
+    };
+    let number = match literal {
+        Lit::Int(number) => number.base10_parse().ok(),
+        _ => None,
+    };
+    let problem = match (number, literal) {
+        (Some(0), _) if name == "weight" => {
+            "a `weight` of zero takes no permit; write at least `1`".to_owned()
+        }
+        (Some(0), _) => format!("`{name}` is zero: the call could never run; write at least `1`"),
+        (Some(number), _) => return Ok(Constant::Literal(number, literal.span())),
+        (None, Lit::Str(text)) if text.value().parse::<u32>().is_ok() => {
+            format!("a number has no quotes: `{name} = {}`", text.value())
+        }
+        (None, _) => format!(
+            "expected a number, such as `{name} = 2`, and {} at most",
+            u32::MAX
+        ),
+    };
+    Err(Error::new(literal.span(), problem))
+}
+
 /// Reads a literal here; any other expression is left to the compiler, as a constant.
 pub(crate) fn timing<T>(
     input: ParseStream<'_>,
     read: impl Fn(&LitStr) -> Result<T>,
-) -> Result<Timing<T>> {
+) -> Result<Constant<T>> {
     let expr: Expr = input.parse()?;
     match bare(&expr) {
         Expr::Lit(ExprLit {
             lit: Lit::Str(literal),
             ..
-        }) => Ok(Timing::Literal(read(literal)?, literal.span())),
+        }) => Ok(Constant::Literal(read(literal)?, literal.span())),
         Expr::Lit(ExprLit { lit, .. }) => {
             let text = lit.to_token_stream().to_string();
             let quoted = |text: &str| read(&LitStr::new(text, lit.span())).is_ok();
@@ -111,6 +151,6 @@ pub(crate) fn timing<T>(
             op: UnOp::Neg(minus),
             ..
         }) => Err(Error::new(minus.span, "a duration is not negative")),
-        _ => Ok(Timing::Const(Box::new(expr))),
+        _ => Ok(Constant::Const(Box::new(expr))),
     }
 }
