@@ -174,6 +174,18 @@ pub enum Error {
         r#source: BackendError,
     },
 
+    /// The lock service did not answer a question about locks, or refused it.
+    #[error("the lock service does not tell who has `{key}`: {source}")]
+    #[non_exhaustive]
+    Inspection {
+        /// The key, or the beginning of the keys that were to be listed.
+        key: Arc<str>,
+        /// The lock service's failure. It is part of this error's text, so
+        /// [`source()`](std::error::Error::source) does not repeat it.
+        // With the raw name, `thiserror` does not make it the `source()`.
+        r#source: BackendError,
+    },
+
     /// The lock service could not be reached at start-up.
     #[error(
         "no connection to {place}: {source}; check the URL, the credentials and that the server runs"
@@ -261,6 +273,7 @@ impl Error {
             | Self::Missed { key, .. }
             | Self::Reentrant { key }
             | Self::InvalidKey { key, .. }
+            | Self::Inspection { key, .. }
             | Self::Backend { key, .. } => Some(key),
             _ => None,
         }
@@ -272,7 +285,7 @@ impl Error {
     pub fn retry_after(&self) -> Option<Duration> {
         let wait = match self {
             Self::Busy { retry_after, .. } => retry_after.unwrap_or_default(),
-            Self::Backend { .. } | Self::Missed { .. } => Duration::ZERO,
+            Self::Backend { .. } | Self::Inspection { .. } | Self::Missed { .. } => Duration::ZERO,
             _ => return None,
         };
         let up = u64::from(wait.subsec_nanos() > 0);
@@ -356,6 +369,13 @@ mod tests {
                     source: source.clone(),
                 },
                 &["order:42", "no answer within 500ms"],
+            ),
+            (
+                Error::Inspection {
+                    key: "order:".into(),
+                    source: source.clone(),
+                },
+                &["`order:`", "no answer within 500ms"],
             ),
             (
                 Error::Connect {

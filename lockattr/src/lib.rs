@@ -16,6 +16,7 @@ mod driver;
 mod error;
 mod guard;
 mod hold;
+mod holder;
 mod key;
 mod key_macro;
 mod label;
@@ -41,9 +42,10 @@ pub use doctor::doctor;
 pub use driver::{Lease, PoolStats};
 pub use error::{BackendError, BackendErrorKind, Error, LossReason};
 pub use guard::Guard;
+pub use holder::Holder;
 pub use lockattr_macros::distributed_lock;
 pub use mode::Mode;
-pub use pool::{LockPool, LockPoolBuilder};
+pub use pool::{Holders, LockPool, LockPoolBuilder};
 pub use request::{Acquire, LockRequest};
 pub use spec::{OnLost, Release, Wait};
 
@@ -59,4 +61,5 @@ const _: () = {
     const fn is_shared<T: Send + Sync + 'static>() {}
     is_shared::<(LockPool, LockPoolBuilder, LockRequest, Guard, Lease)>();
     is_shared::<(Error, LossReason, Busy, BackendError, PoolStats, Diagnosis)>();
+    is_shared::<(Holder, Holders)>();
 };

@@ -30,6 +30,7 @@ mod attempt;
 mod capabilities;
 #[cfg(test)]
 mod fingerprint;
+mod inspection;
 pub(crate) mod memory;
 mod owner;
 #[cfg(feature = "redis")]
@@ -46,12 +47,14 @@ pub use capabilities::Capabilities;
 pub(crate) use capabilities::Waiting;
 #[cfg(test)]
 pub(crate) use fingerprint::hash_unordered;
+pub use inspection::{Inspected, Inspecting, Inspection, Inspector};
 pub(crate) use owner::LeaseId;
 pub use owner::{OwnerId, OwnerIds};
 
 pub use crate::clock::Time;
 use crate::diagnosis::Diagnosis;
 pub use crate::error::{BackendError, BackendErrorKind};
+pub use crate::holder::Holder;
 
 /// An examination of the service that is under way.
 pub type Examination = Pin<Box<dyn Future<Output = Diagnosis> + Send>>;
@@ -89,6 +92,12 @@ pub trait Backend: 'static {
         Box::pin(std::future::ready(Diagnosis::of("a lock service")))
     }
 
+    /// Returns what answers questions about the locks of any pool, by the ways to the service that there are
+    /// now. Defaults to none: then [`LockPool::holder`](crate::LockPool::holder) and its like are refused.
+    fn inspector(&self) -> Option<Inspector> {
+        None
+    }
+
     /// The pool no longer waits for this attempt. If it is not sent yet, it need not be; an outcome
     /// that still comes is useful, since it measures the round trip.
     fn overdue(&mut self, attempt: AttemptId) {
@@ -119,6 +128,10 @@ impl Backend for Box<dyn Backend> {
 
     fn examine(&self) -> Examination {
         (**self).examine()
+    }
+
+    fn inspector(&self) -> Option<Inspector> {
+        (**self).inspector()
     }
 
     fn overdue(&mut self, attempt: AttemptId) {

@@ -9,6 +9,7 @@ mod effects;
 mod grant;
 mod lease;
 mod observe;
+mod questions;
 mod recovery;
 mod run;
 mod start;
@@ -37,9 +38,9 @@ pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
 use crate::clock::Time;
-use crate::diagnosis::Diagnosis;
 use crate::key::Key;
 use crate::protocol::{self, Caller, LineName, Queued, Released, Terms, Waiter};
+use questions::Question;
 use recovery::shielded;
 use tenure::Tenure;
 
@@ -119,8 +120,8 @@ struct Shared {
     wake: Notify,
     counters: Counters,
     response_timeout: Duration,
-    /// Where the I/O thread hears that the service is to be examined.
-    examinations: mpsc_async::UnboundedSender<oneshot::Sender<Diagnosis>>,
+    /// Where the I/O thread hears what the service is to be asked.
+    questions: mpsc_async::UnboundedSender<Question>,
     /// Disconnected when the I/O thread is gone.
     io_thread: Mutex<mpsc::Receiver<()>>,
     /// The process in which the I/O thread runs.
@@ -204,7 +205,7 @@ impl Commands {
     fn new(
         coordinator: Coordinator,
         response_timeout: Duration,
-        examinations: mpsc_async::UnboundedSender<oneshot::Sender<Diagnosis>>,
+        questions: mpsc_async::UnboundedSender<Question>,
         io_thread: mpsc::Receiver<()>,
     ) -> Self {
         Self(Arc::new(Handle {
@@ -213,7 +214,7 @@ impl Commands {
                 wake: Notify::new(),
                 counters: Counters::default(),
                 response_timeout,
-                examinations,
+                questions,
                 io_thread: Mutex::new(io_thread),
                 process: process::id(),
                 is_closed: AtomicBool::new(false),
@@ -347,17 +348,6 @@ impl Commands {
             Some(answer) => answer.await.unwrap_or(Err(Error::Closed)),
             None => Err(Error::Closed),
         }
-    }
-
-    /// # Errors
-    ///
-    /// [`Error::Closed`] when the pool is gone.
-    pub(crate) async fn examine(&self) -> Result<Diagnosis, Error> {
-        self.shared().check_process()?;
-        let (reply, diagnosis) = oneshot::channel();
-        let asked = self.shared().examinations.send(reply);
-        asked.map_err(|_| Error::Closed)?;
-        diagnosis.await.map_err(|_| Error::Closed)
     }
 
     /// Whether the pool was built by another process, from which this one was forked.

@@ -7,16 +7,16 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{Notify, oneshot};
 use tokio::time::{Instant, Sleep};
 
+use super::questions::Question;
 use super::tenure::Tenure;
 use super::{Effect, WeakCommands};
 use crate::backend::{Attempt, Backend, Event, LeaseId};
 use crate::clock::Time;
-use crate::diagnosis::Diagnosis;
 
 /// The most events taken in before attempts are sent.
 const BATCH: usize = 128;
@@ -32,7 +32,7 @@ const TURNS_OF_AN_ANSWER: usize = 4;
 
 pub(super) struct Driver<B> {
     backend: B,
-    examinations: UnboundedReceiver<oneshot::Sender<Diagnosis>>,
+    questions: UnboundedReceiver<Question>,
     pub(super) commands: WeakCommands,
     /// The tenures of granted leases, until nothing of them is on the server.
     pub(super) tenures: HashMap<LeaseId, Arc<Tenure>>,
@@ -53,12 +53,12 @@ struct Inputs<'a, 'n> {
 impl<B: Backend> Driver<B> {
     pub(super) fn new(
         backend: B,
-        examinations: UnboundedReceiver<oneshot::Sender<Diagnosis>>,
+        questions: UnboundedReceiver<Question>,
         commands: WeakCommands,
     ) -> Self {
         Self {
             backend,
-            examinations,
+            questions,
             commands,
             tenures: HashMap::new(),
             effects: VecDeque::new(),
@@ -167,12 +167,8 @@ impl<B: Backend> Driver<B> {
             inputs.woken.set(inputs.wake.notified());
             has_any = true;
         }
-        while let Poll::Ready(Some(reply)) = self.examinations.poll_recv(cx) {
-            let examination = self.backend.examine();
-            tokio::spawn(async move {
-                // An error means that the caller no longer waits.
-                drop(reply.send(examination.await));
-            });
+        while let Poll::Ready(Some(question)) = self.questions.poll_recv(cx) {
+            question.ask(&self.backend);
         }
         while inputs.events.len() < BATCH {
             let Poll::Ready(event) = self.backend.poll_event(cx) else {

@@ -2,6 +2,7 @@
 
 mod builder;
 mod confirming;
+mod inspecting;
 mod modes;
 mod registry;
 mod source;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 pub use builder::LockPoolBuilder;
 use confirming::Confirming;
+pub use inspecting::Holders;
 use modes::Offered;
 pub use source::PoolSource;
 use tracing::warn;

@@ -2,6 +2,7 @@
 //!
 //! Pools of one name share their locks, so several pools can act as the processes of a fleet.
 
+mod inspection;
 mod server;
 
 use std::collections::HashMap;
@@ -11,11 +12,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-#[cfg(test)]
-pub(crate) use server::Handoff;
-pub(crate) use server::Server;
+pub(crate) use server::{Handoff, Server};
 
-use super::{Attempt, Backend, Capabilities, Event, Examination};
+use super::{Attempt, Backend, Capabilities, Event, Examination, Inspector};
 use crate::clock::Time;
 use crate::diagnosis::{Diagnosis, Finding, Severity, Topic};
 
@@ -117,18 +116,16 @@ impl Backend for MemoryBackend {
         Box::pin(std::future::ready(found))
     }
 
+    fn inspector(&self) -> Option<Inspector> {
+        Some(self.answers())
+    }
+
     fn submit(&mut self, attempt: Attempt) {
         let now = Time::now();
         let reply = self
             .server()
             .execute(now, &attempt, self.inbox.clone(), |handoff| {
-                let granted = Event::HandedOver {
-                    owner: handoff.owner,
-                    granted: handoff.granted,
-                    since: now,
-                    ttl: handoff.ttl,
-                };
-                handoff.waiter.send(granted).is_ok()
+                deliver(now, handoff)
             });
         self.inbox
             .send(Event::Done(attempt.id, Ok(reply)))
@@ -140,6 +137,17 @@ impl Backend for MemoryBackend {
             .poll_recv(cx)
             .map(|event| event.expect("a sender is in this struct"))
     }
+}
+
+/// Tells a waiter of its lease. Returns whether it is there.
+fn deliver(now: Time, handoff: Handoff<UnboundedSender<Event>>) -> bool {
+    let granted = Event::HandedOver {
+        owner: handoff.owner,
+        granted: handoff.granted,
+        since: now,
+        ttl: handoff.ttl,
+    };
+    handoff.waiter.send(granted).is_ok()
 }
 
 /// All capabilities: the protocol is tested with this backend.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::backend::{Attempt, Granted, IfHeld, Op, OwnerId, Reply};
 use crate::clock::Time;
+use crate::holder;
 use crate::key::Key;
 pub(crate) use lock::Handoff;
 use lock::{Holder, Lock, reserve};
@@ -81,6 +82,32 @@ impl<W: Clone> Server<W> {
         reply
     }
 
+    /// The keys that are held or waited for, in no order.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = &Key> {
+        self.locks.keys()
+    }
+
+    /// Those that have the key, and since when, by their tokens.
+    pub(crate) fn holders(&self, now: Time, key: &Key) -> Vec<(Time, holder::Holder)> {
+        let lock = self.locks.get(key);
+        lock.map_or_else(Vec::new, |lock| lock.holders(now, key))
+    }
+
+    /// Takes the key away from all that have it.
+    pub(crate) fn take_away(
+        &mut self,
+        now: Time,
+        key: &Key,
+        mut deliver: impl FnMut(Handoff<W>) -> bool,
+    ) {
+        if let Some(lock) = self.locks.get_mut(key) {
+            lock.take_away(now, &mut self.last_token, &mut deliver);
+            if lock.is_idle() {
+                self.locks.remove(key);
+            }
+        }
+    }
+
     /// Whether no holder and no waiter is left.
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
@@ -134,7 +161,7 @@ impl<W: Clone> Server<W> {
             }
         }
         let tokens = reserve(last_token, attempt.claim.tokens, attempt.least_token);
-        lock.add(Holder::new(attempt, tokens.start, now + ttl));
+        lock.add(Holder::new(attempt, tokens.start, (now, now + ttl)));
         Reply::Granted(Granted {
             tokens,
             contended: !lock.has_no_waiter(),

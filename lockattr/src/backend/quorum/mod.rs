@@ -20,6 +20,7 @@ mod ballots;
 mod desk;
 mod examination;
 mod holding;
+mod inspection;
 mod leavings;
 mod majority;
 mod members;
@@ -40,7 +41,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-use super::{Attempt, AttemptId, Backend, Capabilities, Event, Examination, OwnerIds};
+use super::{Attempt, AttemptId, Backend, Capabilities, Event, Examination, Inspector, OwnerIds};
 use crate::clock::Time;
 use ballots::Ballots;
 use desk::Effect;
@@ -196,6 +197,11 @@ impl<M: Member> Backend for Quorum<M> {
     fn examine(&self) -> Examination {
         let asked = self.members.iter().map(Backend::examine).collect();
         examination::examine(self.ballots.desk.members.names(), asked)
+    }
+
+    fn inspector(&self) -> Option<Inspector> {
+        let members = self.members.iter().map(Backend::inspector);
+        inspection::inspector(self.ballots.desk.members.names(), members)
     }
 
     fn overdue(&mut self, attempt: AttemptId) {

@@ -17,6 +17,7 @@ mod failure;
 pub(crate) mod fuzzing;
 mod hello;
 mod hosts;
+mod inspection;
 mod link;
 mod names;
 mod options;
@@ -47,7 +48,8 @@ use tokio::time::Sleep;
 use tracing::warn;
 
 use super::{
-    Attempt, AttemptId, Backend, BackendError, Capabilities, Event, Examination, OwnerIds,
+    Attempt, AttemptId, Backend, BackendError, Capabilities, Event, Examination, Inspector,
+    OwnerIds,
 };
 use crate::clock::Time;
 use cluster::{Cluster, Table};
@@ -347,6 +349,10 @@ impl Backend for RedisBackend {
 
     fn examine(&self) -> Examination {
         self.examination()
+    }
+
+    fn inspector(&self) -> Option<Inspector> {
+        Some(self.answers())
     }
 
     /// The connection is judged by its own silence: who asked for a shorter ttl has less patience

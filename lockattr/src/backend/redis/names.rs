@@ -23,6 +23,7 @@ pub(super) const BUCKETS: u16 = 1024;
 /// How many slots a cluster has.
 const SLOTS: u16 = 16384;
 
+#[derive(Debug, Clone)]
 pub(super) struct Names {
     prefix: String,
     channels: String,
@@ -69,11 +70,36 @@ impl Names {
     }
 
     /// The name of a lock.
-    #[cfg(any(test, fuzzing))]
     pub(super) fn lock(&self, bucket: u16, key: &Key) -> String {
         let mut text = String::new();
         self.write(bucket, &Name::Lock(key), &mut text);
         text
+    }
+
+    /// The pattern of `SCAN` for the locks whose keys begin so.
+    pub(super) fn locks_of(&self, beginning: &str) -> String {
+        let mut pattern = String::new();
+        let literally = |text: &str, pattern: &mut String| {
+            for c in text.chars() {
+                if matches!(c, '*' | '?' | '[' | ']' | '\\') {
+                    pattern.push('\\');
+                }
+                pattern.push(c);
+            }
+        };
+        literally(&self.prefix, &mut pattern);
+        pattern.push_str(":{???}:");
+        literally(beginning, &mut pattern);
+        pattern.push('*');
+        pattern
+    }
+
+    /// Returns the key of a lock; `None` for any other name.
+    pub(super) fn key_of(&self, name: &str) -> Option<Key> {
+        let rest = name.strip_prefix(&self.prefix)?.strip_prefix(":{")?;
+        let (_, key) = rest.split_once("}:")?;
+        let key = Key::new(key).ok()?;
+        (self.lock(bucket(key.as_str()), &key) == name).then_some(key)
     }
 
     /// A name that nothing has, for what is asked of the server itself.
@@ -145,6 +171,25 @@ mod tests {
             written(&names, 5, &Name::Tombstone(&owner)),
             format!("shop:{{005}}#tomb:{}-ff-0", "01".repeat(16))
         );
+    }
+
+    #[test]
+    fn locks_are_told_from_other_names() {
+        let names = Names::new("sh*p".to_owned());
+        assert_eq!(names.locks_of(r"a[1]:\"), r"sh\*p:{???}:a\[1\]:\\*");
+        let key = |name: &str| names.key_of(name).map(|key| key.to_string());
+        assert_eq!(key("sh*p:{1f3}:order:42").as_deref(), Some("order:42"));
+        assert_eq!(key("sh*p:{144}:a:{b}").as_deref(), Some("a:{b}"));
+        for other in [
+            "shop:{1f3}:order:42",
+            "sh*p:{1f4}:order:42",
+            "sh*p:{1f3}#queue:order:42",
+            "sh*p:{1f3}#fence",
+            "sh*p:{1f3}:",
+            "sh*p:wake:0",
+        ] {
+            assert_eq!(key(other), None, "{other}");
+        }
     }
 
     proptest::proptest! {

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::backend::{Attempt, Claim, Granted, OwnerId, Reply};
 use crate::clock::Time;
+use crate::holder;
+use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
 
@@ -35,9 +37,19 @@ pub(super) struct Holder {
     mode: Mode,
     label: Label,
     pub(super) token: u64,
+    since: Since,
     pub(super) ends_at: Time,
     /// Whether it has released its lease, which keeps others out until its end.
     has_finished: bool,
+}
+
+/// For people only: two servers that differ in it alone act alike.
+#[derive(Debug, Clone, Copy)]
+struct Since(Time);
+
+#[cfg(test)]
+impl std::hash::Hash for Since {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
 #[derive(Debug)]
@@ -51,12 +63,13 @@ pub(super) struct Waiter<W> {
 }
 
 impl Holder {
-    pub(super) fn new(attempt: &Attempt, token: u64, ends_at: Time) -> Self {
+    pub(super) fn new(attempt: &Attempt, token: u64, (since, ends_at): (Time, Time)) -> Self {
         Self {
             owner: attempt.owner.clone(),
             mode: attempt.mode,
             label: attempt.label,
             token,
+            since: Since(since),
             ends_at,
             has_finished: false,
         }
@@ -158,6 +171,36 @@ impl<W> Lock<W> {
         }
     }
 
+    pub(super) fn holders(&self, now: Time, key: &Key) -> Vec<(Time, holder::Holder)> {
+        let present = self.holders.iter().filter(|it| it.ends_at > now);
+        let mut found: Vec<_> = present
+            .map(|it| {
+                let ttl_left = it.ends_at.since(now);
+                let seen = holder::Holder {
+                    fencing_token: Some(it.token),
+                    mode: it.mode,
+                    has_finished: it.has_finished,
+                    waiters: self.queue.len(),
+                    ..holder::Holder::new(key.as_str(), &it.label.to_string(), ttl_left)
+                };
+                (it.since.0, seen)
+            })
+            .collect();
+        found.sort_by_key(|(_, holder)| holder.fencing_token);
+        found
+    }
+
+    /// Takes the key away from all that have it.
+    pub(super) fn take_away(
+        &mut self,
+        now: Time,
+        last_token: &mut u64,
+        deliver: &mut impl FnMut(Handoff<W>) -> bool,
+    ) {
+        self.holders.clear();
+        self.serve(now, last_token, None, deliver);
+    }
+
     /// The owner has finished; `until` is the end of its `min_hold`.
     pub(super) fn release(
         &mut self,
@@ -216,6 +259,7 @@ impl<W> Lock<W> {
                 mode: waiter.mode,
                 label: waiter.label,
                 token: tokens.start,
+                since: Since(now),
                 ends_at: now + waiter.claim.ttl,
                 has_finished: false,
             };

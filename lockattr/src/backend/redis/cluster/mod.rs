@@ -28,6 +28,7 @@ pub(super) use table::Table;
 pub(super) const MOST_HOPS: u8 = 4;
 
 /// What a pool knows of its cluster.
+#[derive(Clone)]
 pub(super) struct Cluster {
     /// Whence the login and the certificates for all nodes are.
     dialer: Arc<Dialer>,
@@ -80,8 +81,22 @@ impl Cluster {
             .unwrap_or_default()
     }
 
+    /// A link to each node that has locks.
+    pub(super) fn masters(&self) -> Vec<usize> {
+        let mut links = self.links.clone();
+        links.sort_unstable();
+        links.dedup();
+        links
+    }
+
     pub(super) fn node(&self, link: usize) -> &Address {
         &self.nodes[link]
+    }
+
+    /// The way to the node to which that of this link sends a question on.
+    pub(super) fn sent_on(&self, link: usize, to: &Redirect) -> Dialer {
+        let (Redirect::Moved { host, port } | Redirect::Ask { host, port }) = to;
+        self.dialer.at(self.nodes[link].with(host, *port))
     }
 }
 

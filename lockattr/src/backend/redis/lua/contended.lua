@@ -302,8 +302,18 @@ local function contended()
     return 'd'
   end
 
+  -- Whoever has it, and whatever it is.
+  local function take_away(k)
+    local lock, fence, queue = names(keys[k])
+    local done, to = pcall(hand_over, lock, fence, queue, nil)
+    if not done or not to then
+      call('DEL', lock)
+    end
+    return 'd'
+  end
+
   local ways = {
-    a = acquire, n = renew, t = add_tokens, r = release,
+    a = acquire, n = renew, t = add_tokens, r = release, o = take_away,
     s = acquire_share, u = renew_share, v = release_share,
   }
   return function(code, ...)
