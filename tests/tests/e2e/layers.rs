@@ -17,7 +17,9 @@ const LAYERS: &[&[&str]] = &[
         "diagnosis",
         "error",
         "key",
+        "keys",
         "label",
+        "mode",
         "spec",
         "template",
         "timing",
@@ -26,6 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["protocol"],
     &["driver"],
     &[
+        "all_or_nothing",
         "current",
         "pool",
         "service_url",
