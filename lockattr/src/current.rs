@@ -311,7 +311,7 @@ pub(crate) fn is_held(key: &Key) -> bool {
     };
     outwards(&innermost)
         .filter_map(|call| call.lease())
-        .any(|lease| lease.key() == key.as_str() && lease.is_valid())
+        .any(|lease| lease.token_of(key.as_str()).is_some() && lease.is_valid())
 }
 
 fn outwards(innermost: &Arc<Call>) -> impl Iterator<Item = &Arc<Call>> {
@@ -321,7 +321,7 @@ fn outwards(innermost: &Arc<Call>) -> impl Iterator<Item = &Arc<Call>> {
 fn nearest_under(innermost: &Arc<Call>, pool: &Commands, key: &Key) -> Option<(Arc<Call>, Lease)> {
     outwards(innermost).find_map(|call| {
         let lease = call.lease()?;
-        let is_it = lease.key() == key.as_str() && lease.pool().is_of(pool);
+        let is_it = lease.token_of(key.as_str()).is_some() && lease.pool().is_of(pool);
         is_it.then(|| (Arc::clone(call), lease.clone()))
     })
 }

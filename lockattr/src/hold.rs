@@ -12,9 +12,11 @@ use std::task::{Context, Poll, ready};
 use pin_project_lite::pin_project;
 
 use crate::Error;
+use crate::all_or_nothing::acquire_all;
 use crate::current::{self, Asked, Call, CloseOnDrop, Hold, OpenOnDrop};
 use crate::driver::Lease;
 use crate::key::Key;
+use crate::keys::Keys;
 use crate::pool::PoolSource;
 use crate::spec::Spec;
 use ongoing::{Next, Ongoing, Releasing};
@@ -222,10 +224,23 @@ pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
 ///
 /// When it is polled inside of fewer `Locked`.
 pub fn enter_around(inner: usize, pool: PoolSource, key: Result<Key, Error>) -> Entering {
+    enter_with(inner, pool, key.map(Keys::from))
+}
+
+/// The same for several keys: all of them, or none.
+///
+/// # Panics
+///
+/// When it is polled inside of fewer `Locked`.
+pub fn enter_all(inner: usize, pool: PoolSource, keys: Vec<Result<Key, Error>>) -> Entering {
+    enter_with(inner, pool, Keys::new(keys))
+}
+
+pub(crate) fn enter_with(inner: usize, pool: PoolSource, keys: Result<Keys, Error>) -> Entering {
     AssertUnwindSafe(Box::pin(async move {
         let call = current::running_around(inner)
             .expect("called from the expansion of `#[distributed_lock]`");
-        match acquire(&call, pool, key).await {
+        match acquire(&call, pool, keys).await {
             Ok((lease, hold)) => {
                 call.enter(lease.clone(), hold);
                 // Returns to the call once, which then polls the body in the scope of its lease.
@@ -250,11 +265,17 @@ pub fn enter_around(inner: usize, pool: PoolSource, key: Result<Key, Error>) -> 
 async fn acquire(
     call: &Arc<Call>,
     pool: PoolSource,
-    key: Result<Key, Error>,
+    keys: Result<Keys, Error>,
 ) -> Result<(Lease, Hold), Error> {
-    let (key, pool, asked) = (key?, pool.resolve()?, call.asked());
-    if let Some((outer, lease)) = call.outer_under(pool.commands(), &key) {
-        if asked.options().reentrant {
+    let (keys, pool, asked) = (keys?, pool.resolve()?, call.asked());
+    for key in keys.iter() {
+        let Some((outer, lease)) = call.outer_under(pool.commands(), key) else {
+            continue;
+        };
+        let has_all = keys
+            .iter()
+            .all(|key| lease.token_of(key.as_str()).is_some());
+        if asked.options().reentrant && has_all {
             pool.check_nested(asked.options(), outer.asked().options())?;
             let (has, wanted) = (lease.mode(), asked.options().mode);
             if !has.covers(wanted) {
@@ -271,7 +292,7 @@ async fn acquire(
             return Err(Error::Reentrant { key: key.shared() });
         }
     }
-    let grant = pool.begin(key, asked.options(), asked.label())?.await?;
+    let grant = acquire_all(&pool, &keys, asked.options(), asked.label()).await?;
     let lease = grant.lease().clone();
     let hold = Hold::Own {
         grant,

@@ -9,7 +9,7 @@ use crate::Error;
 pub(crate) const MAX_LEN: usize = 1024;
 
 /// A checked key: not empty, at most 1 KiB, on one line.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Arc<str>);
 
 impl Key {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod all_or_nothing;
 mod asked_key;
 mod assert_held;
 pub mod backend;
@@ -19,6 +20,7 @@ mod hold;
 mod holder;
 mod key;
 mod key_macro;
+mod keys;
 mod label;
 mod mode;
 #[cfg(test)]

@@ -6,17 +6,19 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::Error;
+use crate::all_or_nothing::acquire_all;
 use crate::asked_key::Key;
 use crate::current::{self, Asked};
 use crate::driver::Lease;
 use crate::guard::Guard;
-use crate::hold::{AwaitRelease, Locked, enter};
+use crate::hold::{AwaitRelease, Locked, enter_with};
+use crate::keys::Keys;
 use crate::label::Label;
 use crate::mode::Mode;
 use crate::pool::{LockPool, PoolSource};
 use crate::spec::{OnLost, Options, Release, Wait};
 
-/// A request for a lock, made by [`LockPool::lock`].
+/// A request for a lock, made by [`LockPool::lock`] or [`LockPool::lock_all`].
 ///
 /// Goes through the same code path as `#[distributed_lock]`; unset options fall back to the pool's
 /// defaults. To await it means to [`acquire`](Self::acquire) it.
@@ -37,7 +39,7 @@ use crate::spec::{OnLost, Options, Release, Wait};
 #[must_use = "a request does nothing until it is awaited, or until `try_acquire` or `run`"]
 pub struct LockRequest {
     pool: LockPool,
-    key: Key,
+    keys: Result<Keys, Error>,
     options: Options,
     label: Label,
 }
@@ -66,15 +68,50 @@ impl LockPool {
     /// ```
     #[track_caller]
     pub fn lock(&self, key: impl Into<Key>) -> LockRequest {
-        LockRequest::new(self.clone(), key.into(), Label::here())
+        let key = key.into().checked();
+        LockRequest::new(self.clone(), key.map(Keys::from), Label::here())
+    }
+
+    /// Starts a request for the locks of several keys, all or none.
+    ///
+    /// Never waits for one key while it has another. So two calls that name the same keys, in
+    /// whatever order, do not deadlock, nor do calls that take single keys one after the other. A key
+    /// that is named twice is locked once. Where [`wait`](LockRequest::wait) is zero, it asks once for
+    /// all of them, at the same moment.
+    ///
+    /// The [`Lease`] has a fencing token for each key: [`token_of`](Lease::token_of). It is lost as
+    /// soon as it is lost for one key. [`reentrant`](LockRequest::reentrant) nests in a call that holds
+    /// all of the keys.
+    ///
+    /// Without a key the request fails with [`Error::Config`] when it is acquired.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let (from, to) = (7, 3);
+    /// let accounts = [from, to].map(|id| lockattr::key!("account:{id}"));
+    /// pool.lock_all(accounts).run(|lease| async move {
+    ///     assert!(lease.keys().eq(["account:3", "account:7"]));
+    ///     assert!(lease.token_of("account:7").is_some());
+    /// }).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[track_caller]
+    pub fn lock_all<K: Into<Key>>(&self, keys: impl IntoIterator<Item = K>) -> LockRequest {
+        let keys = keys.into_iter().map(|key| key.into().checked());
+        LockRequest::new(self.clone(), Keys::new(keys), Label::here())
     }
 }
 
 impl LockRequest {
-    pub(crate) fn new(pool: LockPool, key: Key, label: Label) -> Self {
+    pub(crate) fn new(pool: LockPool, keys: Result<Keys, Error>, label: Label) -> Self {
         Self {
             pool,
-            key,
+            keys,
             options: Options::DEFAULT,
             label,
         }
@@ -205,13 +242,15 @@ impl LockRequest {
     /// Cancel safe: a lease that the server may have granted by then is released in the background.
     /// The place in the queue is lost.
     pub async fn acquire(self) -> Result<Guard, Error> {
-        let key = self.key.checked()?;
-        let held = current::find(self.pool.commands(), &key);
-        if held.is_some_and(|lease| lease.is_valid()) {
-            return Err(Error::Reentrant { key: key.shared() });
+        let (pool, keys) = (self.pool, self.keys?);
+        for key in keys.iter() {
+            let held = current::find(pool.commands(), key);
+            if held.is_some_and(|lease| lease.is_valid()) {
+                return Err(Error::Reentrant { key: key.shared() });
+            }
         }
-        let acquiring = self.pool.begin(key, &self.options, self.label)?;
-        acquiring.await.map(Guard::new)
+        let acquired = acquire_all(&pool, &keys, &self.options, self.label).await;
+        acquired.map(Guard::new)
     }
 
     /// Takes the lock if it is free; returns `None` if another call holds it.
@@ -259,13 +298,13 @@ impl LockRequest {
     {
         let Self {
             pool,
-            key,
+            keys,
             options,
             label,
         } = self;
         let asked = Asked::Request(Box::new((options, label)));
         let body = async move {
-            let lease = enter(PoolSource::Given(pool), key.checked()).await;
+            let lease = enter_with(0, PoolSource::Given(pool), keys).await;
             Ok(body(lease).await)
         };
         Locked::<_, _, AwaitRelease>::new(asked, Err, body).await

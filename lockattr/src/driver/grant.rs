@@ -1,5 +1,6 @@
 //! The responsibility for a lease, from the moment that the server may have granted it.
 
+use std::iter::once;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -134,6 +135,8 @@ impl Drop for Acquiring {
 /// The responsibility for a lease; dropping it releases in the background.
 pub(crate) struct Grant {
     lease: Lease,
+    /// Those of the other keys of the lease.
+    others: Vec<Grant>,
     /// Keeps the I/O thread alive, which sends the release.
     commands: Commands,
     is_over: bool,
@@ -143,9 +146,24 @@ impl Grant {
     pub(super) fn new(lease: Lease, commands: Commands) -> Self {
         Self {
             lease,
+            others: Vec::new(),
             commands,
             is_over: false,
         }
+    }
+
+    /// Makes one of all these, which are in the order of their keys. Their `min_hold` counts from
+    /// now on. Returns `None` if there is none.
+    pub(crate) fn joined(grants: Vec<Self>) -> Option<Self> {
+        let mut grants = grants.into_iter();
+        let mut joined = grants.next()?;
+        joined.others = grants.collect();
+        joined.count_min_hold();
+        if !joined.others.is_empty() {
+            let others = joined.others.iter().map(Self::lease);
+            joined.lease = Lease::joined(&joined.lease, others);
+        }
+        Some(joined)
     }
 
     pub(crate) fn lease(&self) -> &Lease {
@@ -157,6 +175,13 @@ impl Grant {
         if !self.is_over && !self.commands.is_forked() {
             self.commands.waive_min_hold(self.lease.tenure());
         }
+        self.others.iter_mut().for_each(Self::waive_min_hold);
+    }
+
+    /// The `min_hold` counts from now on, also if it was waived before.
+    fn count_min_hold(&self) {
+        self.commands.count_min_hold(self.lease.tenure());
+        self.others.iter().for_each(Self::count_min_hold);
     }
 
     /// Hands the lease over to the next waiter of this process, or releases it and waits until the
@@ -164,12 +189,20 @@ impl Grant {
     ///
     /// All of it is under way before the first await, so dropping the future does not stop it.
     pub(crate) async fn release(mut self) {
-        if let Some((commands, tenure)) = self.finish() {
-            let (done, confirmed) = oneshot::channel();
-            commands.hand_over(tenure, Some(Reply::Call(done)));
+        let others = mem::take(&mut self.others);
+        let all = once(self).chain(others);
+        let under_way: Vec<_> = all.filter_map(Self::begin_release).collect();
+        for confirmed in under_way {
             // An error means that the thread is gone, so nothing is left to release.
             drop(confirmed.await);
         }
+    }
+
+    fn begin_release(mut self) -> Option<oneshot::Receiver<Result<(), Error>>> {
+        let (commands, tenure) = self.finish()?;
+        let (done, confirmed) = oneshot::channel();
+        commands.hand_over(tenure, Some(Reply::Call(done)));
+        Some(confirmed)
     }
 
     /// Returns what is needed to give the lease back; `None` from the second call on.

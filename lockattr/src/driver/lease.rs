@@ -1,21 +1,24 @@
 //! The holder's view of its lease.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::iter::once;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use tracing::Span;
 
 use super::tenure::Tenure;
-use super::{Call, WeakCommands};
+use super::{Call, WeakCommands, together};
 use crate::clock::Time;
 use crate::mode::Mode;
 use crate::timing::check_ttl;
 use crate::{Error, LossReason};
 
-/// Exclusive ownership of a key until a point in time.
+/// Exclusive ownership of a key, or of [several](crate::LockPool::lock_all), until a point in time.
 ///
 /// Clones refer to the same lease. None of them keeps it: the lease ends when the function under
 /// the attribute does, or when its [`Guard`](crate::Guard) is released or dropped.
@@ -35,9 +38,14 @@ use crate::{Error, LossReason};
 /// # }
 /// ```
 #[derive(Clone)]
-pub struct Lease(Arc<State>);
+pub struct Lease {
+    first: Arc<Part>,
+    /// Those of the other keys, in the order of the keys. `None` for one key.
+    others: Option<Arc<[Arc<Part>]>>,
+}
 
-struct State {
+/// The lease of one key.
+struct Part {
     tenure: Arc<Tenure>,
     token: u64,
     is_released: AtomicBool,
@@ -47,22 +55,38 @@ struct State {
 impl Lease {
     pub(crate) fn new(tenure: Arc<Tenure>, token: u64, call: Arc<Call>) -> Self {
         tenure.hold(&call);
-        Self(Arc::new(State {
-            tenure,
-            token,
-            is_released: AtomicBool::new(false),
-            call,
-        }))
+        Self {
+            first: Arc::new(Part {
+                tenure,
+                token,
+                is_released: AtomicBool::new(false),
+                call,
+            }),
+            others: None,
+        }
     }
 
-    /// The key that is locked.
+    /// One lease of all these keys.
+    pub(super) fn joined<'a>(first: &Self, others: impl Iterator<Item = &'a Self>) -> Self {
+        Self {
+            first: Arc::clone(&first.first),
+            others: Some(others.map(|one| Arc::clone(&one.first)).collect()),
+        }
+    }
+
+    /// The key that is locked; the first in order, if there are [several](Self::keys).
     pub fn key(&self) -> &str {
-        self.0.tenure.key().as_str()
+        self.first.key()
+    }
+
+    /// The keys that are locked, in order.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.parts().map(|part| part.key())
     }
 
     /// Beside whom the key is held.
     pub fn mode(&self) -> Mode {
-        self.0.tenure.mode()
+        self.first.tenure.mode()
     }
 
     /// Returns a number that is greater than that of every lease granted for this key before.
@@ -70,37 +94,49 @@ impl Lease {
     /// Hand it to the resource that the lock guards, and let the resource refuse smaller numbers
     /// than it has seen: this protects the data when a paused process wakes up after its lease has
     /// ended.
+    ///
+    /// If there are several keys, each has a number of its own, and this is the first key's: use
+    /// [`token_of`](Self::token_of).
     pub fn fencing_token(&self) -> u64 {
-        self.0.token
+        self.first.token
     }
 
-    /// Returns how long the lease is valid if it is not renewed; zero once it is over.
+    /// Returns the [fencing token](Self::fencing_token) of this key; `None` if it is not one of the
+    /// lease's.
+    pub fn token_of(&self, key: &str) -> Option<u64> {
+        let part = self.parts().find(|part| part.key() == key);
+        part.map(|part| part.token)
+    }
+
+    /// Returns how long the lease is valid if it is not renewed; zero once it is over. Of several
+    /// keys, the one that ends first counts.
     pub fn remaining(&self) -> Duration {
-        match self.ended() {
-            Some(_) => Duration::ZERO,
-            None => self.0.tenure.valid_until().since(Time::now()),
-        }
+        let all = self.parts().map(|part| part.remaining());
+        all.min().unwrap_or_default()
     }
 
-    /// Returns whether the lease is valid, by this machine's clock. Cheap enough to call right
-    /// before each side effect.
+    /// Returns whether the lease is valid, by this machine's clock: for all of its keys. Cheap enough
+    /// to call right before each side effect.
     pub fn is_valid(&self) -> bool {
-        self.ended().is_none() && Time::now() < self.0.tenure.valid_until()
+        self.parts().all(|part| part.is_valid())
     }
 
-    /// Waits until the lease is over, and returns the reason.
+    /// Waits until the lease is over, of whichever key, and returns the reason.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: dropping the future loses nothing.
     pub async fn lost(&self) -> LossReason {
-        loop {
-            let ended = self.0.tenure.on_end().notified();
-            if let Some(reason) = self.ended() {
-                return reason;
-            }
-            ended.await;
+        if self.others.is_none() {
+            return self.first.lost().await;
         }
+        let mut all: Vec<_> = self.parts().map(|part| Box::pin(part.lost())).collect();
+        poll_fn(|cx| {
+            let first = all.iter_mut().map(|lost| lost.as_mut().poll(cx));
+            let mut first = first.filter(Poll::is_ready);
+            first.next().unwrap_or(Poll::Pending)
+        })
+        .await
     }
 
     /// Makes the lease last `ttl` from now on, and be renewed with this ttl. Never shortens it.
@@ -112,34 +148,83 @@ impl Lease {
     /// 24 h, or longer than `max_hold` lets the lease last; [`Error::Closed`] when the pool is
     /// gone.
     ///
+    /// If there are several keys, the error is that of the first key that has one; the others may have
+    /// been extended.
+    ///
     /// # Cancel safety
     ///
     /// When the future is dropped, the lease may have been extended or not.
     pub async fn extend(&self, ttl: Duration) -> Result<(), Error> {
         check_ttl(ttl)?;
-        if let Some(reason) = self.ended() {
-            return Err(self.lost_error(reason));
+        if self.others.is_none() {
+            return self.first.extend(ttl).await;
         }
-        let commands = self.pool().upgrade().ok_or(Error::Closed)?;
-        let extended = commands.extend(&self.0.tenure, self.0.token, ttl).await;
-        match (extended, self.ended()) {
-            (Some(Err(Error::Lost { reason, .. })), _)
-            | (Some(Err(Error::Closed)) | None, Some(reason)) => Err(self.lost_error(reason)),
-            (Some(answer), _) => answer,
-            (None, None) => Err(self.lost_error(LossReason::Released)),
-        }
+        let all = self.parts().map(|part| Box::pin(part.extend(ttl)));
+        let answers = together(all.collect()).await;
+        answers.into_iter().collect()
     }
 
+    /// Returns the error for the key whose lease is over.
     pub(crate) fn lost_error(&self, reason: LossReason) -> Error {
-        Error::Lost {
-            key: self.0.tenure.key().shared(),
-            fencing_token: self.0.token,
-            reason,
-        }
+        let over = self.parts().find(|part| part.over().is_some());
+        over.unwrap_or(&self.first).lost_error(reason)
     }
 
     /// Returns the reason for which the lease is over, if it is.
     pub(crate) fn over(&self) -> Option<LossReason> {
+        self.parts().find_map(|part| part.over())
+    }
+
+    /// Its holder has finished with the first key.
+    pub(super) fn release(&self) {
+        self.first.is_released.store(true, Ordering::Release);
+        self.first.tenure.on_end().notify_waiters();
+    }
+
+    /// That of the first key.
+    pub(super) fn tenure(&self) -> &Arc<Tenure> {
+        &self.first.tenure
+    }
+
+    /// The pool that granted it.
+    pub(crate) fn pool(&self) -> &WeakCommands {
+        self.first.tenure.pool()
+    }
+
+    /// The span of the call, in which the body runs.
+    pub(crate) fn span(&self) -> Span {
+        self.first.call.trace().span().clone()
+    }
+
+    fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
+        once(&self.first).chain(self.others.iter().flat_map(|others| others.iter()))
+    }
+}
+
+impl Part {
+    fn key(&self) -> &str {
+        self.tenure.key().as_str()
+    }
+
+    fn ended(&self) -> Option<LossReason> {
+        if self.is_released.load(Ordering::Acquire) {
+            return Some(LossReason::Released);
+        }
+        self.tenure.ended()
+    }
+
+    fn remaining(&self) -> Duration {
+        match self.ended() {
+            Some(_) => Duration::ZERO,
+            None => self.tenure.valid_until().since(Time::now()),
+        }
+    }
+
+    fn is_valid(&self) -> bool {
+        self.ended().is_none() && Time::now() < self.tenure.valid_until()
+    }
+
+    fn over(&self) -> Option<LossReason> {
         match self.ended() {
             Some(reason) => Some(reason),
             None if self.is_valid() => None,
@@ -148,31 +233,36 @@ impl Lease {
         }
     }
 
-    /// Its holder has finished.
-    pub(crate) fn release(&self) {
-        self.0.is_released.store(true, Ordering::Release);
-        self.0.tenure.on_end().notify_waiters();
-    }
-
-    pub(crate) fn tenure(&self) -> &Arc<Tenure> {
-        &self.0.tenure
-    }
-
-    /// The pool that granted it.
-    pub(crate) fn pool(&self) -> &WeakCommands {
-        self.0.tenure.pool()
-    }
-
-    /// The span of the call, in which the body runs.
-    pub(crate) fn span(&self) -> Span {
-        self.0.call.trace().span().clone()
-    }
-
-    fn ended(&self) -> Option<LossReason> {
-        if self.0.is_released.load(Ordering::Acquire) {
-            return Some(LossReason::Released);
+    async fn lost(&self) -> LossReason {
+        loop {
+            let ended = self.tenure.on_end().notified();
+            if let Some(reason) = self.ended() {
+                return reason;
+            }
+            ended.await;
         }
-        self.0.tenure.ended()
+    }
+
+    async fn extend(&self, ttl: Duration) -> Result<(), Error> {
+        if let Some(reason) = self.ended() {
+            return Err(self.lost_error(reason));
+        }
+        let commands = self.tenure.pool().upgrade().ok_or(Error::Closed)?;
+        let extended = commands.extend(&self.tenure, self.token, ttl).await;
+        match (extended, self.ended()) {
+            (Some(Err(Error::Lost { reason, .. })), _)
+            | (Some(Err(Error::Closed)) | None, Some(reason)) => Err(self.lost_error(reason)),
+            (Some(answer), _) => answer,
+            (None, None) => Err(self.lost_error(LossReason::Released)),
+        }
+    }
+
+    fn lost_error(&self, reason: LossReason) -> Error {
+        Error::Lost {
+            key: self.tenure.key().shared(),
+            fencing_token: self.token,
+            reason,
+        }
     }
 }
 
@@ -183,9 +273,13 @@ impl RefUnwindSafe for Lease {}
 
 impl fmt::Debug for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lease")
-            .field("key", self.0.tenure.key())
-            .field("fencing_token", &self.0.token)
+        let mut fields = f.debug_struct("Lease");
+        for part in self.parts() {
+            fields
+                .field("key", part.tenure.key())
+                .field("fencing_token", &part.token);
+        }
+        fields
             .field("remaining", &self.remaining())
             .finish_non_exhaustive()
     }

@@ -16,6 +16,7 @@ mod start;
 mod stats;
 mod tenure;
 mod thread_end;
+mod together;
 mod trace_context;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +35,7 @@ pub use lease::Lease;
 pub(crate) use start::start;
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
+pub(crate) use together::together;
 pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
@@ -278,6 +280,13 @@ impl Commands {
         let id = tenure.id();
         self.shared()
             .with(|coordinator, now| coordinator.waive_min_hold(now, id));
+    }
+
+    /// Lets the lease's `min_hold` count from now on.
+    fn count_min_hold(&self, tenure: &Tenure) {
+        let id = tenure.id();
+        self.shared()
+            .with(|coordinator, now| coordinator.count_min_hold(now, id));
     }
 
     /// Hands the lease over to the next waiter of this process, or gives it back to the lock

@@ -178,6 +178,10 @@ impl LockPool {
         options.ttl.unwrap_or(self.0.default_ttl)
     }
 
+    pub(crate) fn wait(&self, options: &Options) -> Wait {
+        options.wait.unwrap_or(self.0.default_wait)
+    }
+
     pub(crate) fn release(&self, options: &Options) -> Release {
         options.release.unwrap_or(self.0.default_release)
     }
@@ -245,7 +249,7 @@ impl LockPool {
         check_ttl(ttl)?;
         self.0.offered.check(options, ttl)?;
         self.note_ttl(ttl);
-        let wait = options.wait.unwrap_or(self.0.default_wait);
+        let wait = self.wait(options);
         let (renew, max_hold) = (options.renew, options.max_hold);
         let confirmation = self.0.confirming.of(options, ttl)?;
         if max_hold.is_some_and(|most| most.is_zero()) {

@@ -132,6 +132,11 @@ impl Keeper {
         self.step(now, id, |acquisition, _| acquisition.waive_min_hold());
     }
 
+    /// The lease's `min_hold` counts from now on: what it is for begins.
+    pub(crate) fn count_min_hold(&mut self, now: Time, id: LeaseId) {
+        self.step(now, id, |acquisition, _| acquisition.count_min_hold(now));
+    }
+
     /// The caller has finished with its lease, or wants none any longer.
     pub(crate) fn release(&mut self, now: Time, id: LeaseId) {
         self.step(now, id, Acquisition::relinquish);

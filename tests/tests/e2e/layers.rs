@@ -18,6 +18,7 @@ const LAYERS: &[&[&str]] = &[
         "diagnosis",
         "error",
         "key",
+        "keys",
         "label",
         "mode",
         "spec",
@@ -28,6 +29,7 @@ const LAYERS: &[&[&str]] = &[
     &["protocol"],
     &["driver"],
     &[
+        "all_or_nothing",
         "current",
         "pool",
         "service_url",

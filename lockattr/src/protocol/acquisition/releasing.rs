@@ -18,6 +18,13 @@ impl Acquisition {
         }
     }
 
+    /// Keeps others out for `min_hold` from now on.
+    pub(in super::super) fn count_min_hold(&mut self, now: Time) {
+        if matches!(self.phase, Phase::Held { .. }) {
+            self.kept_until = self.terms.kept_until(now);
+        }
+    }
+
     /// Returns how long others are kept out from now on.
     pub(super) fn kept_for(&self, now: Time) -> Option<Duration> {
         let left = self.kept_until?.since(now);

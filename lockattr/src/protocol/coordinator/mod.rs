@@ -156,6 +156,11 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.keeper.waive_min_hold(now, id);
     }
 
+    /// The `min_hold` of a lease counts from now on.
+    pub(crate) fn count_min_hold(&mut self, now: Time, id: LeaseId) {
+        self.keeper.count_min_hold(now, id);
+    }
+
     /// A holder has finished. If the lease goes back to the lock service, `request` is taken, and
     /// answered once the release is confirmed or has failed for the first time; it is left if there
     /// is nothing to wait for.
