@@ -36,10 +36,17 @@ use proc_macro::TokenStream;
 /// | `wait = "2s"` | how long to queue; `"0s"` tries once, `"forever"` never gives up | the pool's |
 /// | `renew = false` | the lease ends after its ttl, however long the body runs | `true` |
 /// | `max_hold = "5m"` | renewal ends after this time | none |
-/// | `on_lost = "finish"` | the body runs on when its lease is lost | `"cancel"` |
+/// | `min_hold = "30s"` | other calls are kept out at least this long after the grant; see below | none |
+/// | `min_hold_on_failure = true` | that also counts for a body that failed | `false` |
+/// | `shared = true` | other shared holders may have the key at the same time | `false` |
+/// | `permits = 5` | so many calls may have the key at the same time; also a constant `u32` | none |
+/// | `weight = 2` | with `permits`: how many of them this call takes | `1` |
+/// | `when = amount > 100` | a condition over the arguments; if it is false, the body runs without the lock; see below | none |
+/// | `on_lost = "finish"` | the body runs on when its lease is lost; with `"error"` too, but the caller gets `Error::Lost` | `"cancel"` |
 /// | `on_busy = "skip"` | return the default value when another call holds the lock: at once, or after `wait` | `"error"` |
+/// | `on_busy = handler` | turns a `lockattr::Busy` into the function's value, after `wait`; see below | |
 /// | `or_else = handler` | turns a `lockattr::Error` into the function's value; see below | `Err(error.into())` |
-/// | `bind = lease` | the body sees its `&Lease` under this name | none |
+/// | `bind = lease` | the body sees its `&Lease` under this name; with `when` an `Option<&Lease>` | none |
 /// | `pool = "reports"` | a named pool, or an expression for one: `self.locks` | the installed pool |
 /// | `reentrant = true` | a task may take a key that it holds already; see below | `false` |
 /// | `release = "background"` | the call returns without waiting for its release: a round trip sooner; `"await"` waits | the pool's (`"await"`) |
@@ -66,18 +73,40 @@ use proc_macro::TokenStream;
 /// Two lints are silent with the attribute: `clippy::unused_async`, because the function does wait,
 /// for the lock; and `async_fn_in_trait` on a default method, outside of clippy.
 ///
-/// # `or_else`
+/// # `or_else` and `on_busy`
 ///
 /// When the lease is lost, the body is dropped with its arguments before the handler runs. So the
-/// handler gets clones of the arguments that it names, made at each call. An argument that is not
+/// handlers get clones of the arguments that they name, made at each call. An argument that is not
 /// `Clone` is a compile error. References are `Clone`.
+///
+/// An `on_busy` handler is called when another call holds the lock. All other errors go to `or_else`,
+/// or to the caller if there is none.
+///
+/// # `when`
+///
+/// The condition is evaluated before anything is asked. If it is false, no pool is needed and the key
+/// is not rendered; the body runs under the locks of the calls around it, if there are any. With
+/// `bind` the body sees an `Option<&Lease>`, so that it cannot use a fencing token that is not there.
+///
+/// # `min_hold`
+///
+/// It counts for a body that finished with a value. A body failed if it returned an `Err` (of a
+/// `Result`, also under another name), panicked, or was cancelled: then the lock is released at once,
+/// unless `min_hold_on_failure = true`.
+///
+/// # Several locks
+///
+/// Put one attribute for each lock on the function. The topmost lock is acquired first and released
+/// last. All keys and conditions see the arguments, which are dropped under all locks. Other attributes
+/// stay in their order and see the function with all its locks. The attribute must be written under its own
+/// name, `distributed_lock`: one under another name is expanded later, and so taken earlier.
 ///
 /// # `reentrant`
 ///
 /// A call nested under the same key runs under the outer call's lease. It uses its own `on_lost`,
-/// `bind`, `on_busy` and `or_else`; it ignores `ttl`, `wait`, `renew` and `max_hold`, because it
-/// acquires nothing. If it asks for more confirmation than the outer call does, it fails with
-/// `Error::Config`. Nested calls that run side by side take turns. If the outer lease is over, a
+/// `bind`, `on_busy` and `or_else`; it ignores `ttl`, `wait`, `renew`, `max_hold` and `min_hold`, because it
+/// acquires nothing. If it asks for more than the outer call has (more confirmation, a mode that is
+/// less shared, more permits), it fails with `Error::Config`. Nested calls that run side by side take turns. If the outer lease is over, a
 /// nested call fails with `Error::Lost`.
 ///
 /// Put the attribute on top of all others: attributes expand from top to bottom, and

@@ -140,9 +140,10 @@ impl Lock {
     /// Returns the type of the lease that the body sees.
     pub(crate) fn bound_type(&self) -> TokenStream {
         let krate = self.krate();
-        match &self.args.when {
-            None => quote!(&#krate::Lease),
-            Some(_) => quote!(::core::option::Option<&#krate::Lease>),
+        if self.args.when.is_none() {
+            quote!(&#krate::Lease)
+        } else {
+            quote!(::core::option::Option<&#krate::Lease>)
         }
     }
 

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
 use syn::{Expr, Type};
 
 use crate::args::OnLost;
@@ -143,8 +144,9 @@ fn by_kind(
     private: &TokenStream,
 ) -> TokenStream {
     let (error, busy) = (name("error"), name("busy"));
+    let on_busy = located_at(quote!(#private::on_busy::<#named, _>), handler.span());
     quote!(|#error| match #private::busy(#error) {
-        ::core::result::Result::Ok(#busy) => (#private::busy_handler::<#named, _>(#handler))(#busy),
+        ::core::result::Result::Ok(#busy) => #on_busy(#handler, #busy),
         ::core::result::Result::Err(#error) => (#other)(#error),
     })
 }

@@ -18,10 +18,10 @@ fn charge(
                     __lockattr_error,
                 ) {
                     ::core::result::Result::Ok(__lockattr_busy) => {
-                        (::lockattr::__private::busy_handler::<
+                        ::lockattr::__private::on_busy::<
                             Result<Receipt, AppError>,
                             _,
-                        >(|busy| later(id, busy)))(__lockattr_busy)
+                        >(|busy| later(id, busy), __lockattr_busy)
                     }
                     ::core::result::Result::Err(__lockattr_error) => {
                         (|__lockattr_error| ::lockattr::__private::refused::<
@@ -92,10 +92,10 @@ async fn charge(id: u64, amount: u64) -> Result<Receipt, AppError> {
                     __lockattr_error,
                 ) {
                     ::core::result::Result::Ok(__lockattr_busy) => {
-                        (::lockattr::__private::busy_handler::<
+                        ::lockattr::__private::on_busy::<
                             Result<Receipt, AppError>,
                             _,
-                        >(|busy| later(id, busy)))(__lockattr_busy)
+                        >(|busy| later(id, busy), __lockattr_busy)
                     }
                     ::core::result::Result::Err(__lockattr_error) => {
                         (|__lockattr_error| ::lockattr::__private::refused::<

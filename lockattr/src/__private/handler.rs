@@ -13,9 +13,9 @@ pub const fn handler<R, H: FnOnce(Error) -> R>(handler: H) -> H {
     handler
 }
 
-/// Does the same for an `on_busy` handler.
-pub const fn busy_handler<R, H: FnOnce(Busy) -> R>(handler: H) -> H {
-    handler
+/// Calls an `on_busy` handler, whose value is coerced in the same way.
+pub fn on_busy<R, H: FnOnce(Busy) -> R>(handler: H, busy: Busy) -> R {
+    handler(busy)
 }
 
 /// Tells a busy lock from all other errors.

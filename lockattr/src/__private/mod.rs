@@ -23,7 +23,7 @@ pub use crate::pool::PoolSource;
 pub use crate::spec::Spec;
 pub use crate::template::{Value, Values, expression, key};
 pub use ending::{AnyOutput, ErrIsFailure, Output, ResultOutput, SendOutput, ValueOutput};
-pub use handler::{Handler, Kept, busy, busy_handler, handler, kept};
+pub use handler::{Handler, Kept, busy, handler, kept, on_busy};
 pub use lockattr_macros::{assert_held, key};
 pub use outcome::{CarriesLockError, Outcome, never, refused};
 pub use pool::{AsPool, given, installed, named};

@@ -59,6 +59,17 @@ async fn handled(pair: (u64, u64)) -> u64 {
 #[distributed_lock(key = "skip", on_busy = "skip")]
 async fn skipped() {}
 
+#[distributed_lock(key = "from:{from}", bind = outer, on_busy = |_| Err(Error::Closed), on_lost = "error")]
+#[distributed_lock(key = "to:{to}", when = to > 1, bind = inner, min_hold = "1s", permits = 2)]
+async fn several(from: u64, to: u64) -> Result<u64, Error> {
+    Ok(inner.map_or(0, lockattr::Lease::fencing_token) + outer.fencing_token())
+}
+
+#[distributed_lock(key = "conditional", when = is_needed, shared = true, on_busy = |busy| busy.key().len(), or_else = |_| 0)]
+async fn conditional(is_needed: bool) -> usize {
+    1
+}
+
 struct Ledger {
     id: u64,
 }
@@ -82,6 +93,8 @@ async fn the_attribute_is_quiet() {
         assert!(every_generated_form((1, 2)).await.unwrap() > 1);
         assert_eq!(handled((1, 2)).await, 1);
         skipped().await;
+        assert!(several(1, 1).await.unwrap() > 0);
+        assert_eq!(conditional(false).await, 1);
         assert_eq!(Ledger { id: 1 }.method(1).await.unwrap(), 2);
     })
     .await;
