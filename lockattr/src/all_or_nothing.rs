@@ -79,7 +79,7 @@ impl<'a> Call<'a> {
         let mut is_first_round = true;
         loop {
             let (busy, error) = match round {
-                Round::All(grants) => return self.join(grants),
+                Round::All(grants) => return join(grants),
                 Round::Busy(key, error) => (key, error),
             };
             let wait = match self.pool.wait(self.options) {
@@ -102,8 +102,8 @@ impl<'a> Call<'a> {
 
     /// Asks for all keys at the same moment, except for one that it has.
     async fn ask(&self, head: Option<(&Key, Grant)>) -> Result<Round<'a>, Error> {
-        let (had, head) = head.unzip();
-        let others = self.keys.iter().filter(|key| Some(*key) != had);
+        let (present, head) = head.unzip();
+        let others = self.keys.iter().filter(|key| Some(*key) != present);
         let others: Vec<_> = others.collect();
         let asking = others
             .iter()
@@ -144,16 +144,16 @@ impl<'a> Call<'a> {
             Ok(grant)
         }))
     }
+}
 
-    /// # Errors
-    ///
-    /// [`Error::Lost`] when the lease of one key ended before the others were granted.
-    fn join(&self, mut grants: Vec<Grant>) -> Result<Grant, Error> {
-        grants.sort_unstable_by(|one, other| one.lease().key().cmp(other.lease().key()));
-        let grant = Grant::joined(grants).expect("there is at least one key");
-        match grant.lease().over() {
-            None => Ok(grant),
-            Some(reason) => Err(grant.lease().lost_error(reason)),
-        }
+/// # Errors
+///
+/// [`Error::Lost`] when the lease of one key ended before the others were granted.
+fn join(mut grants: Vec<Grant>) -> Result<Grant, Error> {
+    grants.sort_unstable_by(|one, other| one.lease().key().cmp(other.lease().key()));
+    let grant = Grant::joined(grants).expect("there is at least one key");
+    match grant.lease().over() {
+        None => Ok(grant),
+        Some(reason) => Err(grant.lease().lost_error(reason)),
     }
 }
