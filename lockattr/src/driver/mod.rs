@@ -7,6 +7,7 @@
 mod call;
 mod effects;
 mod grant;
+mod io_thread;
 mod lease;
 mod observe;
 mod recovery;
@@ -24,7 +25,7 @@ use std::task::Waker;
 use std::time::Duration;
 use std::{fmt, process};
 
-use tokio::runtime::Handle;
+use tokio::runtime;
 use tokio::sync::{Notify, mpsc as mpsc_async, oneshot};
 use tracing::debug_span;
 use tracing::field::Empty;
@@ -102,14 +103,16 @@ fn wake(waker: Option<Waker>) {
 /// A handle of a pool. The I/O thread ends when the last clone is gone and nothing of the pool is
 /// left on the server.
 #[derive(Clone)]
-pub(crate) struct Commands(Arc<Lifeline>);
+pub(crate) struct Commands(Arc<Handle>);
 
 /// Wakes the I/O thread when it is dropped, so that the thread can end.
-struct Lifeline {
+struct Handle {
     shared: Arc<Shared>,
+    /// That of the I/O thread.
+    runtime: runtime::Handle,
 }
 
-impl Drop for Lifeline {
+impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.wake.notify_one();
     }
@@ -122,8 +125,6 @@ struct Shared {
     wake: Notify,
     counters: Counters,
     response_timeout: Duration,
-    /// That of the I/O thread.
-    runtime: Handle,
     /// Where the I/O thread hears that the service is to be examined.
     examinations: mpsc_async::UnboundedSender<oneshot::Sender<Diagnosis>>,
     /// Disconnected when the I/O thread is gone.
@@ -137,7 +138,7 @@ struct Shared {
 /// A handle that does not keep the I/O thread alive, for the thread itself and for leases.
 #[derive(Clone)]
 pub(crate) struct WeakCommands {
-    handle: Weak<Lifeline>,
+    handle: Weak<Handle>,
     shared: Arc<Shared>,
 }
 
@@ -209,22 +210,22 @@ impl Commands {
     fn new(
         coordinator: Coordinator,
         response_timeout: Duration,
-        runtime: Handle,
+        runtime: runtime::Handle,
         examinations: mpsc_async::UnboundedSender<oneshot::Sender<Diagnosis>>,
         io_thread: mpsc::Receiver<()>,
     ) -> Self {
-        Self(Arc::new(Lifeline {
+        Self(Arc::new(Handle {
             shared: Arc::new(Shared {
                 coordinator: Mutex::new(coordinator),
                 wake: Notify::new(),
                 counters: Counters::default(),
                 response_timeout,
-                runtime,
                 examinations,
                 io_thread: Mutex::new(io_thread),
                 process: process::id(),
                 is_closed: AtomicBool::new(false),
             }),
+            runtime,
         }))
     }
 
@@ -343,33 +344,6 @@ impl Commands {
             Some(answer) => answer.await.unwrap_or(Err(Error::Closed)),
             None => Err(Error::Closed),
         }
-    }
-
-    /// Waits on the I/O thread, whose time the user can neither pause nor block.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Closed`] when the pool is gone.
-    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), Error> {
-        self.shared().check_process()?;
-        let (done, over) = oneshot::channel();
-        self.shared().runtime.spawn(async move {
-            tokio::time::sleep(pause).await;
-            // An error means that the caller no longer waits.
-            _ = done.send(());
-        });
-        over.await.map_err(|_| Error::Closed)
-    }
-
-    /// # Errors
-    ///
-    /// [`Error::Closed`] when the pool is gone.
-    pub(crate) async fn examine(&self) -> Result<Diagnosis, Error> {
-        self.shared().check_process()?;
-        let (reply, diagnosis) = oneshot::channel();
-        let asked = self.shared().examinations.send(reply);
-        asked.map_err(|_| Error::Closed)?;
-        diagnosis.await.map_err(|_| Error::Closed)
     }
 
     /// Whether the pool was built by another process, from which this one was forked.

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
 use lockattr::{Error, LockPool, LossReason, OnLost, Wait, assert_held, key};
-use lockattr_tests::{RedisServer, Service, eventually, eventually_async};
+use lockattr_tests::{Proxy, RedisServer, Service, eventually, eventually_async};
 use tokio::task::yield_now;
 
 async fn pool() -> LockPool {
@@ -160,6 +160,31 @@ async fn the_wait_is_over_for_all_rounds_together() {
     };
     assert!(waited >= wait, "{waited:?}");
     assert!(pool.lock("a").try_acquire().await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_failure_that_passes_is_waited_out() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let builder = LockPool::builder().url(server.url_at(proxy.port()));
+    let pool = builder.build().await.unwrap();
+    proxy.refuse(true);
+    proxy.cut();
+    let request = pool.lock_all(["a", "b"]);
+    let waits = tokio::spawn(request.clone().wait(Service::LONG).into_future());
+    let once = request.wait(Duration::ZERO).await.unwrap_err();
+    assert!(
+        matches!(once, Error::Backend { .. } | Error::Busy { .. }),
+        "{once}"
+    );
+    assert!(!waits.is_finished());
+    proxy.refuse(false);
+    waits
+        .await
+        .unwrap()
+        .expect("the server is back")
+        .release()
+        .await;
 }
 
 #[tokio::test]
