@@ -22,8 +22,8 @@ struct Call<'a> {
 /// What came of asking for all keys at the same moment.
 enum Round<'a> {
     All(Vec<Grant>),
-    /// The first key that another call holds, and the error that says so.
-    Busy(&'a Key, Error),
+    /// The first key that is busy, or that the lock service failed to give, and the error that says so.
+    Lacks(&'a Key, Error),
 }
 
 /// Waits until it has all `keys` at the same time. It never waits for one key while it has another, so
@@ -78,9 +78,9 @@ impl<'a> Call<'a> {
         let mut round = self.ask(None).await?;
         let mut is_first_round = true;
         loop {
-            let (busy, error) = match round {
-                Round::All(grants) => return self.join(grants),
-                Round::Busy(key, error) => (key, error),
+            let (lacking, error) = match round {
+                Round::All(grants) => return join(grants),
+                Round::Lacks(key, error) => (key, error),
             };
             let wait = match self.pool.wait(self.options) {
                 Wait::Forever => Wait::Forever,
@@ -93,7 +93,7 @@ impl<'a> Call<'a> {
             let key = if at_first_key {
                 self.keys.first()
             } else {
-                busy
+                lacking
             };
             let head = self.begin(key, wait)?.await?;
             round = self.ask(Some((key, head))).await?;
@@ -102,8 +102,8 @@ impl<'a> Call<'a> {
 
     /// Asks for all keys at the same moment, except for one that it has.
     async fn ask(&self, head: Option<(&Key, Grant)>) -> Result<Round<'a>, Error> {
-        let (had, head) = head.unzip();
-        let others = self.keys.iter().filter(|key| Some(*key) != had);
+        let (present, head) = head.unzip();
+        let others = self.keys.iter().filter(|key| Some(*key) != present);
         let others: Vec<_> = others.collect();
         let asking = others
             .iter()
@@ -111,19 +111,22 @@ impl<'a> Call<'a> {
             .collect::<Result<Vec<_>, _>>()?;
         let answers = together(asking).await;
         let mut grants = Vec::from_iter(head);
-        let mut busy = None;
+        let mut lacking = None;
         for (key, answer) in others.into_iter().zip(answers) {
             match answer {
                 Ok(grant) => grants.push(grant),
-                Err(error) if error.is_busy() => {
-                    busy.get_or_insert((key, error));
+                // Waiting heals them, or tells what does not pass.
+                Err(
+                    error @ (Error::Busy { .. } | Error::Missed { .. } | Error::Backend { .. }),
+                ) => {
+                    lacking.get_or_insert((key, error));
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(match busy {
+        Ok(match lacking {
             None => Round::All(grants),
-            Some((key, error)) => Round::Busy(key, error),
+            Some((key, error)) => Round::Lacks(key, error),
         })
     }
 
@@ -144,16 +147,16 @@ impl<'a> Call<'a> {
             Ok(grant)
         }))
     }
+}
 
-    /// # Errors
-    ///
-    /// [`Error::Lost`] when the lease of one key ended before the others were granted.
-    fn join(&self, mut grants: Vec<Grant>) -> Result<Grant, Error> {
-        grants.sort_unstable_by(|one, other| one.lease().key().cmp(other.lease().key()));
-        let grant = Grant::joined(grants).expect("there is at least one key");
-        match grant.lease().over() {
-            None => Ok(grant),
-            Some(reason) => Err(grant.lease().lost_error(reason)),
-        }
+/// # Errors
+///
+/// [`Error::Lost`] when the lease of one key ended before the others were granted.
+fn join(mut grants: Vec<Grant>) -> Result<Grant, Error> {
+    grants.sort_unstable_by(|one, other| one.lease().key().cmp(other.lease().key()));
+    let grant = Grant::joined(grants).expect("there is at least one key");
+    match grant.lease().over() {
+        None => Ok(grant),
+        Some(reason) => Err(grant.lease().lost_error(reason)),
     }
 }

@@ -159,6 +159,13 @@ impl Call {
         self.result.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the calls around this one that have a lease of their own, from the inside to the outside.
+    pub(crate) fn holders_around(&self) -> impl Iterator<Item = &Arc<Self>> {
+        let outer = self.outer.as_ref().map(outwards);
+        let outer = outer.into_iter().flatten();
+        outer.filter(|call| call.own_ttl().is_some() && call.lease().is_some_and(Lease::is_valid))
+    }
+
     /// Returns the nearest outer call that runs under a lease of this key.
     pub(crate) fn outer_under(&self, pool: &Commands, key: &Key) -> Option<(Arc<Self>, Lease)> {
         nearest_under(self.outer.as_ref()?, pool, key)

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 
+use crate::LossReason;
 use crate::driver::{Grant, Lease};
 
 /// Keeps a lease until it is released or dropped.
@@ -41,7 +42,8 @@ impl Guard {
         self.0.lease()
     }
 
-    /// Releases the lock, and waits until the lock service has confirmed it.
+    /// Releases the lock, and waits until the lock service has confirmed it. If the lease had been lost
+    /// before, returns why: then look at what was done under it.
     ///
     /// Waits at most for the pool's `response_timeout`. A lock that is not released by then is
     /// released in the background, traced and counted, or ends after its ttl.
@@ -49,8 +51,24 @@ impl Guard {
     /// # Cancel safety
     ///
     /// Cancel safe: the release goes on when the future is dropped.
-    pub async fn release(self) {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("report").await?;
+    /// if let Some(reason) = guard.release().await {
+    ///     println!("another one may have written the report too: {reason}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn release(self) -> Option<LossReason> {
+        let lost = self.lease().over();
         self.0.release().await;
+        lost
     }
 }
 

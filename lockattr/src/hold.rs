@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
@@ -17,8 +18,9 @@ use crate::current::{self, Asked, Call, CloseOnDrop, Hold, OpenOnDrop};
 use crate::driver::Lease;
 use crate::key::Key;
 use crate::keys::Keys;
+use crate::lock_order;
 use crate::pool::PoolSource;
-use crate::spec::Spec;
+use crate::spec::{Spec, Wait};
 use ongoing::{Next, Ongoing, Releasing};
 
 /// Whether the caller waits for the release before it gets the value.
@@ -291,6 +293,9 @@ async fn acquire(
         if lease.is_valid() {
             return Err(Error::Reentrant { key: key.shared() });
         }
+    }
+    if pool.checks_lock_order() && pool.wait(asked.options()) != Wait::For(Duration::ZERO) {
+        lock_order::check(call);
     }
     let grant = acquire_all(&pool, &keys, asked.options(), asked.label()).await?;
     let lease = grant.lease().clone();

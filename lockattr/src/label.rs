@@ -4,8 +4,7 @@ use std::fmt;
 use std::panic::Location;
 
 /// The function under the attribute, or the place where `lock` was called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(test, derive(Hash))]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Label {
     Function {
         module: &'static str,

@@ -22,6 +22,8 @@ mod key;
 mod key_macro;
 mod keys;
 mod label;
+mod leader;
+mod lock_order;
 mod mode;
 #[cfg(test)]
 mod model_check;
@@ -45,8 +47,11 @@ pub use driver::{Lease, PoolStats};
 pub use error::{BackendError, BackendErrorKind, Error, LossReason};
 pub use guard::Guard;
 pub use holder::Holder;
+pub use leader::{Election, Leadership, lead};
 pub use lockattr_macros::distributed_lock;
 pub use mode::Mode;
+#[cfg(feature = "serde")]
+pub use pool::PoolSettings;
 pub use pool::{Holders, LockPool, LockPoolBuilder};
 pub use request::{Acquire, LockRequest};
 pub use spec::{OnLost, Release, Wait};
@@ -58,10 +63,31 @@ pub mod fuzzing;
 #[doc(hidden)]
 pub mod __private;
 
-/// Users share these types between threads, and send them between tasks.
+/// Users send these types between threads and keep them where they can move; share them between threads;
+/// and use them after a panic that they have caught.
 const _: () = {
-    const fn is_shared<T: Send + Sync + 'static>() {}
-    is_shared::<(LockPool, LockPoolBuilder, LockRequest, Guard, Lease)>();
-    is_shared::<(Error, LossReason, Busy, BackendError, PoolStats, Diagnosis)>();
-    is_shared::<(Holder, Holders)>();
+    use std::panic::{RefUnwindSafe, UnwindSafe};
+
+    const fn is_sent<T: Send + Unpin + 'static>() {}
+    const fn is_shared<T: Send + Sync + Unpin + 'static>() {}
+    const fn is_robust<T: Send + Sync + Unpin + UnwindSafe + RefUnwindSafe + 'static>() {}
+
+    is_sent::<Acquire>();
+    // It holds what a backend of the user's own is made with.
+    is_shared::<(LockPoolBuilder, Holders)>();
+    is_robust::<(LockPool, LockRequest, Guard, Lease, Election, Leadership)>();
+    is_robust::<(Key, Mode, OnLost, Release, Wait)>();
+    is_robust::<(
+        Error,
+        LossReason,
+        Busy,
+        BackendError,
+        BackendErrorKind,
+        Holder,
+    )>();
+    is_robust::<(PoolStats, Diagnosis, Finding, Severity, Topic)>();
+    #[cfg(feature = "redis")]
+    is_robust::<RedisOptions>();
+    #[cfg(feature = "serde")]
+    is_robust::<PoolSettings>();
 };

@@ -1,11 +1,10 @@
 //! Every event goes to the subscriber under which its call was made, and belongs to the call's span.
 
-use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use lockattr::{Error, LockPool, distributed_lock};
+use lockattr_tests::Lines;
 use tokio::runtime::Builder;
 use tokio::time::timeout;
 use tracing::dispatcher::with_default;
@@ -14,40 +13,12 @@ use tracing::{Dispatch, Event, Subscriber, field, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::registry;
 
-/// The output of a subscriber.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Lines {
-    fn of(&self, what: &str) -> Vec<String> {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().filter(|line| line.contains(what));
-        lines.map(str::to_owned).collect()
-    }
-
-    fn subscriber(&self, level: LevelFilter) -> Dispatch {
-        self.subscriber_with(level, None)
-    }
-
-    fn subscriber_with(&self, level: LevelFilter, panics: Option<Panics>) -> Dispatch {
-        let lines = self.clone();
-        let written = tracing_subscriber::fmt::layer()
-            .with_ansi(false)
-            .without_time()
-            .with_writer(move || lines.clone());
-        registry().with(level).with(written).with(panics).into()
-    }
+fn subscriber_with(lines: &Lines, level: LevelFilter, panics: Panics) -> Dispatch {
+    registry()
+        .with(level)
+        .with(lines.layer())
+        .with(panics)
+        .into()
 }
 
 /// A layer that panics at the events with this message.
@@ -138,8 +109,8 @@ fn the_pools_own_events_go_to_its_builders_subscriber() {
     let pool = with_default(&builders.subscriber(LevelFilter::TRACE), || {
         runtime.block_on(LockPool::memory()).unwrap()
     });
-    let panics = Some(Panics("lease renewed"));
-    with_default(&mine.subscriber_with(LevelFilter::TRACE, panics), || {
+    let panics = Panics("lease renewed");
+    with_default(&subscriber_with(&mine, LevelFilter::TRACE, panics), || {
         let request = pool.lock("panics").ttl(Duration::from_millis(100));
         let guard = runtime.block_on(request.acquire()).unwrap();
         let lost = async { timeout(Duration::from_secs(20), guard.lease().lost()).await };
@@ -159,8 +130,8 @@ fn a_panic_in_a_callers_event_leaves_the_key_and_the_others_alone() {
     let lines = Lines::default();
 
     let guard = acquire("panics");
-    let panics = Some(Panics("waiting for the lock"));
-    with_default(&lines.subscriber_with(LevelFilter::TRACE, panics), || {
+    let panics = Panics("waiting for the lock");
+    with_default(&subscriber_with(&lines, LevelFilter::TRACE, panics), || {
         let waits = AssertUnwindSafe(|| drop(acquire("panics")));
         catch_unwind(waits).expect_err("it panics while it joins the queue");
     });

@@ -7,7 +7,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::Span;
 
@@ -113,6 +113,18 @@ impl Lease {
     pub fn remaining(&self) -> Duration {
         let all = self.parts().map(|part| part.remaining());
         all.min().unwrap_or_default()
+    }
+
+    /// Returns when the lease ends if it is not renewed; the present moment once it is over.
+    ///
+    /// It is meant for deadlines of what is done under the lease, such as a request's; tokio's
+    /// `Instant` can be made of it. An `Instant` cannot be set by anybody, as the time of day can, but it
+    /// stands still while the machine is suspended, and the lease does not: ask
+    /// [`is_valid`](Self::is_valid) before a side effect.
+    pub fn expires_at(&self) -> Instant {
+        // In this order it is never too late.
+        let now = Instant::now();
+        now + self.remaining()
     }
 
     /// Returns whether the lease is valid, by this machine's clock: for all of its keys. Cheap enough

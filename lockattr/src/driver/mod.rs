@@ -9,6 +9,7 @@ mod effects;
 mod grant;
 mod lease;
 mod observe;
+mod pause;
 mod questions;
 mod recovery;
 mod run;
@@ -25,6 +26,7 @@ use std::task::Waker;
 use std::time::Duration;
 use std::{fmt, process};
 
+use tokio::runtime;
 use tokio::sync::{Notify, mpsc as mpsc_async, oneshot};
 use tracing::debug_span;
 use tracing::field::Empty;
@@ -107,6 +109,8 @@ pub(crate) struct Commands(Arc<Handle>);
 /// Wakes the I/O thread when it is dropped, so that the thread can end.
 struct Handle {
     shared: Arc<Shared>,
+    /// That of the I/O thread.
+    runtime: runtime::Handle,
 }
 
 impl Drop for Handle {
@@ -207,6 +211,7 @@ impl Commands {
     fn new(
         coordinator: Coordinator,
         response_timeout: Duration,
+        runtime: runtime::Handle,
         questions: mpsc_async::UnboundedSender<Question>,
         io_thread: mpsc::Receiver<()>,
     ) -> Self {
@@ -221,6 +226,7 @@ impl Commands {
                 process: process::id(),
                 is_closed: AtomicBool::new(false),
             }),
+            runtime,
         }))
     }
 

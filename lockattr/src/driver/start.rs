@@ -59,7 +59,13 @@ where
                 let jitter = fastrand::Rng::new();
                 let coordinator = Coordinator::new(limits, backend.capabilities(), owners, jitter);
                 let (asks, asked) = mpsc_async::unbounded_channel();
-                let commands = Commands::new(coordinator, limits.response_timeout, asks, io_thread);
+                let commands = Commands::new(
+                    coordinator,
+                    limits.response_timeout,
+                    runtime.handle().clone(),
+                    asks,
+                    io_thread,
+                );
                 let weak = commands.downgrade();
                 // If the builder no longer waits, the commands are dropped and `run` ends at once.
                 drop(ready.send(Ok(commands)));

@@ -4,6 +4,8 @@
 mod bare;
 mod check;
 mod custom;
+#[cfg(feature = "serde")]
+mod settings;
 mod variables;
 
 use std::fmt;
@@ -24,6 +26,8 @@ use crate::service_url::{Named, ServiceUrl};
 use crate::spec::{Release, Wait};
 use crate::timing::DEFAULT_CLAIM_WINDOW;
 use custom::CustomService;
+#[cfg(feature = "serde")]
+pub use settings::PoolSettings;
 
 /// The settings of a [`LockPool`], made by [`LockPool::builder`] or [`LockPool::from_env`].
 ///
@@ -56,6 +60,7 @@ pub struct LockPoolBuilder {
     max_in_flight: usize,
     claim_window: Option<Duration>,
     batch: Batch,
+    checks_lock_order: bool,
     #[cfg(feature = "redis")]
     redis: RedisOptions,
 }
@@ -91,6 +96,7 @@ impl Default for LockPoolBuilder {
                 size: 256,
                 time: Duration::from_millis(5),
             },
+            checks_lock_order: cfg!(debug_assertions),
             #[cfg(feature = "redis")]
             redis: RedisOptions::default(),
         }
@@ -194,6 +200,18 @@ impl LockPoolBuilder {
         self
     }
 
+    /// Whether to warn when calls take locks in opposite orders: one function under the attribute (or
+    /// [`LockRequest::run`](crate::LockRequest::run)) calls a second one while it holds its lock, and
+    /// the second one calls the first one, directly or by others. Two such calls can wait for each
+    /// other until their `wait` is over. The first time that it sees both orders in this process, it
+    /// traces a warning with both of them, whether or not the calls ran at the same time.
+    ///
+    /// What counts is the functions, not their keys. Defaults to true in debug builds, else to false.
+    pub fn check_lock_order(mut self, check: bool) -> Self {
+        self.checks_lock_order = check;
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -217,7 +235,7 @@ impl LockPoolBuilder {
             place = format!("{place} prefix={}", self.redis.prefix);
         }
         let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
-        let default_release = self.default_release;
+        let (default_release, checks_lock_order) = (self.default_release, self.checks_lock_order);
         #[cfg(feature = "redis")]
         let strict = self.redis.strict;
         #[cfg(not(feature = "redis"))]
@@ -240,6 +258,7 @@ impl LockPoolBuilder {
             shortest_ttl: AtomicU64::new(u64::MAX),
             confirming,
             offered,
+            checks_lock_order,
             place,
         }));
         pool.note_ttl(default_ttl);

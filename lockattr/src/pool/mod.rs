@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use builder::LockPoolBuilder;
+#[cfg(feature = "serde")]
+pub use builder::PoolSettings;
 use confirming::Confirming;
 pub use inspecting::Holders;
 use modes::Offered;
@@ -57,6 +59,7 @@ struct Pool {
     shortest_ttl: AtomicU64,
     confirming: Confirming,
     offered: Offered,
+    checks_lock_order: bool,
     /// A name for errors and logs, such as the URL without its password.
     place: String,
 }
@@ -193,6 +196,17 @@ impl LockPool {
         let diagnosis = self.0.commands.examine().await?;
         let shortest = Duration::from_nanos(self.0.shortest_ttl.load(Ordering::Relaxed));
         Ok(diagnosis.for_pool(&self.0.place, shortest))
+    }
+
+    /// # Errors
+    ///
+    /// [`Error::Closed`] when the pool is gone.
+    pub(crate) async fn pause(&self, pause: Duration) -> Result<(), Error> {
+        self.0.commands.pause(pause).await
+    }
+
+    pub(crate) fn checks_lock_order(&self) -> bool {
+        self.0.checks_lock_order
     }
 
     /// Warns of what is wrong with the lock service, or refuses it.

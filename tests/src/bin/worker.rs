@@ -61,7 +61,9 @@ async fn starve(pool: &LockPool, key: &str) -> Result<(), Error> {
         let call = pool.lock(key).wait(Duration::from_millis(200)).acquire();
         match call.await {
             // The connection has not ended yet.
-            Ok(guard) => guard.release().await,
+            Ok(guard) => {
+                guard.release().await;
+            }
             Err(Error::Backend { source, .. }) => {
                 say(&format!("{:?}: {source}", source.kind()));
                 break;

@@ -253,8 +253,8 @@ async fn skip_means_at_once_unless_wait_says_otherwise() {
         None
     );
     let later = pool.scope(skips_later());
-    let (value, ()) = tokio::join!(later, guard.release());
-    assert_eq!(value.unwrap(), Some(2));
+    let (value, lost) = tokio::join!(later, guard.release());
+    assert_eq!((value.unwrap(), lost), (Some(2), None));
 }
 
 static SHARED: LazyLock<Box<LockPool>> =

@@ -89,6 +89,11 @@ fn graceful_shutdown() {
 }
 
 #[test]
+fn leader() {
+    run("leader");
+}
+
+#[test]
 fn scale_out() {
     run("scale_out");
     let cluster = RedisCluster::start(3, 0);

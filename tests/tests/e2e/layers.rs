@@ -36,9 +36,10 @@ const LAYERS: &[&[&str]] = &[
         "request",
         "guard",
         "hold",
+        "lock_order",
         "stall",
     ],
-    &["assert_held", "doctor", "key_macro", "__private"],
+    &["assert_held", "doctor", "leader", "key_macro", "__private"],
     &["conformance"],
 ];
 

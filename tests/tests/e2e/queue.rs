@@ -122,7 +122,7 @@ async fn a_later_waiter_keeps_the_place_of_one_that_gave_up_on_any_terms() {
             leaves.await.unwrap_err();
             guard.release().await;
             tokio::select! {
-                stays = &mut stays => stays.unwrap().unwrap().release().await,
+                stays = &mut stays => assert_eq!(stays.unwrap().unwrap().release().await, None),
                 later = &mut later => panic!("{key} out of turn: {:?}", later.unwrap()),
             }
             later.await.unwrap().unwrap().release().await;

@@ -142,7 +142,9 @@ async fn an_io_thread_that_panics() {
             let request = pool.lock(format!("k:{number}")).ttl(ttl);
             let mut asking = Box::pin(request.acquire());
             match asking.as_mut().poll(&mut Context::from_waker(&waker)) {
-                Poll::Ready(guard) => guard.unwrap().release().await,
+                Poll::Ready(guard) => {
+                    guard.unwrap().release().await;
+                }
                 Poll::Pending => break asking,
             }
         };

@@ -1,6 +1,5 @@
 //! The settings of a pool, from the environment.
 
-#[cfg(feature = "redis")]
 use std::time::Duration;
 
 use super::LockPoolBuilder;
@@ -18,40 +17,28 @@ impl LockPoolBuilder {
             Error::config("LOCKATTR_URL", reason)
         })?;
         let mut builder = Self::default().url(url);
-        // humantime panics if a sum just passes the last second that it can count, which no short
-        // text reaches.
-        let duration = |text: &str| {
-            let text = Some(text).filter(|text| text.len() <= 24)?;
-            humantime::parse_duration(text).ok()
-        };
-        let wait = |text: &str| match text {
-            "forever" => Some(Wait::Forever),
-            text => duration(text).map(Wait::For),
-        };
-        if let Some(ttl) = parse(&read, "LOCKATTR_TTL", "a duration such as 30s", duration)? {
+        let a_duration = "a duration such as 30s";
+        if let Some(ttl) = parse(&read, "LOCKATTR_TTL", a_duration, parse_duration)? {
             builder = builder.default_ttl(ttl);
         }
         if let Some(wait) = parse(
             &read,
             "LOCKATTR_WAIT",
             "a duration such as 2s, or `forever`",
-            wait,
+            parse_wait,
         )? {
             builder = builder.default_wait(wait);
         }
         #[cfg(feature = "redis")]
         {
-            builder.redis = redis_from(&read, duration)?;
+            builder.redis = redis_from(&read)?;
         }
         Ok(builder)
     }
 }
 
 #[cfg(feature = "redis")]
-fn redis_from(
-    read: impl Fn(&str) -> Option<String>,
-    duration: impl Fn(&str) -> Option<Duration>,
-) -> Result<RedisOptions, Error> {
+fn redis_from(read: impl Fn(&str) -> Option<String>) -> Result<RedisOptions, Error> {
     let mut options = RedisOptions::new();
     if let Some(prefix) = read("LOCKATTR_PREFIX") {
         options = options.prefix(prefix);
@@ -73,18 +60,32 @@ fn redis_from(
         options = options.confirm_fsync(fsync);
     }
     let within = "a duration such as 500ms";
-    if let Some(within) = parse(&read, "LOCKATTR_CONFIRM_WITHIN", within, &duration)? {
+    if let Some(within) = parse(&read, "LOCKATTR_CONFIRM_WITHIN", within, parse_duration)? {
         options = options.confirm_within(within);
     }
     let timeout = "a duration such as 100ms";
-    if let Some(timeout) = parse(&read, "LOCKATTR_MEMBER_TIMEOUT", timeout, &duration)? {
+    if let Some(timeout) = parse(&read, "LOCKATTR_MEMBER_TIMEOUT", timeout, parse_duration)? {
         options = options.member_timeout(timeout);
     }
     let delay = "a duration such as 60s";
-    if let Some(delay) = parse(&read, "LOCKATTR_RESTART_DELAY", delay, &duration)? {
+    if let Some(delay) = parse(&read, "LOCKATTR_RESTART_DELAY", delay, parse_duration)? {
         options = options.restart_delay(delay);
     }
     Ok(options)
+}
+
+pub(super) fn parse_wait(text: &str) -> Option<Wait> {
+    match text {
+        "forever" => Some(Wait::Forever),
+        text => parse_duration(text).map(Wait::For),
+    }
+}
+
+pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+    // humantime panics if a sum just passes the last second that it can count, which no short text
+    // reaches.
+    let text = Some(text).filter(|text| text.len() <= 24)?;
+    humantime::parse_duration(text).ok()
 }
 
 fn parse<T>(
@@ -103,8 +104,6 @@ fn parse<T>(
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn from(variables: &[(&str, &str)]) -> Result<LockPoolBuilder, Error> {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU32, Ordering::SeqCst};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lockattr::{Error, LockPool, LossReason, OnLost, Wait, assert_held, key};
-use lockattr_tests::{RedisServer, Service, eventually, eventually_async};
+use lockattr_tests::{Proxy, RedisServer, Service, eventually, eventually_async};
 use tokio::task::yield_now;
 
 async fn pool() -> LockPool {
@@ -39,8 +39,9 @@ async fn transfer(service: &Service, transfers: u64) {
     let accounts: Arc<[Account; ACCOUNTS]> = Arc::default();
     let pools = [service.pool().await, service.pool().await];
     let tasks: Vec<_> = (0..TASKS)
-        .map(|task| {
-            let (accounts, pool) = (Arc::clone(&accounts), pools[task as usize % 2].clone());
+        .zip(pools.iter().cycle())
+        .map(|(task, pool)| {
+            let (accounts, pool) = (Arc::clone(&accounts), pool.clone());
             let mut random = fastrand::Rng::with_seed(task);
             tokio::spawn(async move {
                 for _ in 0..transfers / TASKS {
@@ -49,10 +50,10 @@ async fn transfer(service: &Service, transfers: u64) {
                     let keys = [from, to].map(|id| key!("account:{id}"));
                     let request = pool.lock_all(keys).wait(Wait::Forever);
                     let transferred = request.run(async |_| {
-                        let (rich, poor) = (accounts[from].take(), accounts[to].take());
+                        let (payer, payee) = (accounts[from].take(), accounts[to].take());
                         yield_now().await;
-                        accounts[from].put(rich - 1);
-                        accounts[to].put(poor + 1);
+                        accounts[from].put(payer - 1);
+                        accounts[to].put(payee + 1);
                     });
                     transferred.await.expect("it waits for ever");
                 }
@@ -89,7 +90,7 @@ async fn two_calls_in_step_both_finish() {
                 async { first.await.expect("it waits").release().await },
                 async { second.await.expect("it waits").release().await }
             );
-            let ((), ()) = (first, second);
+            assert_eq!((first, second), (None, None));
         }
     }
 }
@@ -162,12 +163,43 @@ async fn the_wait_is_over_for_all_rounds_together() {
 }
 
 #[tokio::test]
+async fn a_failure_that_passes_is_waited_out() {
+    let server = RedisServer::start();
+    let proxy = Proxy::start(server.port());
+    let builder = LockPool::builder().url(server.url_at(proxy.port()));
+    let pool = builder.build().await.unwrap();
+    proxy.refuse(true);
+    proxy.cut();
+    let request = pool.lock_all(["a", "b"]);
+    let waits = tokio::spawn(request.clone().wait(Service::LONG).into_future());
+    let once = request.wait(Duration::ZERO).await.unwrap_err();
+    assert!(
+        matches!(once, Error::Backend { .. } | Error::Busy { .. }),
+        "{once}"
+    );
+    assert!(!waits.is_finished());
+    proxy.refuse(false);
+    waits
+        .await
+        .unwrap()
+        .expect("the server is back")
+        .release()
+        .await;
+}
+
+#[tokio::test]
 async fn it_is_lost_with_the_first_key() {
     let pool = pool().await;
     let request = pool.lock_all(["a", "b"]).on_lost(OnLost::Cancel);
     let request = request.ttl(Duration::from_millis(50)).renew(false);
-    let lost = request.run(|_| std::future::pending::<()>()).await;
+    let lost = request.clone().run(|_| std::future::pending::<()>()).await;
     assert!(lost.as_ref().is_err_and(Error::is_lost), "{lost:?}");
+
+    let guard = request.await.expect("both are free");
+    assert!(guard.expires_at() <= Instant::now() + Duration::from_millis(50));
+    assert_eq!(guard.lost().await, LossReason::Expired);
+    assert!(guard.expires_at() <= Instant::now());
+    assert_eq!(guard.release().await, Some(LossReason::Expired));
 }
 
 /// The server no longer has one of the keys.
@@ -179,7 +211,7 @@ async fn the_error_names_the_key_that_was_lost() {
     let lost = request.run(async |_| {
         let lock = server.locks().into_iter().find(|it| it.ends_with("}:b"));
         server.raw(&["DEL", &lock.expect("it is held")]).unwrap();
-        std::future::pending::<()>().await
+        std::future::pending::<()>().await;
     });
     let lost = lost.await.unwrap_err();
     assert_eq!(lost.key(), Some("b"), "{lost}");
@@ -250,8 +282,9 @@ async fn calls_dropped_at_random_points_leave_no_lock() {
             builder.build().await.expect("a pool"),
         ];
         let tasks: Vec<_> = (0..TASKS)
-            .map(|task| {
-                let (inside, pool) = (Arc::clone(&inside), pools[task as usize % 2].clone());
+            .zip(pools.iter().cycle())
+            .map(|(task, pool)| {
+                let (inside, pool) = (Arc::clone(&inside), pool.clone());
                 let mut random = fastrand::Rng::with_seed(task);
                 tokio::spawn(async move {
                     for _ in 0..200 {
