@@ -65,6 +65,8 @@ pub(crate) struct Args {
     pub(crate) renew: Option<bool>,
     pub(crate) max_hold: Option<Timing<Duration>>,
     pub(crate) on_lost: Option<OnLost>,
+    /// Where the value of `on_lost` stands.
+    pub(crate) on_lost_at: Option<Span>,
     pub(crate) on_busy: Option<OnBusy>,
     pub(crate) or_else: Option<Expr>,
     /// The name under which the body sees its lease.
@@ -176,6 +178,7 @@ impl Args {
             Name::ConfirmFsync => self.confirm_fsync = Some(switch(input)?),
             Name::OnLost => {
                 let choices = [("cancel", OnLost::Cancel), ("finish", OnLost::Finish)];
+                self.on_lost_at = Some(input.span());
                 self.on_lost = Some(choice(input, choices)?);
             }
             Name::OnBusy => {

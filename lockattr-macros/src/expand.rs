@@ -14,6 +14,7 @@ use crate::errors::Errors;
 use crate::function::{Form, Function};
 use crate::key::Key;
 use crate::params::Params;
+use crate::plain;
 use crate::refusal::Refusal;
 use crate::spans::{located_at, name};
 use crate::timing::Timing;
@@ -32,6 +33,7 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
             args.check_times(params, &mut errors);
             check_same_lock_below(&args, key, function, &mut errors);
             check_bind(&args, params, &mut errors);
+            plain::check_on_lost(&args, function, &mut errors);
             if errors.is_empty() {
                 expanded = expand(&args, key, function);
             }
@@ -127,22 +129,23 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     let mut sig = sig.clone();
     let is_read = attrs.iter().any(reads_the_signature);
     // `impl Future<Output = !>` is not stable.
-    let stays_async = is_read || matches!(output.ty, Type::Never(_));
+    let stays_async = sig.asyncness.is_some() && (is_read || matches!(output.ty, Type::Never(_)));
     let refusal = Refusal::of(args, &krate, function);
     let edge = output.edge(&located_at(quote!(#private::never), output.span));
     let set_handler = &refusal.inside;
-    let inside = |bind| {
-        let enter = enter(args, bind, key, &krate, &function.params);
+    let is_plain = matches!(function.form, Form::Plain);
+    let inside = |bind, is_async| {
+        let enter = enter(args, bind, is_async, key, &krate, &function.params);
         quote!(#set_handler #enter)
     };
-    let as_read = as_read(args, &inside(None), &refusal, &krate, function);
-    let inside = inside(args.bind.as_ref());
+    let as_read = as_read(args, &inside(None, !is_plain), &refusal, &krate, function);
+    let inside = inside(args.bind.as_ref(), true);
 
     let (pack, body) = match &function.form {
-        Form::AsyncFn => {
+        Form::AsyncFn | Form::Plain => {
             let Arguments { pack, bind } =
                 Arguments::take_out_of(&mut sig, &private, stays_async, is_read);
-            if !stays_async {
+            if !stays_async && !is_plain {
                 sig.asyncness = None;
                 sig.output = future_of(&sig.output, &private);
             }
@@ -182,18 +185,22 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
     // Located at the return type, because the bounds of the call apply to it.
     let at = Span::mixed_site().located_at(output.span);
     let spec = spec(args, &private, &sig.ident.to_string());
-    let (locked, refuse) = (quote!(#private::locked), &refusal.outside);
-    let locked = located_at(locked, output.span);
+    let locked = if is_plain {
+        quote!(#private::locked_blocking)
+    } else {
+        quote!(#private::locked)
+    };
+    let (locked, refuse) = (located_at(locked, output.span), &refusal.outside);
     let (future, output_name, ending) = (name("body"), name("output"), name("ending"));
     let call = quote_spanned!(at=> #locked(#spec, #ending, #refuse, #future));
     let call = match &function.form {
         Form::AsyncFn if stays_async => quote_spanned!(at=> #call.await),
-        Form::AsyncFn => call,
+        Form::AsyncFn | Form::Plain => call,
         Form::Boxed(Boxed { pin, .. }) => quote!(#pin(#call)),
         Form::BoxedSomehow => quote!(#private::Box::pin(#call)),
     };
     let prepare = &refusal.before;
-    let choose_ending = choose_ending(args, &output_name, &private);
+    let choose_ending = choose_ending(args, is_plain, &output_name, &private);
     let body = function.braced(quote! {
         #prepare
         #pack
@@ -202,7 +209,7 @@ fn expand(args: &Args, key: &Key, function: &Function) -> TokenStream {
         #call
     });
     let compiled = quote!(#(#attrs)* #vis #sig #body);
-    if !matches!(function.form, Form::AsyncFn) {
+    if matches!(function.form, Form::Boxed(_) | Form::BoxedSomehow) {
         return compiled;
     }
     quote! {
@@ -255,8 +262,15 @@ fn as_read(
 }
 
 /// Returns the code that decides whether the call keeps its value until the lock is released.
-fn choose_ending(args: &Args, output: &Ident, private: &TokenStream) -> TokenStream {
+fn choose_ending(
+    args: &Args,
+    is_plain: bool,
+    output: &Ident,
+    private: &TokenStream,
+) -> TokenStream {
     match args.release {
+        // A value that stays on its thread need not be `Send`.
+        None if is_plain => quote!(#private::AwaitRelease),
         // If the value is not `Send`, the type checker chooses the background.
         None => quote! {{
             use #private::{AnyOutput as _, SendOutput as _};
@@ -271,6 +285,7 @@ fn choose_ending(args: &Args, output: &Ident, private: &TokenStream) -> TokenStr
 fn enter(
     args: &Args,
     bind: Option<&Ident>,
+    is_async: bool,
     key: &Key,
     krate: &Path,
     params: &Params,
@@ -291,7 +306,12 @@ fn enter(
         }
     };
     let key = key.to_tokens(krate, params);
-    let enter = quote!(#private::enter(#pool, #key_name).await);
+    let enter = quote!(#private::enter(#pool, #key_name));
+    let enter = if is_async {
+        quote!(#enter.await)
+    } else {
+        quote!(::core::mem::drop(#enter))
+    };
     let enter = match bind {
         None => quote!(#enter;),
         Some(bind) => {

@@ -12,6 +12,7 @@ mod key_call;
 mod key_template;
 mod output;
 mod params;
+mod plain;
 mod refusal;
 mod spans;
 mod suggest;

@@ -16,6 +16,8 @@ use crate::current::{self, Asked, Call, CloseOnDrop, Hold, OpenOnDrop};
 use crate::driver::Lease;
 use crate::key::Key;
 use crate::pool::PoolSource;
+#[cfg(feature = "blocking")]
+use crate::spec::OnLost;
 use crate::spec::Spec;
 use ongoing::{Next, Ongoing, Releasing};
 
@@ -227,6 +229,21 @@ pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
             }
         }
     }))
+}
+
+/// Passes while the running call holds its lease. Once that is over, waits for the call to drop its
+/// body, unless it lets bodies finish.
+///
+/// A body that blocks waits here at its end, since it cannot be stopped before.
+#[cfg(feature = "blocking")]
+pub(crate) async fn pass_if_held() {
+    let Some(call) = current::running() else {
+        return;
+    };
+    let is_over = call.lease().is_some_and(|lease| lease.over().is_some());
+    if is_over && matches!(call.asked().options().on_lost, OnLost::Cancel) {
+        pending().await
+    }
 }
 
 async fn acquire(

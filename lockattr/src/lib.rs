@@ -5,6 +5,8 @@
 mod asked_key;
 mod assert_held;
 pub mod backend;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;

@@ -16,6 +16,8 @@ pub use core::time::Duration;
 
 pub use crate::asked_key::{checked, user_key};
 pub use crate::assert_held::assert_held;
+#[cfg(feature = "blocking")]
+pub use crate::blocking::locked_blocking;
 pub use crate::hold::{AwaitRelease, ReleaseInBackground, enter, locked};
 pub use crate::key::Key;
 pub use crate::pool::PoolSource;

@@ -34,6 +34,7 @@ const LAYERS: &[&[&str]] = &[
         "hold",
         "stall",
     ],
+    &["blocking"],
     &["assert_held", "doctor", "key_macro", "__private"],
     &["conformance"],
 ];
