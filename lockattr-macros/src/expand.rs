@@ -33,7 +33,9 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
             args.check_times(params, &mut errors);
             check_same_lock_below(&args, key, function, &mut errors);
             check_bind(&args, params, &mut errors);
-            plain::check_on_lost(&args, function, &mut errors);
+            if matches!(function.form, Form::Plain) {
+                plain::check_on_lost(&args, &mut errors);
+            }
             if errors.is_empty() {
                 expanded = expand(&args, key, function);
             }

@@ -1,11 +1,10 @@
 //! Functions that are not `async`: what they may look like.
 
-use proc_macro2::{Span, TokenStream, TokenTree};
+use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use syn::{Error, Result, ReturnType, Signature, Type, TypeParamBound};
 
 use crate::args::{Args, OnLost};
 use crate::errors::Errors;
-use crate::function::{Form, Function};
 
 const NOT_ASYNC: &str = "`#[distributed_lock]` needs an `async fn`, or the feature `blocking` of `lockattr`, with which a \
                          plain `fn` blocks its thread; if this is an `async fn`, an attribute above (such as \
@@ -32,11 +31,9 @@ pub(crate) fn check_body(body: &TokenStream) -> Result<()> {
     find_await(body).map_or(Ok(()), |at| Err(Error::new(at, AWAIT)))
 }
 
-/// Refuses `on_lost = "cancel"` on a plain function.
-pub(crate) fn check_on_lost(args: &Args, function: &Function, errors: &mut Errors) {
-    if let (Form::Plain, Some(OnLost::Cancel), Some(at)) =
-        (&function.form, args.on_lost, args.on_lost_at)
-    {
+/// Refuses `on_lost = "cancel"`, for a plain function.
+pub(crate) fn check_on_lost(args: &Args, errors: &mut Errors) {
+    if let (Some(OnLost::Cancel), Some(at)) = (args.on_lost, args.on_lost_at) {
         errors.at(at, CANCEL);
     }
 }
@@ -71,7 +68,7 @@ fn find_await(tokens: &TokenStream) -> Option<Span> {
             }
             TokenTree::Ident(word) if word == "async" => is_async = true,
             TokenTree::Group(group) => {
-                let is_block = group.delimiter() == proc_macro2::Delimiter::Brace;
+                let is_block = group.delimiter() == Delimiter::Brace;
                 if !after_bang
                     && !is_async
                     && let Some(at) = find_await(&group.stream())
