@@ -5,7 +5,7 @@ mod values;
 
 use std::time::Duration;
 
-use proc_macro2::{Ident, TokenTree};
+use proc_macro2::{Ident, Span, TokenTree};
 use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::parse::discouraged::Speculative as _;
@@ -78,6 +78,8 @@ pub(crate) struct Args {
     pub(crate) renew: Option<bool>,
     pub(crate) max_hold: Option<Constant<Duration>>,
     pub(crate) on_lost: Option<OnLost>,
+    /// Where the value of `on_lost` stands.
+    pub(crate) on_lost_at: Option<Span>,
     pub(crate) on_busy: Option<OnBusy>,
     pub(crate) or_else: Option<Expr>,
     /// Whether the call needs the lock.
@@ -205,6 +207,7 @@ impl Args {
                     ("finish", OnLost::Finish),
                     ("error", OnLost::Error),
                 ];
+                self.on_lost_at = Some(input.span());
                 self.on_lost = Some(choice(input, choices)?);
             }
             Name::OnBusy => self.on_busy = Some(on_busy(input)?),

@@ -11,6 +11,7 @@ use crate::boxed::{Boxed, rename_self};
 use crate::errors::Errors;
 use crate::function::{Form, Function};
 use crate::lock::Lock;
+use crate::plain;
 use crate::refusal::Refusal;
 use crate::spans::{located_at, name};
 use crate::spec::spec;
@@ -25,6 +26,9 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
         for (n, lock) in locks.iter().enumerate() {
             lock.check(&function.params, &mut errors);
             lock.check_below(&locks[..n], &mut errors);
+            if matches!(function.form, Form::Plain) {
+                plain::check_on_lost(&lock.args, &mut errors);
+            }
         }
     }
     match (errors.into_tokens(), function) {
@@ -91,7 +95,8 @@ fn expand(locks: &[Lock], function: &Function) -> TokenStream {
     let mut sig = sig.clone();
     let is_read = attrs.iter().any(reads_the_signature);
     // `impl Future<Output = !>` is not stable.
-    let stays_async = is_read || matches!(output.ty, Type::Never(_));
+    let is_plain = matches!(function.form, Form::Plain);
+    let stays_async = !is_plain && (is_read || matches!(output.ty, Type::Never(_)));
     let refusals: Vec<Refusal> = locks
         .iter()
         .map(|lock| Refusal::of(lock, function))
@@ -102,7 +107,7 @@ fn expand(locks: &[Lock], function: &Function) -> TokenStream {
     let inside = |binds: bool| {
         let enter = locks.iter().map(|lock| {
             let bind = lock.args.bind.as_ref().filter(|_| binds);
-            lock.enter(bind, &function.params)
+            lock.enter(bind, binds || !is_plain, &function.params)
         });
         quote!(#set_handlers #(#enter)*)
     };
@@ -110,10 +115,10 @@ fn expand(locks: &[Lock], function: &Function) -> TokenStream {
     let inside = inside(true);
 
     let (pack, body) = match &function.form {
-        Form::AsyncFn => {
+        Form::AsyncFn | Form::Plain => {
             let Arguments { pack, bind } =
                 Arguments::take_out_of(&mut sig, &private, stays_async, is_read);
-            if !stays_async {
+            if !stays_async && !is_plain {
                 sig.asyncness = None;
                 sig.output = future_of(&sig.output, &private);
             }
@@ -162,7 +167,7 @@ fn expand(locks: &[Lock], function: &Function) -> TokenStream {
             let at = Span::mixed_site().located_at(output.span);
             quote_spanned!(at=> #call.await)
         }
-        Form::AsyncFn => call,
+        Form::AsyncFn | Form::Plain => call,
         Form::Boxed(Boxed { pin, .. }) => quote!(#pin(#call)),
         Form::BoxedSomehow => quote!(#private::Box::pin(#call)),
     };
@@ -174,7 +179,7 @@ fn expand(locks: &[Lock], function: &Function) -> TokenStream {
         #call
     });
     let compiled = quote!(#(#attrs)* #vis #sig #body);
-    if !matches!(function.form, Form::AsyncFn) {
+    if matches!(function.form, Form::Boxed(_) | Form::BoxedSomehow) {
         return compiled;
     }
     quote! {
@@ -193,8 +198,16 @@ fn call(locks: &[Lock], refusals: &[Refusal], body: &Ident, function: &Function)
     let inside_out = locks.iter().zip(refusals).rev();
     inside_out.fold(quote!(#body), |inside, (lock, refusal)| {
         let private = lock.private();
-        let spec = spec(&lock.args, &private, &function.sig.ident.to_string());
-        let (locked, refuse) = (quote!(#private::locked), &refusal.outside);
+        // The outermost call waits for all of them.
+        let blocks = lock.is_plain && lock.is_outermost(locks);
+        let name = function.sig.ident.to_string();
+        let spec = spec(&lock.args, &private, (&name, lock.is_plain));
+        let locked = if blocks {
+            quote!(#private::locked_blocking)
+        } else {
+            quote!(#private::locked)
+        };
+        let refuse = &refusal.outside;
         let locked = located_at(locked, span);
         let ending = lock.name("ending");
         quote_spanned!(at=> #locked(#spec, #ending, #refuse, #inside))

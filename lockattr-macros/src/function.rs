@@ -8,13 +8,12 @@ use syn::{AttrStyle, Attribute, Error, Result, Signature, Token, Visibility, bra
 use crate::boxed::Boxed;
 use crate::output::Output;
 use crate::params::Params;
+use crate::plain;
 
 const NOT_A_FUNCTION: &str = "`#[distributed_lock]` goes on an `async fn`";
 const NO_BODY: &str =
     "a method without a body has nothing to lock; put the attribute on the implementation";
 const CONST: &str = "a `const fn` cannot wait for a lock; make it an `async fn`";
-const NOT_ASYNC: &str = "`#[distributed_lock]` needs an `async fn`; if this is one, an attribute above (such as \
-                         `#[tokio::main]`) has already rewritten it: move `#[distributed_lock]` to the top";
 
 /// A function whose body stays a token stream.
 ///
@@ -35,6 +34,8 @@ pub(crate) struct Function {
 /// How the function makes its future.
 pub(crate) enum Form {
     AsyncFn,
+    /// The function has no future: it blocks its thread.
+    Plain,
     /// The function only returns a boxed future, as `#[async_trait]` leaves it behind.
     Boxed(Boxed),
     /// The function returns a boxed future, by code of any form.
@@ -59,7 +60,10 @@ impl Parse for Function {
         let (output, is_boxed) = match (sig.asyncness, Output::awaited(&sig)) {
             (Some(_), _) => (Output::declared(&sig), false),
             (None, Some(awaited)) => (awaited, true),
-            (None, None) => return Err(Error::new(sig.fn_token.span, NOT_ASYNC)),
+            (None, None) => {
+                plain::check_signature(&sig)?;
+                (Output::declared(&sig), false)
+            }
         };
         let content;
         let braces = braced!(content in input).span.join();
@@ -70,6 +74,10 @@ impl Parse for Function {
         }
         let body: TokenStream = content.parse()?;
         let form = match (is_boxed, Boxed::take_apart(&body)) {
+            (false, _) if sig.asyncness.is_none() => {
+                plain::check_body(&body)?;
+                Form::Plain
+            }
             (false, _) => Form::AsyncFn,
             (true, Some(boxed)) => Form::Boxed(boxed),
             (true, None) => Form::BoxedSomehow,

@@ -14,6 +14,7 @@ mod key_template;
 mod lock;
 mod output;
 mod params;
+mod plain;
 mod refusal;
 mod spans;
 mod spec;
@@ -108,6 +109,19 @@ use proc_macro::TokenStream;
 /// acquires nothing. If it asks for more than the outer call has (more confirmation, a mode that is
 /// less shared, more permits), it fails with `Error::Config`. Nested calls that run side by side take turns. If the outer lease is over, a
 /// nested call fails with `Error::Lost`.
+///
+/// # Plain functions
+///
+/// With the feature `blocking` of `lockattr` the attribute also goes on an `fn` that is not `async`,
+/// which then blocks its thread while it waits for the lock. All options mean the same, except
+/// `on_lost`: code that blocks cannot be cancelled. Without `on_lost` the body runs to its end, and
+/// the caller gets `Error::Lost` if the lease was over by then; `"finish"` keeps the value.
+///
+/// No runtime is needed. On a worker of tokio's multi-thread runtime, another thread runs the
+/// worker's other tasks while the call waits; the body itself blocks the worker as any such code
+/// does. In a current-thread runtime, or a `LocalSet`, nothing else runs while the call waits. If the lock is
+/// held by another task there, that task cannot release it: the call fails with `Error::Busy` after
+/// its `wait`, so do not use `wait = "forever"` there.
 ///
 /// Put the attribute on top of all others: attributes expand from top to bottom, and
 /// `#[tokio::main]` or `#[tokio::test]` remove the `async` that it needs to see.

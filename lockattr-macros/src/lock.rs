@@ -7,7 +7,7 @@ use syn::{Attribute, Meta, Path, parse_quote};
 
 use crate::args::{Args, Pool, Release};
 use crate::errors::Errors;
-use crate::function::Function;
+use crate::function::{Form, Function};
 use crate::key::Key;
 use crate::params::Params;
 use crate::spans::{located_at, name};
@@ -20,6 +20,8 @@ pub(crate) struct Lock {
     attr: Option<Attribute>,
     /// How many locks are taken after this one.
     inner: usize,
+    /// Whether the function blocks its thread.
+    pub(crate) is_plain: bool,
 }
 
 impl Lock {
@@ -32,7 +34,9 @@ impl Lock {
         errors: &mut Errors,
     ) -> Vec<Self> {
         let mut read: Vec<_> = topmost.map(|args| (args, None)).into_iter().collect();
+        let mut is_plain = false;
         if let Some(function) = function {
+            is_plain = matches!(function.form, Form::Plain);
             for attr in function.take_attrs(is_lock) {
                 if let Some(args) = errors.keep(below(&attr)) {
                     read.push((args, Some(attr)));
@@ -49,6 +53,7 @@ impl Lock {
                     key,
                     attr,
                     inner: count - 1 - n,
+                    is_plain,
                 });
             }
         }
@@ -120,6 +125,8 @@ impl Lock {
     pub(crate) fn ending(&self, output: &Ident) -> TokenStream {
         let private = self.private();
         let ending = match self.args.release {
+            // A value that stays on its thread need not be `Send`.
+            None if self.is_plain => quote!(#private::AwaitRelease),
             // If the value is not `Send`, the type checker chooses the background.
             None => quote! {{
                 use #private::{AnyOutput as _, SendOutput as _};
@@ -147,8 +154,14 @@ impl Lock {
         }
     }
 
-    /// The statements that acquire the lock, and bind its lease to a name.
-    pub(crate) fn enter(&self, bind: Option<&Ident>, params: &Params) -> TokenStream {
+    /// Whether this one is taken first.
+    pub(crate) fn is_outermost(&self, locks: &[Self]) -> bool {
+        self.inner + 1 == locks.len()
+    }
+
+    /// The statements that acquire the lock, and bind its lease to a name. Only in an `async` function they
+    /// can wait.
+    pub(crate) fn enter(&self, bind: Option<&Ident>, waits: bool, params: &Params) -> TokenStream {
         let private = self.private();
         let (key_name, pool_name) = (name("key"), name("pool"));
         let (pool, pool_statement) = match &self.args.pool {
@@ -166,8 +179,13 @@ impl Lock {
         };
         let key = self.key.to_tokens(&self.krate(), params);
         let enter = match self.inner {
-            0 => quote!(#private::enter(#pool, #key_name).await),
-            inner => quote!(#private::enter_around(#inner, #pool, #key_name).await),
+            0 => quote!(#private::enter(#pool, #key_name)),
+            inner => quote!(#private::enter_around(#inner, #pool, #key_name)),
+        };
+        let enter = if waits {
+            quote!(#enter.await)
+        } else {
+            quote!(::core::mem::drop(#enter))
         };
         // The key has a statement of its own too: `format_args!` must not live across the await.
         let prepare = quote!(#pool_statement let #key_name = #key;);

@@ -9,13 +9,19 @@ use crate::args::{Args, OnLost, Release};
 use crate::constant::Constant;
 
 /// Returns a `&'static Spec`.
-pub(crate) fn spec(args: &Args, private: &TokenStream, function: &str) -> TokenStream {
+pub(crate) fn spec(
+    args: &Args,
+    private: &TokenStream,
+    (function, is_plain): (&str, bool),
+) -> TokenStream {
     let mut spec = quote!(#private::Spec::new(::core::module_path!(), #function));
     times(args, private, &mut spec);
     if let Some(renew) = args.renew {
         spec.extend(quote!(.renew(#renew)));
     }
     match args.on_lost {
+        // Code that blocks its thread cannot be cancelled.
+        None if is_plain => spec.extend(quote!(.error_when_lost())),
         None | Some(OnLost::Cancel) => {}
         Some(OnLost::Finish) => spec.extend(quote!(.finish_when_lost())),
         Some(OnLost::Error) => spec.extend(quote!(.error_when_lost())),

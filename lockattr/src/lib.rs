@@ -6,6 +6,8 @@ mod all_or_nothing;
 mod asked_key;
 mod assert_held;
 pub mod backend;
+#[cfg(feature = "blocking")]
+mod blocking;
 mod busy;
 mod clock;
 #[cfg(any(test, feature = "conformance"))]

@@ -195,6 +195,15 @@ impl LockRequest {
         self
     }
 
+    /// Code that blocks its thread cannot be cancelled.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn without_cancelling(mut self) -> Self {
+        if self.options.on_lost == OnLost::Cancel {
+            self.options.on_lost = OnLost::Error;
+        }
+        self
+    }
+
     /// Whether [`run`](Self::run) nests when the task already holds the key. Defaults to false.
     ///
     /// A nested request uses its own [`on_lost`](Self::on_lost); all else comes from the outer

@@ -10,4 +10,10 @@ fn compile_errors() {
     for stage in ["args", "template", "calls", "function", "types", "body"] {
         cases.compile_fail(format!("../lockattr-macros/tests/ui/{stage}/*.rs"));
     }
+    let plain = if cfg!(feature = "blocking") {
+        "blocking"
+    } else {
+        "not_async"
+    };
+    cases.compile_fail(format!("../lockattr-macros/tests/ui/{plain}/*.rs"));
 }

@@ -64,6 +64,11 @@ fn quickstart() {
 }
 
 #[test]
+fn blocking() {
+    run("blocking");
+}
+
+#[test]
 fn counter() {
     run("counter");
 }

@@ -39,6 +39,7 @@ const LAYERS: &[&[&str]] = &[
         "lock_order",
         "stall",
     ],
+    &["blocking"],
     &["assert_held", "doctor", "leader", "key_macro", "__private"],
     &["conformance"],
 ];
