@@ -128,7 +128,8 @@ fn refuse(lock: &Lock, private: &TokenStream, function: &Function) -> TokenStrea
         let refused = located_at(quote!(#private::refused::<#named>), span);
         quote!(if #error.is_lost() { return #refused(#error); })
     });
-    quote!(|#error| {
+    let krate = lock.krate();
+    quote!(|#error: #krate::Error| {
         use #private::{Fallible as _, Infallible as _};
         #lost
         #rules

@@ -31,7 +31,7 @@ fn nightly() -> impl ::lockattr::__private::Future<Output = ()> {
                 .finish_when_lost()
         },
         __lockattr_ending,
-        |__lockattr_error| {
+        |__lockattr_error: ::lockattr::Error| {
             use ::lockattr::__private::{Fallible as _, Infallible as _};
             (&::lockattr::__private::Skip::<()>::NEW).by_type().refused(__lockattr_error)
         },
@@ -50,7 +50,7 @@ async fn nightly() {
         };
         ::lockattr::__private::enter(::lockattr::__private::installed(), __lockattr_key)
             .await;
-        return (|__lockattr_error| {
+        return (|__lockattr_error: ::lockattr::Error| {
             use ::lockattr::__private::{Fallible as _, Infallible as _};
             (&::lockattr::__private::Skip::<()>::NEW).by_type().refused(__lockattr_error)
         })(::lockattr::__private::never());

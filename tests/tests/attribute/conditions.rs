@@ -102,13 +102,9 @@ async fn both_handlers_may_take_the_same_argument() {
     );
 }
 
-#[distributed_lock(key = "report", wait = "0s", on_busy = wait_for_it)]
+#[distributed_lock(key = "report", wait = "0s", on_busy = |busy| Ok(format!("{} is written", busy.key())))]
 async fn report() -> Result<String, Error> {
     Err(Error::Closed)
-}
-
-fn wait_for_it(busy: Busy) -> Result<String, Error> {
-    Ok(format!("{} is written", busy.key()))
 }
 
 #[tokio::test]
