@@ -50,10 +50,10 @@ async fn transfer(service: &Service, transfers: u64) {
                     let keys = [from, to].map(|id| key!("account:{id}"));
                     let request = pool.lock_all(keys).wait(Wait::Forever);
                     let transferred = request.run(async |_| {
-                        let (payer, payee) = (accounts[from].take(), accounts[to].take());
+                        let (giver, taker) = (accounts[from].take(), accounts[to].take());
                         yield_now().await;
-                        accounts[from].put(payer - 1);
-                        accounts[to].put(payee + 1);
+                        accounts[from].put(giver - 1);
+                        accounts[to].put(taker + 1);
                     });
                     transferred.await.expect("it waits for ever");
                 }
