@@ -242,7 +242,7 @@ pub(crate) async fn pass_if_held() {
     };
     let is_over = call.lease().is_some_and(|lease| lease.over().is_some());
     if is_over && matches!(call.asked().options().on_lost, OnLost::Cancel) {
-        pending().await;
+        pending::<()>().await;
     }
 }
 
