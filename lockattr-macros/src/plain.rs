@@ -59,9 +59,8 @@ fn names_future(path: &syn::Path) -> bool {
 /// Finds an `.await` of the function's own: not inside of an `async` block, function or closure, nor
 /// in a macro's call, whose meaning only the macro knows.
 fn find_await(tokens: &TokenStream) -> Option<Span> {
-    let mut tokens = tokens.clone().into_iter().peekable();
     let (mut after_dot, mut after_bang, mut is_async) = (false, false, false);
-    while let Some(token) = tokens.next() {
+    for token in tokens.clone() {
         match &token {
             TokenTree::Ident(word) if word == "await" && after_dot && !is_async => {
                 return Some(word.span());
