@@ -17,11 +17,12 @@ use crate::errors::Errors;
 use crate::key::Key;
 use crate::params::Params;
 use crate::{duration, suggest};
-use values::{choice, condition, handler, krate, on_busy, pool, replicas, switch};
+use values::{choice, condition, handler, keys, krate, on_busy, pool, replicas, switch};
 
 #[derive(Clone, Copy)]
 enum Name {
     Key,
+    Keys,
     Ttl,
     Wait,
     Renew,
@@ -44,8 +45,9 @@ enum Name {
     Crate,
 }
 
-const OPTIONS: [(&str, Name); 21] = [
+const OPTIONS: [(&str, Name); 22] = [
     ("key", Name::Key),
+    ("keys", Name::Keys),
     ("ttl", Name::Ttl),
     ("wait", Name::Wait),
     ("renew", Name::Renew),
@@ -71,7 +73,8 @@ const OPTIONS: [(&str, Name); 21] = [
 /// The attribute's options, and every mistake in them.
 #[derive(Default)]
 pub(crate) struct Args {
-    pub(crate) key: Option<Key>,
+    /// One, or those of `keys`.
+    pub(crate) keys: Vec<Key>,
     pub(crate) ttl: Option<Constant<Duration>>,
     /// The inner `None` means without a limit.
     pub(crate) wait: Option<Constant<Option<Duration>>>,
@@ -142,7 +145,7 @@ impl Parse for Args {
             }
             input.parse::<Option<Token![,]>>()?;
         }
-        if args.named("key").is_none() {
+        if args.named("key").or(args.named("keys")).is_none() {
             args.errors
                 .at(input.span(), "missing `key = \"…\"`: what is being locked?");
         }
@@ -168,9 +171,13 @@ impl Args {
         if self.names.contains(&name) {
             return Err(Error::new(name.span(), format!("`{text}` is given twice")));
         }
+        if matches!(option, Name::Key | Name::Keys) && !self.keys.is_empty() {
+            let reason = "`key` and `keys` are both given; put all keys into `keys`";
+            return Err(Error::new(name.span(), reason));
+        }
         self.names.push(name.clone());
         if matches!(option, Name::Key) {
-            self.key = Some(Key::parse_after_name(input)?);
+            self.keys = vec![Key::parse_after_name(input)?];
         } else {
             let has_value = input.parse::<Option<Token![=]>>()?.is_some()
                 && !input.is_empty()
@@ -188,7 +195,8 @@ impl Args {
 
     fn parse_value(&mut self, option: Name, input: ParseStream<'_>) -> Result<()> {
         match option {
-            Name::Key => self.key = Some(Key::parse_after_name(input)?),
+            Name::Key => self.keys = vec![Key::parse_after_name(input)?],
+            Name::Keys => self.keys = keys(input)?,
             Name::Ttl => self.ttl = Some(timing(input, duration::ttl)?),
             Name::Wait => self.wait = Some(timing(input, duration::wait)?),
             Name::MaxHold => self.max_hold = Some(timing(input, duration::max_hold)?),

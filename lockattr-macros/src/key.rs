@@ -39,7 +39,11 @@ impl Key {
             });
         }
         input.parse::<Token![=]>()?;
-        let expr: Expr = input.parse()?;
+        Self::of(input.parse()?)
+    }
+
+    /// A template, or an expression for the whole key.
+    pub(crate) fn of(expr: Expr) -> Result<Self> {
         let text = bare(&expr).to_token_stream().to_string();
         let form = match Written::of(&expr) {
             Written::Literal(literal) => Form::Template(KeyTemplate::of_literal(literal, true)?),

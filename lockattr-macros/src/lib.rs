@@ -33,6 +33,7 @@ use proc_macro::TokenStream;
 /// | --- | --- | --- |
 /// | `key = "order:{order_id}"` | what is locked: a template over the arguments (`{self.tenant}`, `{req.user.id}`, `{id:08}`), or any expression that is `Display` | required |
 /// | `key("order:{id}", id = order.id())` | the same with named values | |
+/// | `keys = ["account:{from}", "account:{to}"]` | several keys instead of `key`: all of them, or none; see below | |
 /// | `ttl = "10s"` | how long other calls wait after a crash; also a constant `Duration` | the pool's |
 /// | `wait = "2s"` | how long to queue; `"0s"` tries once, `"forever"` never gives up | the pool's |
 /// | `renew = false` | the lease ends after its ttl, however long the body runs | `true` |
@@ -73,6 +74,12 @@ use proc_macro::TokenStream;
 ///
 /// Two lints are silent with the attribute: `clippy::unused_async`, because the function does wait,
 /// for the lock; and `async_fn_in_trait` on a default method, outside of clippy.
+///
+/// # Several keys
+///
+/// `keys` takes all of its keys or none, as `LockPool::lock_all` does: it keeps none while it waits for another, so two
+/// calls that name the same keys in different orders do not wait for each other. A key that comes twice is locked once.
+/// Each key has its own fencing token, `lease.token_of("account:1")`.
 ///
 /// # `or_else` and `on_busy`
 ///

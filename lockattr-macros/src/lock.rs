@@ -15,7 +15,7 @@ use crate::written::unwrapped;
 
 pub(crate) struct Lock {
     pub(crate) args: Args,
-    key: Key,
+    keys: Vec<Key>,
     /// The attribute; `None` for the topmost one, which rustc has taken off.
     attr: Option<Attribute>,
     /// How many locks are taken after this one.
@@ -47,10 +47,11 @@ impl Lock {
         let mut locks = Vec::new();
         for (n, (mut args, attr)) in read.into_iter().enumerate() {
             errors.append(std::mem::take(&mut args.errors));
-            if let Some(key) = args.key.take() {
+            let keys = std::mem::take(&mut args.keys);
+            if !keys.is_empty() {
                 locks.push(Self {
                     args,
-                    key,
+                    keys,
                     attr,
                     inner: count - 1 - n,
                     is_plain,
@@ -62,7 +63,9 @@ impl Lock {
 
     /// Runs the checks that need the function's arguments.
     pub(crate) fn check(&self, params: &Params, errors: &mut Errors) {
-        self.key.check(params, errors);
+        for key in &self.keys {
+            key.check(params, errors);
+        }
         self.args.check_constants(params, errors);
         if let Some(bind) = &self.args.bind
             && params.contains(&bind.to_string())
@@ -98,7 +101,8 @@ impl Lock {
     }
 
     fn is_same(&self, other: &Self) -> bool {
-        self.key.is_same(&other.key)
+        let mut keys = self.keys.iter();
+        keys.any(|key| other.keys.iter().any(|other| key.is_same(other)))
             && Pool::text(self.args.pool.as_ref()) == Pool::text(other.args.pool.as_ref())
     }
 
@@ -177,10 +181,18 @@ impl Lock {
                 )
             }
         };
-        let key = self.key.to_tokens(&self.krate(), params);
-        let enter = match self.inner {
-            0 => quote!(#private::enter(#pool, #key_name)),
-            inner => quote!(#private::enter_around(#inner, #pool, #key_name)),
+        let keys = self.keys.iter();
+        let keys = keys.map(|key| key.to_tokens(&self.krate(), params));
+        let (key, enter) = match (self.keys.len(), self.inner) {
+            (1, 0) => (quote!(#(#keys)*), quote!(#private::enter(#pool, #key_name))),
+            (1, inner) => (
+                quote!(#(#keys)*),
+                quote!(#private::enter_around(#inner, #pool, #key_name)),
+            ),
+            (_, inner) => (
+                quote!([#(#keys),*]),
+                quote!(#private::enter_all(#inner, #pool, #key_name)),
+            ),
         };
         let enter = if waits {
             quote!(#enter.await)

@@ -234,7 +234,11 @@ pub fn enter_around(inner: usize, pool: PoolSource, key: Result<Key, Error>) -> 
 /// # Panics
 ///
 /// When it is polled inside of fewer `Locked`.
-pub fn enter_all(inner: usize, pool: PoolSource, keys: Vec<Result<Key, Error>>) -> Entering {
+pub fn enter_all(
+    inner: usize,
+    pool: PoolSource,
+    keys: impl IntoIterator<Item = Result<Key, Error>>,
+) -> Entering {
     enter_with(inner, pool, Keys::new(keys))
 }
 

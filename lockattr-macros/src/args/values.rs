@@ -5,7 +5,34 @@ use syn::parse::ParseStream;
 use syn::{Error, Expr, ExprLit, ExprPath, Lit, Path, Result};
 
 use super::{OnBusy, Pool};
+use crate::key::Key;
 use crate::written::bare;
+
+/// Several keys, each a template or an expression.
+pub(super) fn keys(input: ParseStream<'_>) -> Result<Vec<Key>> {
+    const WANTED: &str =
+        "expected the keys between brackets: `[\"account:{from}\", \"account:{to}\"]`";
+    let expr: Expr = input.parse()?;
+    let Expr::Array(list) = expr else {
+        return Err(Error::new_spanned(expr, WANTED));
+    };
+    if list.elems.is_empty() {
+        return Err(Error::new_spanned(list, WANTED));
+    }
+    let mut keys: Vec<Key> = Vec::new();
+    for expr in list.elems {
+        let at = expr.to_token_stream();
+        let key = Key::of(expr)?;
+        if keys.iter().any(|other| other.is_same(&key)) {
+            return Err(Error::new_spanned(
+                at,
+                "this key stands here twice; drop one",
+            ));
+        }
+        keys.push(key);
+    }
+    Ok(keys)
+}
 
 pub(super) fn switch(input: ParseStream<'_>) -> Result<bool> {
     let expr: Expr = input.parse()?;

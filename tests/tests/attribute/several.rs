@@ -242,3 +242,61 @@ async fn two_templates_that_give_one_key_are_refused() {
     let refused = pool.scope(pair(1, 1)).await.unwrap_err();
     assert!(matches!(refused, Error::Reentrant { .. }), "{refused}");
 }
+
+#[distributed_lock(keys = ["account:{from}", "account:{to}"], bind = lease)]
+async fn pay(from: u64, to: u64) -> Result<[Option<u64>; 2], Error> {
+    lockattr::assert_held!("account:{from}");
+    lockattr::assert_held!("account:{to}");
+    tokio::task::yield_now().await;
+    let token = |account: u64| lease.token_of(&format!("account:{account}"));
+    Ok([token(from), token(to)])
+}
+
+#[tokio::test]
+async fn several_keys_of_one_attribute_are_locked_together() {
+    let pool = pool().await;
+    let [from, to] = pool.scope(pay(1, 2)).await.unwrap();
+    assert!(from.is_some() && to.is_some() && from != to);
+    let [one, same] = pool.scope(pay(3, 3)).await.unwrap();
+    assert!(one.is_some() && one == same, "one key, locked once");
+    assert!(is_free(&pool, "account:1").await && is_free(&pool, "account:2").await);
+
+    let busy = pool.lock("account:2").await.unwrap();
+    let mut call = pin!(pool.scope(pay(1, 2)));
+    assert!(poll_once(call.as_mut()).await.is_pending());
+    is_free_soon(&pool, "account:1").await;
+    busy.release().await;
+    call.await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_in_both_directions_do_not_wait_for_each_other_for_ever() {
+    let pool = pool().await;
+    let mut tasks = tokio::task::JoinSet::new();
+    for n in 0..200 {
+        let (from, to) = [(1, 2), (2, 1), (2, 3), (3, 1)][n % 4];
+        tasks.spawn(pool.scope(pay(from, to)));
+    }
+    while let Some(paid) = tasks.join_next().await {
+        paid.unwrap().unwrap();
+    }
+    for account in 1..4 {
+        assert!(is_free(&pool, &format!("account:{account}")).await);
+    }
+}
+
+#[distributed_lock(keys = ["shelf:{shelf}", "order:{order}"], wait = "0s", on_busy = "skip")]
+#[distributed_lock(key = "warehouse", shared = true)]
+async fn pick(shelf: u64, order: u64) -> Result<Option<u64>, Error> {
+    Ok(Some(shelf + order))
+}
+
+#[tokio::test]
+async fn several_keys_go_with_other_locks_and_options() {
+    let pool = pool().await;
+    assert_eq!(pool.scope(pick(1, 2)).await.unwrap(), Some(3));
+    let busy = pool.lock("order:2").await.unwrap();
+    assert_eq!(pool.scope(pick(1, 2)).await.unwrap(), None);
+    assert!(is_free(&pool, "shelf:1").await);
+    busy.release().await;
+}
