@@ -1,7 +1,7 @@
 use lockattr::{Error, distributed_lock};
 
 #[distributed_lock(kee = "k", ttl = "10", on_busy = "maybe")]
-fn f() -> Result<(), Error> {
+const fn f() -> Result<(), Error> {
     Ok(())
 }
 

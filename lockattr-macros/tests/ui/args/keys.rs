@@ -23,12 +23,6 @@ async fn both(from: u64) -> Result<(), Error> {
     Ok(())
 }
 
-#[distributed_lock(keys = ["account:{form}", "account:{to}"])]
-async fn misspelt(from: u64, to: u64) -> Result<(), Error> {
-    let _ = (from, to);
-    Ok(())
-}
-
 #[distributed_lock(keys = ["account:{from}", "account:{to}"])]
 #[distributed_lock(key = "account:{to}")]
 async fn waits_for_itself(from: u64, to: u64) -> Result<(), Error> {
