@@ -35,7 +35,7 @@ pub use preload::Preload;
 pub use proxy::{Direction, Policy, Proxy};
 pub use quorum::Quorum;
 pub use redis_cluster::{CLUSTER_RIGHTS, RedisCluster};
-pub use redis_server::{INSPECTION_RIGHTS, RIGHTS, RedisServer};
+pub use redis_server::{RIGHTS, RedisServer};
 pub use secrets::{CANARY, find_secret};
 pub use sentinels::{MASTER_NAME, SENTINEL_RIGHTS, Sentinel, Sentinels};
 pub use server_clock::ServerClock;

@@ -20,7 +20,7 @@ pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set
                           +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe \
                           +hdel +hget +hgetall +hlen +hset +lindex";
 /// The rights that looking at locks needs, beside those of any pool.
-pub const INSPECTION_RIGHTS: [&str; 2] = ["+llen", "+scan"];
+const INSPECTION_RIGHTS: [&str; 2] = ["+llen", "+scan"];
 const USER: &str = "locker";
 
 /// A server on its own port, without persistence, that ends with this value.

@@ -4,12 +4,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lockattr::{Error, Guard, LockPool};
-use lockattr_tests::{
-    INSPECTION_RIGHTS, Quorum, RedisCluster, RedisServer, Service, Twemproxy, eventually_async,
-};
+use lockattr_tests::{Quorum, RedisCluster, RedisServer, Service, Twemproxy, eventually_async};
 
 async fn pool(url: impl AsRef<str>) -> LockPool {
     LockPool::builder().url(url).build().await.unwrap()
+}
+
+fn cluster() -> RedisCluster {
+    let cluster = RedisCluster::start(3, 0);
+    let nodes = cluster.nodes().iter();
+    nodes.for_each(RedisServer::allow_inspection);
+    cluster
 }
 
 async fn hold(pool: &LockPool, key: &str) -> Guard {
@@ -60,7 +65,7 @@ async fn held_by(pool: &LockPool, count: usize) -> Vec<Guard> {
 
 #[tokio::test]
 async fn all_nodes_of_a_cluster_are_asked() {
-    let cluster = RedisCluster::start_with(3, 0, &INSPECTION_RIGHTS, None);
+    let cluster = cluster();
     let (one, other) = (pool(cluster.url()).await, pool(cluster.url()).await);
     let guards = held_by(&one, 60).await;
     let _cart = hold(&one, "cart:1").await;
@@ -81,7 +86,7 @@ async fn all_nodes_of_a_cluster_are_asked() {
 /// The pool does not know yet where the lock is.
 #[tokio::test]
 async fn a_lock_is_found_where_its_slot_has_gone() {
-    let cluster = RedisCluster::start_with(3, 0, &INSPECTION_RIGHTS, None);
+    let cluster = cluster();
     let (one, other) = (pool(cluster.url()).await, pool(cluster.url()).await);
     let guard = hold(&one, "order:1").await;
     let (slot, from) = cluster.owner(&cluster.locks()[0]);
