@@ -19,9 +19,9 @@ use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
                           +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe \
                           +hdel +hget +hgetall +hlen +hset +lindex";
+const USER: &str = "locker";
 /// The rights that looking at locks needs, beside those of any pool.
 const INSPECTION_RIGHTS: [&str; 2] = ["+llen", "+scan"];
-const USER: &str = "locker";
 
 /// A server on its own port, without persistence, that ends with this value.
 ///
