@@ -20,6 +20,8 @@ pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set
                           +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe \
                           +hdel +hget +hgetall +hlen +hset +lindex";
 const USER: &str = "locker";
+/// The rights that looking at locks needs, beside those of any pool.
+const INSPECTION_RIGHTS: [&str; 2] = ["+llen", "+scan"];
 
 /// A server on its own port, without persistence, that ends with this value.
 ///
@@ -314,6 +316,16 @@ impl RedisServer {
     pub(crate) fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         let said = self.raw(command).expect("an answer");
         redis::from_redis_value(said).expect("an answer of this kind")
+    }
+
+    /// Lets the pools' user look at locks.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    pub fn allow_inspection(&self) {
+        let grant = [&["ACL", "SETUSER", USER], &INSPECTION_RIGHTS[..]].concat();
+        self.raw(&grant).expect("its rights");
     }
 
     /// Runs a script that does not end, as another client would. Returns its error once it is killed.

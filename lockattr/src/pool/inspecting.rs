@@ -135,11 +135,11 @@ impl LockPool {
     /// Takes the key away from all that have it, and hands it to the first waiter as a release does. Returns
     /// whether anybody had it.
     ///
-    /// **This breaks the exclusion, and is for operators** who know that a holder is stuck. The holder goes on
-    /// until its next renewal, a third of its ttl later at most, and hears of the loss only then
-    /// ([`LossReason::Gone`](crate::LossReason::Gone)); one that does not renew (`renew = false`) never hears
-    /// of it. Meanwhile the next call runs beside it. Only what checks
-    /// [fencing tokens](crate::Lease::fencing_token) notices: the next holder's is greater.
+    /// **This breaks the exclusion, and is for operators** who know that a holder is stuck. The holder, and the
+    /// calls to which its process passes the key on, run until the next renewal, a third of the ttl later at
+    /// most; only then they hear of the loss ([`LossReason::Gone`](crate::LossReason::Gone)). A call that does
+    /// not renew (`renew = false`) never hears of it. Meanwhile the next holder runs beside them. Only what
+    /// checks [fencing tokens](crate::Lease::fencing_token) notices: the next holder's is greater.
     ///
     /// It takes the key from whoever has it when the request arrives, which may be another call than the one
     /// that was seen before.
@@ -166,14 +166,14 @@ impl LockPool {
     /// ```
     pub async fn force_release(&self, key: impl Into<Key>) -> Result<bool, Error> {
         let key = key.into();
-        let taken = Inspection::ForceRelease(key.checked()?);
-        let taken = self.inspect(key.as_str(), taken).await?.holders;
-        for holder in &taken {
+        let question = Inspection::ForceRelease(key.checked()?);
+        let had_it = self.inspect(key.as_str(), question).await?.holders;
+        for holder in &had_it {
             let Holder { key, who, .. } = holder;
             let token = holder.fencing_token;
             warn!(%key, %who, token, "a lock was taken away from its holder by force");
         }
-        Ok(!taken.is_empty())
+        Ok(!had_it.is_empty())
     }
 
     async fn holders_of_key(&self, key: &Key) -> Result<Vec<Holder>, Error> {

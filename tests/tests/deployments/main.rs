@@ -5,6 +5,7 @@
 mod cluster;
 mod confirmed;
 mod doctor;
+mod inspection;
 mod moving_slots;
 mod mute;
 mod quorum;

@@ -17,6 +17,7 @@ const LAYERS: &[&[&str]] = &[
         "clock",
         "diagnosis",
         "error",
+        "holder",
         "key",
         "keys",
         "label",

@@ -9,6 +9,7 @@ mod extensions;
 mod foreign_code;
 mod frameworks;
 mod harness;
+mod inspection;
 mod layers;
 mod leader;
 mod leases;

@@ -35,6 +35,9 @@ async fn the_attribute_uses_it() {
     let guard = pools[0].lock("order:7").acquire().await.unwrap();
     let other = pools[1].lock("order:7");
     assert!(other.clone().try_acquire().await.unwrap().is_none());
+    // Nobody made it say who has a key.
+    let refused = pools[0].holder("order:7").await.unwrap_err().to_string();
+    assert!(refused.contains("`Backend::inspector`"), "{refused}");
     // Without a queue it polls.
     let waiting = tokio::spawn(other.acquire());
     lockattr_tests::eventually_async("it waits", || async { pools[1].stats().waited == 1 }).await;

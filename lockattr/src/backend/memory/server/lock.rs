@@ -211,16 +211,18 @@ impl<W> Lock<W> {
         deliver: &mut impl FnMut(Handoff<W>) -> bool,
     ) {
         let has_left = leave_queue && self.leave(owner);
-        let was_held = self.held_by(owner).is_some();
-        if was_held && let Some(until) = until.filter(|until| *until > now) {
-            let mut holders = self.holders.iter_mut();
-            if let Some(holder) = holders.find(|holder| holder.owner == *owner) {
-                holder.has_finished = true;
-                holder.ends_at = until;
+        // What the same owner has finished before keeps others out nevertheless.
+        let is_its = |holder: &Holder| holder.owner == *owner && !holder.has_finished;
+        let place = self.holders.iter().position(is_its);
+        match (place, until.filter(|until| *until > now)) {
+            (Some(place), Some(until)) => {
+                self.holders[place].has_finished = true;
+                self.holders[place].ends_at = until;
             }
-        } else if was_held {
-            self.holders.retain(|holder| holder.owner != *owner);
+            (Some(place), None) => drop(self.holders.remove(place)),
+            (None, _) => {}
         }
+        let was_held = place.is_some();
         // The one that leaves may have stood before others that can have the key beside its holders.
         let is_shared = self
             .holders

@@ -80,9 +80,13 @@ impl Connections {
         at: (usize, Option<&Cluster>),
         call: Cmd,
     ) -> Result<Value, BackendError> {
-        let mut answers = self.ask_all(at.0, std::slice::from_ref(&call)).await?;
-        let answer = answers.pop().unwrap_or(Ok(Value::Nil));
+        let answer = self.ask_once(at.0, &call).await?;
         self.follow(at, call, answer).await
+    }
+
+    async fn ask_once(&self, link: usize, call: &Cmd) -> Result<RedisResult<Value>, BackendError> {
+        let mut answers = self.ask_all(link, std::slice::from_ref(call)).await?;
+        Ok(answers.pop().unwrap_or(Ok(Value::Nil)))
     }
 
     /// Returns an answer to each call.
@@ -120,8 +124,7 @@ impl Connections {
             Err(error) => error,
         };
         if error.kind() == ErrorKind::Server(ServerErrorKind::NoScript) {
-            let mut answers = self.ask_all(link, &[call]).await?;
-            let answer = answers.pop().unwrap_or(Ok(Value::Nil));
+            let answer = self.ask_once(link, &call).await?;
             return answer.map_err(|error| failure::classify(&error).error);
         }
         let (Some(cluster), Some(redirect)) = (cluster, Redirect::of(&error)) else {

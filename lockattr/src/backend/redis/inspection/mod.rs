@@ -150,5 +150,5 @@ fn with_rights(error: BackendError) -> BackendError {
         return error;
     }
     let said = format!("{error} (who looks at locks needs +llen and +scan)");
-    BackendError::new(error.kind(), said)
+    BackendError::new(BackendErrorKind::Refused, said)
 }

@@ -169,16 +169,17 @@ local function contended()
     local entry = owner .. claim .. ':' .. tokens .. ':' .. string.match(args[2], '^[^ ]*') .. ':'
       .. string.match(rest, '^:%d*:(.*)$')
     local taken = value
-    if type(value) == 'table' then
+    if not value then
+      taken = hand_over(lock, fence, queue, entry)
+      taken = taken ~= entry and taken
+    end
+    if type(value) == 'table' or not value and taken and begins(taken, '1s:') then
       local is_mine, answer = sharing().ask(lock, fence, queue, entry, 'x', 0)
       if not is_mine and answer then
         queue_up(lock, queue, entry, sub(answer, 1, 1) == 'h' and life or '')
         return answer
       end
       taken = not is_mine
-    elseif not value then
-      taken = hand_over(lock, fence, queue, entry)
-      taken = taken ~= entry and taken
     end
     if not taken then
       local token, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest, least)
