@@ -84,9 +84,8 @@ impl Drop for Inside<'_> {
 /// Lets a call ask for its key in one of the modes of that key.
 fn in_its_mode(request: LockRequest, key: usize, random: &mut fastrand::Rng) -> LockRequest {
     match key {
-        0..4 => request,
         4..6 if random.u8(..3) > 0 => request.shared(),
-        4..6 => request,
+        0..6 => request,
         _ => request.permits(PERMITS).weight(random.u32(1..3)),
     }
 }

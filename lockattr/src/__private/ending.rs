@@ -101,10 +101,10 @@ mod tests {
 
     #[test]
     fn only_an_err_is_a_failure() {
-        let renamed = Output::<Renamed>(PhantomData);
-        let ending = || (&renamed).judging(AwaitRelease);
-        assert!(fails(&renamed, ending(), &Err("no".to_owned())));
-        assert!(!fails(&renamed, ending(), &Ok(1)));
+        let renamed = &Output::<Renamed>(PhantomData);
+        let ending = || renamed.judging(AwaitRelease);
+        assert!(fails(renamed, ending(), &Err("no".to_owned())));
+        assert!(!fails(renamed, ending(), &Ok(1)));
         let option = Output::<Option<u8>>(PhantomData);
         let ending = (&option).judging(ReleaseInBackground);
         assert!(!fails(&option, ending, &None));

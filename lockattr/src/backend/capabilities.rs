@@ -21,6 +21,7 @@ const POLL_PAUSES: RangeInclusive<Duration> =
 /// let redis_like = Capabilities::default().with_queue().with_token_ranges();
 /// ```
 #[derive(Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "a list of what there is")]
 pub struct Capabilities {
     pub(crate) waiting: Waiting,
     pub(crate) least_claim_window: Duration,

@@ -142,9 +142,9 @@ pub(super) async fn a_share_ends_by_itself(fleet: &Fleet) -> Checked {
         if let Reply::Granted(_) = a.ask(&key, &waiter, fleet.acquire(IfHeld::Queue)).await? {
             break;
         }
-        let waited = Time::now().since(begun);
-        if waited > fleet.ttl * 2 + MOMENT {
-            violated!("the permit of a process that is gone is taken after {waited:?}");
+        let since = Time::now().since(begun);
+        if since > fleet.ttl * 2 + MOMENT {
+            violated!("the permit of a process that is gone is taken after {since:?}");
         }
         tokio::time::sleep(fleet.ttl / 20).await;
     }

@@ -124,7 +124,7 @@ impl Flawed {
                 let key = format!("{}:{}", attempt.key, self.owners.prefix());
                 attempt.key = Key::new(key).unwrap();
             }
-            (NeverEnds, Op::Acquire { ttl, .. }) => *ttl *= 1000,
+            (NeverEnds | SharesLiveOn, Op::Acquire { ttl, .. }) => *ttl *= 1000,
             (EndsEarly, Op::Acquire { ttl, .. }) => *ttl /= 3,
             (RenewalDoesNothing, Op::Renew { .. }) => {
                 return self.make_up(&attempt, Reply::Renewed { contended: false });
@@ -149,7 +149,6 @@ impl Flawed {
             (WaitersNeverLeave | WritersNeverLeave, Op::Release { leave_queue, .. }) => {
                 *leave_queue = false;
             }
-            (SharesLiveOn, Op::Acquire { ttl, .. }) => *ttl *= 1000,
             (MinHoldIsForgotten, Op::Release { keep, .. }) => *keep = None,
             (NewcomersOvertake, Op::Acquire { .. }) => {
                 // The last waiter loses its place.

@@ -83,7 +83,7 @@ impl Acquisition {
 
     fn on_held(&mut self, ends_in: Duration, holder: Option<Arc<str>>, step: &mut Step<'_>) {
         self.last_failure = None;
-        self.held_by = holder.clone();
+        self.held_by.clone_from(&holder);
         self.held_until = Some(step.now + ends_in);
         if self.tries_once() {
             return self.give_up(step);
