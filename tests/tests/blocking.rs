@@ -264,6 +264,7 @@ fn arguments_are_dropped_under_the_lock_in_their_order() {
 }
 
 #[distributed_lock(key = "lost", pool = *pool, ttl = "60ms", renew = false, bind = lease)]
+#[expect(clippy::needless_pass_by_value, reason = "its drop is noted")]
 fn outlive(pool: &LockPool, done: &AtomicU32, noted: Noted) -> Result<&'static str, Error> {
     let _ = &noted;
     eventually("the lease ends", || !lease.is_valid());
@@ -274,7 +275,7 @@ fn outlive(pool: &LockPool, done: &AtomicU32, noted: Noted) -> Result<&'static s
 #[distributed_lock(key = "lost", pool = *pool, ttl = "60ms", renew = false, on_lost = "finish", bind = lease)]
 fn finish(pool: &LockPool) -> Result<&'static str, Error> {
     eventually("the lease ends", || !lease.is_valid());
-    return Ok("value");
+    Ok("value")
 }
 
 #[distributed_lock(key = "lost", pool = *pool, ttl = "60ms", renew = false, bind = lease, or_else = |error| format!("{name}: {}", error.is_busy()))]

@@ -108,6 +108,13 @@ macro_rules! apply {
 
 impl LockPoolBuilder {
     /// Returns a builder with these settings; those that are not there have their defaults.
+    #[cfg_attr(
+        not(feature = "redis"),
+        expect(
+            clippy::needless_pass_by_value,
+            reason = "a server's settings are not used"
+        )
+    )]
     pub fn from_settings(settings: PoolSettings) -> Self {
         let span = |setting: Option<Span>| setting.map(|Span(span)| span);
         let release = settings.release.map(|name| match name {
