@@ -9,10 +9,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use std::{io, thread};
 
-use lockattr::{Error, Lease, LockPool, Mode, OnLost};
+use lockattr::{Error, Lease, LockPool, LockRequest, Mode, OnLost};
 
 use super::places;
-use crate::history::{Event, Recorder, now};
+use crate::history::{Event, OF_OTHER_KEY, Recorder, now};
 use crate::{Deployment, FencedStore, Host};
 
 /// How long a process may take to connect.
@@ -261,29 +261,70 @@ impl Site {
             } => request.permits(permits).weight(weight),
             _ => request,
         };
-        self.recorder
-            .record(call, Event::Requested { key, wait, mode });
-        let run = request.run(|lease| self.body(call, key, lease, stay, blocks));
+        let other = self
+            .other_key(key, random)
+            .filter(|_| mode == Mode::Exclusive);
+        let request = match other {
+            Some(other) => self.together(key, other, wait),
+            None => request,
+        };
+        // Each key of a call has a history of its own.
+        let calls = [(call, Some(key)), (call + OF_OTHER_KEY, other)];
+        let calls = calls
+            .into_iter()
+            .filter_map(|(call, key)| Some((call, key?)));
+        let calls: Vec<(u64, u32)> = calls.collect();
+        for (call, key) in &calls {
+            let (key, call) = (*key, *call);
+            self.recorder
+                .record(call, Event::Requested { key, wait, mode });
+        }
+        let run = request.run(|lease| self.body(&calls, lease, stay, blocks));
         let event = match tokio::time::timeout(patience, run).await {
             Ok(Ok(())) => Event::Released,
             Ok(Err(error)) => Event::Failed(kind(&error).to_owned()),
             Err(_) => Event::Cancelled,
         };
         let is_refused = matches!(event, Event::Failed(_));
-        self.recorder.record(call, event);
+        for (call, _) in &calls {
+            self.recorder.record(*call, event.clone());
+        }
         if is_refused {
             // After a refusal, ask again a little later.
             tokio::time::sleep(self.ttl.mul_f64(0.1 * random.f64())).await;
         }
     }
 
-    /// Adds one to the counter of the key, with time between reading and writing.
-    async fn body(&self, call: u64, key: u32, lease: Lease, stay: Duration, blocks: bool) {
-        let section = Section::enter(&self.recorder, call, &lease);
-        let token = lease.fencing_token();
+    /// Sometimes a call wants two keys that are used alone.
+    fn other_key(&self, key: u32, random: &mut fastrand::Rng) -> Option<u32> {
+        let other = random.u32(..self.keys);
+        let is_alone = matches!(kind_of(other, self.modes), Kind::Exclusive);
+        let wants_both = self.modes && random.u8(..3) == 0;
+        (wants_both && is_alone && other != key).then_some(other)
+    }
+
+    fn together(&self, one: u32, other: u32, wait: Duration) -> LockRequest {
+        self.pool.lock_all([key_of(one), key_of(other)]).wait(wait)
+    }
+
+    /// Adds one to the counter of each key, with time between reading and writing.
+    async fn body(&self, calls: &[(u64, u32)], lease: Lease, stay: Duration, blocks: bool) {
+        let sections = calls.iter().map(|(call, key)| {
+            let token = lease.token_of(&key_of(*key)).expect("it has the key");
+            Section::enter(&self.recorder, *call, (&lease, token))
+        });
+        let sections: Vec<Section<'_>> = sections.collect();
         // The store is for those that have the key alone.
         let is_alone = lease.mode() == Mode::Exclusive;
-        let value = is_alone.then(|| self.store.read(key, token).expect("the store is there"));
+        let read = |(section, (_, key)): (&Section<'_>, &(u64, u32))| {
+            let value = self.store.read(*key, section.token);
+            value.expect("the store is there")
+        };
+        let values: Vec<Option<u64>> = if is_alone {
+            sections.iter().zip(calls).map(read).collect()
+        } else {
+            Vec::new()
+        };
         if blocks {
             thread::sleep(stay.min(self.ttl / 2));
         } else if stay.is_zero() {
@@ -291,19 +332,18 @@ impl Site {
         } else {
             for _ in 0..4 {
                 tokio::time::sleep(stay / 4).await;
-                section.look();
+                sections.iter().for_each(Section::look);
             }
         }
-        if let Some(Some(value)) = value {
-            self.recorder.record(call, Event::Writing);
-            let written = self.store.write(key, token, value + 1);
-            let accepted = written.expect("the store is there");
-            self.recorder.record(call, Event::Written { accepted });
-        } else if is_alone {
-            self.recorder
-                .record(call, Event::Written { accepted: false });
+        for ((section, (call, key)), value) in sections.iter().zip(calls).zip(values) {
+            let accepted = value.is_some_and(|value| {
+                self.recorder.record(*call, Event::Writing);
+                let written = self.store.write(*key, section.token, value + 1);
+                written.expect("the store is there")
+            });
+            self.recorder.record(*call, Event::Written { accepted });
         }
-        section.look();
+        sections.iter().for_each(Section::look);
     }
 }
 
@@ -312,12 +352,13 @@ struct Section<'a> {
     recorder: &'a Recorder,
     call: u64,
     lease: &'a Lease,
+    token: u64,
 }
 
 impl<'a> Section<'a> {
-    fn enter(recorder: &'a Recorder, call: u64, lease: &'a Lease) -> Self {
+    fn enter(recorder: &'a Recorder, call: u64, (lease, token): (&'a Lease, u64)) -> Self {
         let granted = Event::Granted {
-            token: lease.fencing_token(),
+            token,
             // Nothing is known of the end of a lease that is over already.
             valid_until: valid_until(lease).unwrap_or(0),
         };
@@ -326,6 +367,7 @@ impl<'a> Section<'a> {
             recorder,
             call,
             lease,
+            token,
         }
     }
 

@@ -186,6 +186,7 @@ impl Campaign {
             exclusion: !loses,
             tokens: !loses || !self.passes_on,
             margin: MARGIN + standstill,
+            order: !self.modes,
             // Each other process may stand before it, or have the key at that moment.
             turns: calm.then_some(self.processes - 1),
         }

@@ -23,6 +23,9 @@ pub struct Rules {
     /// How much longer than its `wait` a call may take, besides the time for which its process was
     /// stopped.
     pub margin: Duration,
+    /// Calls of one process that want a key alone are served in their order. Calls that want several keys
+    /// give their place up.
+    pub order: bool,
     /// How many turns other processes may have while one waits in the server's queue. Expected
     /// without disturbances only: a lost connection costs the place in the queue.
     pub turns: Option<usize>,
@@ -131,13 +134,18 @@ pub fn check(records: &[Record], stored: &BTreeMap<u32, u64>, rules: &Rules) -> 
     if let Some((one, other)) = repeated_token(&calls) {
         broken("fencing: a token was given out twice", &[one, other]);
     }
+    if let Some((one, other)) = together::half_granted(&calls) {
+        broken("together: a call got one of its two keys", &[one, other]);
+    }
     if let Some(call) = late_answer(&calls, rules.margin) {
         broken(
             "waiting: not answered within its wait and the margin",
             &[call],
         );
     }
-    if let Some((first, second)) = sections.values().find_map(|s| order::overtaken_at_home(s)) {
+    if rules.order
+        && let Some((first, second)) = sections.values().find_map(|s| order::overtaken_at_home(s))
+    {
         broken(
             "order: overtaken by a later call of its own process",
             &[first, second],

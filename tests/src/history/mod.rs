@@ -18,3 +18,4 @@ mod together;
 pub use check::{Rules, Summary, Verdict, Violation, check};
 pub use record::{Event, Record, now};
 pub use recorder::{Recorder, read_all};
+pub use together::OF_OTHER_KEY;

@@ -11,6 +11,7 @@ const RULES: Rules = Rules {
     exclusion: true,
     tokens: true,
     margin: Duration::from_millis(50),
+    order: true,
     turns: Some(1),
 };
 
@@ -144,6 +145,16 @@ fn no_more_permits_than_there_are() {
         .held(of_three(1), 0, 20, 1, 10)
         .held(Mode::permits(4, 1), 5, 30, 2, 11)
         .breaks("exclusion");
+}
+
+#[test]
+fn two_keys_are_granted_together() {
+    use super::OF_OTHER_KEY;
+    let both = History::default()
+        .requested(0, 1, 1)
+        .requested(0, 1, 1 + OF_OTHER_KEY)
+        .granted(1, 1, 1, 10);
+    both.breaks("together");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Who may have a key at the same time.
 
+use std::collections::HashMap;
+
 use lockattr::Mode;
 
-use super::calls::{Call, Section};
+use super::calls::{Call, Calls, Section};
 
 /// Returns the sections of a key that began while others had it that keep them out; mostly with one whose
 /// lease was valid then, if there is any.
@@ -51,4 +53,23 @@ fn weight(mode: Mode) -> u32 {
         Mode::Permits { weight, .. } => weight,
         _ => 0,
     }
+}
+
+/// Added to the number of a call that wants two keys: the history of the second key has this number.
+pub const OF_OTHER_KEY: u64 = 1 << 40;
+
+/// Returns a call that got one of its keys without the other.
+pub(super) fn half_granted(calls: &Calls) -> Option<(&Call, &Call)> {
+    let by_id: HashMap<(u32, u64), &Call> = calls
+        .all
+        .iter()
+        .map(|call| ((call.process, call.id), call))
+        .collect();
+    calls.all.iter().find_map(|second| {
+        let first = by_id.get(&(second.process, second.id.checked_sub(OF_OTHER_KEY)?))?;
+        let is_half = first.section.is_some() != second.section.is_some();
+        // Between two records the process may have been killed.
+        let may_be = calls.lives[&second.process].killed;
+        (is_half && !may_be).then_some((*first, second))
+    })
 }
