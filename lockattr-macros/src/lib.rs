@@ -61,6 +61,15 @@ use proc_macro::TokenStream;
 /// `pool.lock(key!("order:{order_id}"))`. The text of an expression is not encoded; if it contains
 /// a placeholder such as `{order_id}`, the call returns `Error::InvalidKey`.
 ///
+/// # What is refused
+///
+/// Options that contradict each other are compile errors at the option: `max_hold` below `ttl`, or with
+/// `renew = false`; `min_hold` above `max_hold`, or above the `ttl` of a lease that is not renewed;
+/// `min_hold_on_failure` without `min_hold`; `shared` with `permits`; `weight` without `permits`, or above them; zero of
+/// either; `wait = "forever"` with `on_busy`; `key` with `keys`; a key twice; a literal in `when`; `on_lost = "cancel"`
+/// on a plain `fn`; `on_lost = "error"` where the return type has no room for the error. Of constants this is checked
+/// when the program is built. A `wait` shorter than the `ttl` is none of them: after a crash such a call is refused.
+///
 /// # The function keeps its behaviour
 ///
 /// Arguments, named or not, are dropped under the lock, in the same order as in the plain function.
