@@ -12,7 +12,8 @@
 //! # What a backend must keep
 //!
 //! * *Exclusion.* One owner has a key at a time, from its grant to its release or the end of its
-//!   lease, on the service's clock. A lease ends by itself, also when the process is gone.
+//!   lease, on the service's clock; several where the service has [modes](crate::Mode) and theirs allow it.
+//!   A lease ends by itself, also when the process is gone.
 //! * *Fencing.* Each grant of a key has greater tokens than all grants before, also after the service
 //!   was restarted, and no two owners ever have the same.
 //! * *Idempotence.* The same operation of the same owner can be executed again, and late. A tombstone

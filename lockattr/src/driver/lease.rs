@@ -18,7 +18,8 @@ use crate::mode::Mode;
 use crate::timing::check_ttl;
 use crate::{Error, LossReason};
 
-/// Exclusive ownership of a key, or of [several](crate::LockPool::lock_all), until a point in time.
+/// Ownership of a key, or of [several](crate::LockPool::lock_all), until a point in time: alone, or beside others
+/// as far as its [mode](Self::mode) says.
 ///
 /// Clones refer to the same lease. None of them keeps it: the lease ends when the function under
 /// the attribute does, or when its [`Guard`](crate::Guard) is released or dropped.

@@ -147,7 +147,8 @@ impl Campaign {
     pub fn run(&self) -> Outcome {
         let dir =
             env::temp_dir().join(format!("lockattr-campaign-{}-{}", process::id(), self.seed));
-        fs::create_dir_all(&dir).expect("a folder for the histories");
+        fs::create_dir(&dir)
+            .expect("the folder is new: each campaign of a process has its own seed");
         let args: Vec<&str> = self.server.iter().map(String::as_str).collect();
         let network = Network::new();
         let mut deployed = self.deployment.start(&network, &args);

@@ -48,7 +48,10 @@ pub fn batch(questions: &[u8], answer: &Value) {
             | (Question::Reserve, Ok(Reply::Reserved(granted))) => {
                 assert!(granted.tokens.start > 0 && !granted.tokens.is_empty());
             }
-            (Question::Acquire { .. }, Ok(Reply::Held { .. } | Reply::Tombstoned))
+            (
+                Question::Acquire { .. },
+                Ok(Reply::Held { .. } | Reply::Tombstoned | Reply::OtherMode(_)),
+            )
             | (Question::Renew, Ok(Reply::Renewed { .. } | Reply::Gone))
             | (Question::Reserve, Ok(Reply::Gone))
             | (Question::Release, Ok(Reply::Released))
