@@ -15,7 +15,7 @@ fn all_disturbances_that_a_cluster_survives() {
 
 #[test]
 fn readers_writers_and_permits_on_a_cluster() {
-    super::survives_everything_together(Cluster, 26);
+    super::survives_everything_together(Cluster, 27);
 }
 
 #[test]

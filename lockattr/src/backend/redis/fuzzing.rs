@@ -11,6 +11,7 @@ use crate::backend::{Attempt, Event, OwnerIds, Reply, memory};
 use crate::clock::Time;
 use crate::key::Key;
 use crate::label::Label;
+use crate::mode::Mode;
 use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Terms};
 use crate::spec::Wait;
 
@@ -97,6 +98,8 @@ pub fn life(answers: &[Value]) {
         renew: true,
         max_hold: None,
         confirmation: None,
+        mode: Mode::Exclusive,
+        min_hold: None,
         label: Label::Function {
             module: "fuzz",
             function: "life",
