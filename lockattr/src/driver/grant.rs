@@ -1,6 +1,5 @@
 //! The responsibility for a lease, from the moment that the server may have granted it.
 
-use std::iter::once;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -189,10 +188,11 @@ impl Grant {
     ///
     /// All of it is under way before the first await, so dropping the future does not stop it.
     pub(crate) async fn release(mut self) {
-        let others = mem::take(&mut self.others);
-        let all = once(self).chain(others);
-        let under_way: Vec<_> = all.filter_map(Self::begin_release).collect();
-        for confirmed in under_way {
+        let others = mem::take(&mut self.others).into_iter();
+        let first = self.begin_release();
+        // Allocates nothing for one key.
+        let others: Vec<_> = others.filter_map(Self::begin_release).collect();
+        for confirmed in first.into_iter().chain(others) {
             // An error means that the thread is gone, so nothing is left to release.
             drop(confirmed.await);
         }
