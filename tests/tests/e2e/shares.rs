@@ -65,6 +65,30 @@ async fn readers_have_it_together_and_a_writer_alone() {
     }
 }
 
+/// Those of one process, which it asks for in one request.
+#[tokio::test]
+async fn readers_and_writers_are_served_in_the_order_of_their_calls() {
+    for service in Service::all() {
+        let pool = service.pool().await;
+        for round in 0..50 {
+            let key = format!("k:{round}");
+            let request = || pool.lock(key.as_str()).ttl(Service::LONG);
+            let token = async |request: LockRequest| {
+                let guard = request.acquire().await.unwrap();
+                let token = guard.fencing_token();
+                guard.release().await;
+                token
+            };
+            let (reader, writer, last) = tokio::join!(
+                token(request().shared()),
+                token(request()),
+                token(request().shared())
+            );
+            assert!(reader < writer && writer < last, "{reader} {writer} {last}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn no_more_permits_are_taken_than_there_are() {
     for service in Service::all() {

@@ -115,7 +115,7 @@ impl Call {
         number: u64,
         known: &mut Known,
     ) -> Self {
-        attempts.sort_by_key(Code::of);
+        attempts.sort_by_key(|attempt| Code::of(attempt).turn());
         let script = match attempts {
             [one] if Code::of(one) == Code::Acquire => &*ACQUIRE,
             [one] if Code::of(one) == Code::Release => &*RELEASE,
@@ -241,6 +241,14 @@ impl Code {
                 keep: None,
             } => Self::Release,
             Op::Release { .. } => Self::ReleaseUnknown,
+        }
+    }
+
+    /// Acquires of all kinds stay in the order in which they were made: first come, first served.
+    fn turn(self) -> Self {
+        match self {
+            Self::AcquireFrom | Self::AcquireShare => Self::Acquire,
+            other => other,
         }
     }
 
