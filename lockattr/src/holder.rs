@@ -38,7 +38,8 @@ pub struct Holder {
     pub who: Arc<str>,
     /// Since when, by the clock of the holder or of the server. `None` if it is not known.
     pub since: Option<SystemTime>,
-    /// The fencing token of the grant. `None` if it is not known.
+    /// The fencing token of the grant. `None` if it is not known, as on a quorum whose servers granted
+    /// different ones.
     pub fencing_token: Option<u64>,
     /// How long the key is held unless the lease is renewed; [`Duration::MAX`] for a foreign value that does
     /// not end.

@@ -187,8 +187,12 @@ fn merged(mut votes: Vec<&Holder>, majority: usize) -> Holder {
         // A majority has it for so long.
         ttl_left: votes[majority - 1].ttl_left,
         since: votes.iter().filter_map(|vote| vote.since).min(),
-        // The grant's is the greatest of them.
-        fencing_token: votes.iter().filter_map(|vote| vote.fencing_token).max(),
+        // Where they differ, the grant has a greater one, which was reserved later and is written nowhere.
+        fencing_token: votes[0].fencing_token.filter(|_| {
+            votes
+                .iter()
+                .all(|it| it.fencing_token == votes[0].fencing_token)
+        }),
         has_finished: votes.iter().any(|vote| vote.has_finished),
         ..votes[0].clone()
     }
@@ -278,7 +282,7 @@ mod tests {
                 panic!("{found:?}");
             };
             assert_eq!(&*found.who, "one");
-            assert_eq!(found.fencing_token, Some(72));
+            assert_eq!(found.fencing_token, None, "the servers differ");
             assert_eq!(found.ttl_left, Duration::from_secs(7));
             assert_eq!(found.waiters, 1, "the queue is on one server");
         }
