@@ -143,7 +143,7 @@ impl<'a> Call<'a> {
         let acquiring = self.pool.begin(key.clone(), &options, self.label)?;
         Ok(Box::pin(async move {
             let mut grant = acquiring.await?;
-            grant.waive_min_hold();
+            grant.count_min_hold(false);
             Ok(grant)
         }))
     }

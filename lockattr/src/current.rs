@@ -150,7 +150,7 @@ impl Call {
         if let Entered::Held(Hold::Own { grant, .. }) = &mut left
             && !self.asked.options().min_hold_on_failure
         {
-            grant.waive_min_hold();
+            grant.count_min_hold(false);
         }
         left
     }

@@ -52,12 +52,13 @@ impl<B> Driver<B> {
         // Every `Commands` handle is gone, so nobody can receive the grant.
         let Some(commands) = self.commands.upgrade() else {
             let mut coordinator = self.commands.shared.coordinator();
-            let _over = coordinator.release(Time::now(), tenure.line(), lease, &mut None);
+            let given_up = (lease, false);
+            let _over = coordinator.release(Time::now(), tenure.line(), given_up, &mut None);
             return;
         };
         match commands.deliver(&tenure, waiter, token) {
             Ok(waker) => wake(waker),
-            Err(_gone) => commands.hand_over(&tenure, None),
+            Err(_gone) => commands.hand_over(&tenure, false, None),
         }
     }
 

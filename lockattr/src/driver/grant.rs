@@ -24,8 +24,8 @@ use tokio::sync::oneshot;
 #[derive(Debug)]
 pub(crate) struct Acquiring {
     call: Arc<Call>,
-    /// The waiter in the local queue, and its line; `None` once the answer is there.
-    waiter: Option<(u64, LineName)>,
+    /// The waiter in the local queue; `None` once the answer is there.
+    waiter: Option<u64>,
     commands: Commands,
     terms: Terms,
     asked_at: Time,
@@ -47,11 +47,11 @@ impl Acquiring {
     }
 
     fn join(&mut self, terms: Terms) {
-        let Some((waiter, line, is_first)) = self.commands.join(terms, &self.call) else {
+        let Some((waiter, is_first)) = self.commands.join(terms, &self.call) else {
             return;
         };
         // Set before the event, so that a subscriber that panics leaves no waiter behind.
-        self.waiter = Some((waiter, line));
+        self.waiter = Some(waiter);
         if !is_first {
             let counters = self.commands.counters();
             observe::waiting(counters, self.call.trace(), &self.terms.key, None);
@@ -124,9 +124,10 @@ impl Future for Acquiring {
 
 impl Drop for Acquiring {
     fn drop(&mut self) {
-        if let Some((waiter, line)) = self.waiter.take() {
+        if let Some(waiter) = self.waiter.take() {
             self.call.leave();
-            self.commands.leave(&line, waiter);
+            self.commands
+                .leave(&LineName::of(&self.terms, waiter), waiter);
         }
     }
 }
@@ -139,6 +140,8 @@ pub(crate) struct Grant {
     /// Keeps the I/O thread alive, which sends the release.
     commands: Commands,
     is_over: bool,
+    /// Whether its `min_hold` counts.
+    keeps: bool,
 }
 
 impl Grant {
@@ -148,16 +151,16 @@ impl Grant {
             others: Vec::new(),
             commands,
             is_over: false,
+            keeps: true,
         }
     }
 
-    /// Makes one of all these, which are in the order of their keys. Their `min_hold` counts from
-    /// now on. Returns `None` if there is none.
+    /// Makes one of all these, which are in the order of their keys. Returns `None` if there is none.
     pub(crate) fn joined(grants: Vec<Self>) -> Option<Self> {
         let mut grants = grants.into_iter();
         let mut joined = grants.next()?;
         joined.others = grants.collect();
-        joined.count_min_hold();
+        joined.count_min_hold(true);
         if !joined.others.is_empty() {
             let others = joined.others.iter().map(Self::lease);
             joined.lease = Lease::joined(&joined.lease, others);
@@ -169,18 +172,12 @@ impl Grant {
         &self.lease
     }
 
-    /// Lets other calls in as soon as this one has finished, whatever its `min_hold` is.
-    pub(crate) fn waive_min_hold(&mut self) {
-        if !self.is_over && !self.commands.is_forked() {
-            self.commands.waive_min_hold(self.lease.tenure());
+    /// Whether other calls are kept out for the rest of its `min_hold` after the release.
+    pub(crate) fn count_min_hold(&mut self, counts: bool) {
+        self.keeps = counts;
+        for other in &mut self.others {
+            other.count_min_hold(counts);
         }
-        self.others.iter_mut().for_each(Self::waive_min_hold);
-    }
-
-    /// The `min_hold` counts from now on, also if it was waived before.
-    fn count_min_hold(&self) {
-        self.commands.count_min_hold(self.lease.tenure());
-        self.others.iter().for_each(Self::count_min_hold);
     }
 
     /// Hands the lease over to the next waiter of this process, or releases it and waits until the
@@ -199,9 +196,10 @@ impl Grant {
     }
 
     fn begin_release(mut self) -> Option<oneshot::Receiver<Result<(), Error>>> {
+        let keeps = self.keeps;
         let (commands, tenure) = self.finish()?;
         let (done, confirmed) = oneshot::channel();
-        commands.hand_over(tenure, Some(Reply::Call(done)));
+        commands.hand_over(tenure, keeps, Some(Reply::Call(done)));
         Some(confirmed)
     }
 
@@ -230,8 +228,9 @@ impl fmt::Debug for Grant {
 
 impl Drop for Grant {
     fn drop(&mut self) {
+        let keeps = self.keeps;
         if let Some((commands, tenure)) = self.finish() {
-            commands.hand_over(tenure, None);
+            commands.hand_over(tenure, keeps, None);
         }
     }
 }

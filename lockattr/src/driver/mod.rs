@@ -41,6 +41,7 @@ pub(crate) use together::together;
 pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
+use crate::backend::Capabilities;
 use crate::clock::Time;
 use crate::key::Key;
 use crate::protocol::{self, Caller, LineName, Queued, Released, Terms, Waiter};
@@ -241,9 +242,9 @@ impl Commands {
         Acquiring::begin(self.clone(), terms, CallTrace::new(span))
     }
 
-    /// Joins the queue of the key. Returns the waiter's number, its line, and whether it is the first, or `None`
+    /// Joins the queue of the key. Returns the waiter's number and whether it is the first, or `None`
     /// if the call is refused.
-    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<(u64, LineName, bool)> {
+    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<(u64, bool)> {
         let key = terms.key.clone();
         let caller = WaitingCall(Arc::clone(call));
         if let Err(error) = self.shared().check_process() {
@@ -254,11 +255,7 @@ impl Commands {
             .shared()
             .with(|coordinator, now| coordinator.acquire(now, terms, caller));
         match queued {
-            Queued::Waiting {
-                waiter,
-                line,
-                is_first,
-            } => Some((waiter, line, is_first)),
+            Queued::Waiting { waiter, is_first } => Some((waiter, is_first)),
             Queued::Refused(caller, error) => {
                 caller.refuse(self.counters(), &key, error);
                 None
@@ -281,26 +278,12 @@ impl Commands {
         }
     }
 
-    /// Lets other calls in as soon as the holder has finished, whatever the lease's `min_hold` is.
-    fn waive_min_hold(&self, tenure: &Tenure) {
-        let id = tenure.id();
-        self.shared()
-            .with(|coordinator, now| coordinator.waive_min_hold(now, id));
-    }
-
-    /// Lets the lease's `min_hold` count from now on.
-    fn count_min_hold(&self, tenure: &Tenure) {
-        let id = tenure.id();
-        self.shared()
-            .with(|coordinator, now| coordinator.count_min_hold(now, id));
-    }
-
     /// Hands the lease over to the next waiter of this process, or gives it back to the lock
-    /// service.
-    fn hand_over(&self, tenure: &Arc<Tenure>, mut request: Option<Reply>) {
+    /// service. `keeps` says whether its `min_hold` counts.
+    fn hand_over(&self, tenure: &Arc<Tenure>, keeps: bool, mut request: Option<Reply>) {
         loop {
             let released = self.shared().with(|coordinator, now| {
-                coordinator.release(now, tenure.line(), tenure.id(), &mut request)
+                coordinator.release(now, tenure.line(), (tenure.id(), keeps), &mut request)
             });
             match released {
                 Released::Over => return thread_end::await_releases(self),
@@ -387,19 +370,9 @@ impl Commands {
         &self.shared().counters
     }
 
-    /// Whether the lock service can confirm what it grants.
-    pub(crate) fn has_confirmation(&self) -> bool {
-        self.shared().coordinator().has_confirmation()
-    }
-
-    /// Whether the lock service lets several calls have a key at the same time.
-    pub(crate) fn has_modes(&self) -> bool {
-        self.shared().coordinator().has_modes()
-    }
-
-    /// Whether a release can keep others out for a while.
-    pub(crate) fn has_min_hold(&self) -> bool {
-        self.shared().coordinator().has_min_hold()
+    /// Returns what the lock service can do.
+    pub(crate) fn capabilities(&self) -> Capabilities {
+        self.shared().coordinator().capabilities().clone()
     }
 
     /// Sends a request that is answered later. Returns `None` if `request` refuses it.

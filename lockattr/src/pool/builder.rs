@@ -245,10 +245,11 @@ impl LockPoolBuilder {
         #[cfg(not(feature = "redis"))]
         let mut confirming = Confirming::default();
         let commands = self.connect(service).await?;
-        confirming.found(commands.has_confirmation())?;
+        let all = commands.capabilities();
+        confirming.found(all.has_confirmation())?;
         let offered = Offered {
-            modes: commands.has_modes(),
-            min_hold: commands.has_min_hold(),
+            modes: all.has_modes(),
+            min_hold: all.has_min_hold(),
         };
         let pool = LockPool(std::sync::Arc::new(Pool {
             commands,

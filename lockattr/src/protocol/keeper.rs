@@ -80,16 +80,8 @@ impl Keeper {
         }
     }
 
-    pub(crate) fn has_confirmation(&self) -> bool {
-        self.capabilities.has_confirmation()
-    }
-
-    pub(crate) fn has_modes(&self) -> bool {
-        self.capabilities.has_modes()
-    }
-
-    pub(crate) fn has_min_hold(&self) -> bool {
-        self.capabilities.has_min_hold()
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        &self.capabilities
     }
 
     /// A queue wants a lease with this number of fencing tokens. Every call ends in one
@@ -127,19 +119,14 @@ impl Keeper {
         self.step(now, id, |acquisition, _| acquisition.adopt(terms, now))?
     }
 
-    /// The lease's `min_hold` does not count: what it was for has failed.
-    pub(crate) fn waive_min_hold(&mut self, now: Time, id: LeaseId) {
-        self.step(now, id, |acquisition, _| acquisition.waive_min_hold());
-    }
-
-    /// The lease's `min_hold` counts from now on: what it is for begins.
-    pub(crate) fn count_min_hold(&mut self, now: Time, id: LeaseId) {
-        self.step(now, id, |acquisition, _| acquisition.count_min_hold(now));
-    }
-
     /// The caller has finished with its lease, or wants none any longer.
     pub(crate) fn release(&mut self, now: Time, id: LeaseId) {
         self.step(now, id, Acquisition::relinquish);
+    }
+
+    /// The same without a `min_hold`: what the lease was for has failed.
+    pub(crate) fn release_at_once(&mut self, now: Time, id: LeaseId) {
+        self.step(now, id, Acquisition::relinquish_at_once);
     }
 
     /// The holder wants its lease to last `ttl` from now on. Each call is answered by one
@@ -265,8 +252,7 @@ impl Keeper {
     /// Releases every lease, whether or not its holder has finished.
     pub(crate) fn release_all(&mut self, now: Time) {
         for id in self.ids() {
-            self.waive_min_hold(now, id);
-            self.release(now, id);
+            self.release_at_once(now, id);
         }
     }
 

@@ -351,6 +351,15 @@ impl Acquisition {
         }
     }
 
+    /// The same without a `min_hold`: what the lease was for has failed.
+    pub(super) fn relinquish_at_once(&mut self, step: &mut Step<'_>) {
+        // A release under way is one of a caller that had finished.
+        if !matches!(self.phase, Phase::Releasing { .. }) {
+            self.kept_until = None;
+        }
+        self.relinquish(step);
+    }
+
     fn settle(&mut self, attempt: InFlight, outcome: Outcome, step: &mut Step<'_>) {
         match self.phase {
             Phase::Asking => self.on_answer(attempt.sent_at, outcome, step),

@@ -11,20 +11,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 impl Acquisition {
-    /// Lets others in as soon as the holder has finished.
-    pub(in super::super) fn waive_min_hold(&mut self) {
-        if !matches!(self.phase, Phase::Releasing { .. }) {
-            self.kept_until = None;
-        }
-    }
-
-    /// Keeps others out for `min_hold` from now on.
-    pub(in super::super) fn count_min_hold(&mut self, now: Time) {
-        if matches!(self.phase, Phase::Held { .. }) {
-            self.kept_until = self.terms.kept_until(now);
-        }
-    }
-
     /// Returns how long others are kept out from now on.
     pub(super) fn kept_for(&self, now: Time) -> Option<Duration> {
         let left = self.kept_until?.since(now);

@@ -60,7 +60,6 @@ pub(crate) enum Released<C> {
 pub(crate) enum Queued<C> {
     Waiting {
         waiter: u64,
-        line: LineName,
         /// Whether the lease is asked for on behalf of this caller.
         is_first: bool,
     },

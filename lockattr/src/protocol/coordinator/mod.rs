@@ -95,46 +95,26 @@ impl<C: Caller, R> Coordinator<C, R> {
         self.keeper.claim_window()
     }
 
-    pub(crate) fn has_confirmation(&self) -> bool {
-        self.keeper.has_confirmation()
-    }
-
-    pub(crate) fn has_modes(&self) -> bool {
-        self.keeper.has_modes()
-    }
-
-    pub(crate) fn has_min_hold(&self) -> bool {
-        self.keeper.has_min_hold()
+    pub(crate) fn capabilities(&self) -> &Capabilities {
+        self.keeper.capabilities()
     }
 
     /// A caller wants a lease. It is answered by one [`Effect::Granted`], [`Released::Passed`] or
     /// [`Effect::Refused`], unless it [leaves](Self::leave) before.
     pub(crate) fn acquire(&mut self, now: Time, terms: Terms, caller: C) -> Queued<C> {
-        let (waiter, line, is_first) = match self.queues.join(now, terms, caller) {
-            Joined::First {
-                waiter,
-                line,
-                order,
-            } => {
+        let (waiter, is_first) = match self.queues.join(now, terms, caller) {
+            Joined::First { waiter, order } => {
                 self.follow(now, [order]);
-                (waiter, line, true)
+                (waiter, true)
             }
-            Joined::Behind {
-                waiter,
-                line,
-                order,
-            } => {
+            Joined::Behind { waiter, order } => {
                 self.follow(now, order);
-                (waiter, line, false)
+                (waiter, false)
             }
             Joined::Refused(caller, error) => return Queued::Refused(caller, error),
         };
         self.settle(now);
-        Queued::Waiting {
-            waiter,
-            line,
-            is_first,
-        }
+        Queued::Waiting { waiter, is_first }
     }
 
     /// A caller leaves. Returns its waiter, and whether something is released now.
@@ -151,24 +131,14 @@ impl<C: Caller, R> Coordinator<C, R> {
         (waiter, is_releasing)
     }
 
-    /// The `min_hold` of a lease does not count: its holder has failed.
-    pub(crate) fn waive_min_hold(&mut self, now: Time, id: LeaseId) {
-        self.keeper.waive_min_hold(now, id);
-    }
-
-    /// The `min_hold` of a lease counts from now on.
-    pub(crate) fn count_min_hold(&mut self, now: Time, id: LeaseId) {
-        self.keeper.count_min_hold(now, id);
-    }
-
-    /// A holder has finished. If the lease goes back to the lock service, `request` is taken, and
+    /// A holder has finished; `keeps` says whether its `min_hold` counts. If the lease goes back to the lock service, `request` is taken, and
     /// answered once the release is confirmed or has failed for the first time; it is left if there
     /// is nothing to wait for.
     pub(crate) fn release(
         &mut self,
         now: Time,
         line: &LineName,
-        id: LeaseId,
+        (id, keeps): (LeaseId, bool),
         request: &mut Option<R>,
     ) -> Released<C> {
         match self.queues.released(now, line, id) {
@@ -182,7 +152,7 @@ impl<C: Caller, R> Coordinator<C, R> {
                 Released::Passed { waiter, token }
             }
             Handover::Over { next } => {
-                self.give_back(now, id, request);
+                self.give_back(now, (id, keeps), request);
                 self.follow(now, next);
                 self.settle(now);
                 Released::Over
@@ -350,13 +320,17 @@ impl<C: Caller, R> Coordinator<C, R> {
         }
     }
 
-    fn give_back(&mut self, now: Time, id: LeaseId, request: &mut Option<R>) {
+    fn give_back(&mut self, now: Time, (id, keeps): (LeaseId, bool), request: &mut Option<R>) {
         if let Some(lease) = self.leases.get_mut(&id)
             && !lease.is_delayed
         {
             lease.release = request.take();
         }
-        self.keeper.release(now, id);
+        if keeps {
+            self.keeper.release(now, id);
+        } else {
+            self.keeper.release_at_once(now, id);
+        }
     }
 
     fn fail(&mut self, now: Time, failures: Failures<C>) {

@@ -117,7 +117,7 @@ impl Fixture {
         let now = self.now;
         match self
             .coordinator
-            .release(now, &self.line, lease, &mut request)
+            .release(now, &self.line, (lease, true), &mut request)
         {
             Released::Passed { waiter, .. } => {
                 assert!(request.is_some(), "nobody answers it");

@@ -94,11 +94,7 @@ impl<C> LocalQueues<C> {
         if let Some(line) = self.lines.get_mut(&name) {
             line.waiting.push_back(waiter);
             let order = line.wants_refill(now, batch);
-            return Joined::Behind {
-                waiter: id,
-                line: name,
-                order,
-            };
+            return Joined::Behind { waiter: id, order };
         }
         let line = Line {
             lease: self.new_lease(),
@@ -110,12 +106,8 @@ impl<C> LocalQueues<C> {
             offer_checked_at: None,
         };
         let order = line.ask(&name, batch);
-        self.lines.insert(name.clone(), line);
-        Joined::First {
-            waiter: id,
-            line: name,
-            order,
-        }
+        self.lines.insert(name, line);
+        Joined::First { waiter: id, order }
     }
 
     /// A waiter leaves. Returns it, since its caller may run foreign code when dropped.

@@ -45,13 +45,11 @@ pub(crate) enum Joined<C> {
     /// It is the first of its process, so a lease is asked for.
     First {
         waiter: u64,
-        line: LineName,
         order: Order,
     },
     /// Other calls of its process have the key, or asked for it before.
     Behind {
         waiter: u64,
-        line: LineName,
         order: Option<Order>,
     },
     Refused(C, Error),

@@ -386,7 +386,7 @@ impl World {
     pub(super) fn give_back(&mut self, n: usize, line: &LineName, lease: LeaseId) {
         let now = self.clock(n);
         let coordinator = &mut self.processes[n].coordinator;
-        let _over = coordinator.release(now, line, lease, &mut None);
+        let _over = coordinator.release(now, line, (lease, true), &mut None);
     }
 
     /// A valid lease has a greater token than all leases that came before. Where exclusion may

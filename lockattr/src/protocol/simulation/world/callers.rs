@@ -62,9 +62,11 @@ impl World {
             waiter: None,
         };
         self.calls.insert((process, id), call);
+        let asked = terms.clone();
         let coordinator = &mut self.processes[process].coordinator;
         match coordinator.acquire(self.now, terms, Numbered(id)) {
-            Queued::Waiting { waiter, line, .. } => {
+            Queued::Waiting { waiter, .. } => {
+                let line = LineName::of(&asked, waiter);
                 self.calls.get_mut(&(process, id)).unwrap().waiter = Some((waiter, line));
             }
             Queued::Refused(_, error) => self.refuse(process, id, &error),
@@ -164,7 +166,7 @@ impl World {
         loop {
             let asked = &mut self.processes[process];
             let coordinator = &mut asked.coordinator;
-            match coordinator.release(self.now, &line, lease, &mut request) {
+            match coordinator.release(self.now, &line, (lease, true), &mut request) {
                 Released::Over => {
                     // Left if there is nothing to wait for.
                     if let Some(Request::Release(number)) = request {
