@@ -20,7 +20,7 @@ async fn work(name: &str, leadership: Leadership) -> u64 {
     println!("{name} leads in epoch {}", leadership.epoch());
     tokio::time::sleep(Duration::from_millis(100)).await;
     LEADERS.fetch_sub(1, Ordering::SeqCst);
-    // Whoever returns resigns. A leader that loses its lease is stopped, and is a candidate again.
+    // A body that returns resigns. A leader that loses its lease is stopped, and is a candidate again.
     leadership.epoch()
 }
 

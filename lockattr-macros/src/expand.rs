@@ -82,7 +82,7 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
 //     }
 //
 // Two attributes share the body, which has the arguments: `locked(…, locked(…, body))`, where the
-// body calls `enter_around` for the outer call and then `enter` for the inner one.
+// body calls `enter_all` for the outer call and then `enter` for the inner one.
 fn expand(locks: &[Lock], function: &Function) -> TokenStream {
     let private = locks[0].private();
     let Function {

@@ -185,10 +185,6 @@ impl Lock {
         let keys = keys.map(|key| key.to_tokens(&self.krate(), params));
         let (key, enter) = match (self.keys.len(), self.inner) {
             (1, 0) => (quote!(#(#keys)*), quote!(#private::enter(#pool, #key_name))),
-            (1, inner) => (
-                quote!(#(#keys)*),
-                quote!(#private::enter_around(#inner, #pool, #key_name)),
-            ),
             (_, inner) => (
                 quote!([#(#keys),*]),
                 quote!(#private::enter_all(#inner, #pool, #key_name)),

@@ -2,9 +2,11 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use crate::Error;
 use crate::clock::Time;
-use crate::driver::{Grant, together};
+use crate::driver::Grant;
 use crate::key::Key;
 use crate::keys::Keys;
 use crate::label::Label;
@@ -57,20 +59,8 @@ pub(crate) async fn acquire_all(
         label,
     };
     let asked_at = Time::now();
-    call.acquire(asked_at).await.map_err(|error| match error {
-        Error::Busy {
-            key,
-            retry_after,
-            holder,
-            ..
-        } => Error::Busy {
-            key,
-            waited: Time::now().since(asked_at),
-            retry_after,
-            holder,
-        },
-        error => error,
-    })
+    let grant = call.acquire(asked_at).await;
+    grant.map_err(|error| error.after_waiting(Time::now().since(asked_at)))
 }
 
 impl<'a> Call<'a> {
@@ -109,7 +99,7 @@ impl<'a> Call<'a> {
             .iter()
             .map(|key| self.begin(key, Wait::For(Duration::ZERO)))
             .collect::<Result<Vec<_>, _>>()?;
-        let answers = together(asking).await;
+        let answers = join_all(asking).await;
         let mut grants = Vec::from_iter(head);
         let mut lacking = None;
         for (key, answer) in others.into_iter().zip(answers) {

@@ -254,6 +254,14 @@ impl Error {
         }
     }
 
+    /// Says of a busy lock how long the call has waited in all, if that was in several parts.
+    pub(crate) fn after_waiting(mut self, all: Duration) -> Self {
+        if let Self::Busy { waited, .. } = &mut self {
+            *waited = all;
+        }
+        self
+    }
+
     /// Returns whether the lock was simply held by another call.
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })

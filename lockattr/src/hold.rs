@@ -216,20 +216,11 @@ type Entering = AssertUnwindSafe<Pin<Box<dyn Future<Output = Lease> + Send + Syn
 ///
 /// When it is polled outside of a `Locked`.
 pub fn enter(pool: PoolSource, key: Result<Key, Error>) -> Entering {
-    enter_around(0, pool, key)
+    enter_with(0, pool, key.map(Keys::from))
 }
 
-/// Waits for the lock of the call that is so many calls further out than the one that polls this
-/// future. They share the body: it has the arguments, which all their keys may name.
-///
-/// # Panics
-///
-/// When it is polled inside of fewer `Locked`.
-pub fn enter_around(inner: usize, pool: PoolSource, key: Result<Key, Error>) -> Entering {
-    enter_with(inner, pool, key.map(Keys::from))
-}
-
-/// The same for several keys: all of them, or none.
+/// Waits for several keys, all or none, on behalf of the call that is so many calls further out than the
+/// one that polls this future. They share the body: it has the arguments, which all their keys may name.
 ///
 /// # Panics
 ///

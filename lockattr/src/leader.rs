@@ -78,7 +78,7 @@ pub struct Election {
 /// # let pool = lockattr::LockPool::memory().await?;
 /// let election = lockattr::lead("billing").pool(&pool);
 /// let leadership: lockattr::Leadership = election.run(async |leadership| leadership).await?;
-/// assert!(!leadership.is_leader(), "whoever returns has resigned");
+/// assert!(!leadership.is_leader(), "a body that returns has resigned");
 /// # Ok(())
 /// # }
 /// ```

@@ -20,23 +20,25 @@ fn transfer(
                     _,
                 >(|error| refused(from, error)))(__lockattr_error)
             });
-        let __lockattr_key = {
-            #[allow(unexpected_cfgs)]
+        let __lockattr_key = [
             {
-                #[cfg(rust_analyzer)]
-                if false {
-                    _ = ::lockattr::__private::format_args!("account:{from}");
+                #[allow(unexpected_cfgs)]
+                {
+                    #[cfg(rust_analyzer)]
+                    if false {
+                        _ = ::lockattr::__private::format_args!("account:{from}");
+                    }
                 }
-            }
-            let __lockattr_values = ::lockattr::__private::Values::new("");
-            ::lockattr::__private::key(
-                &__lockattr_values,
-                ::lockattr::__private::format_args!(
-                    "account:{from}", from = __lockattr_values.value(& from)
-                ),
-            )
-        };
-        let __lockattr_lease = ::lockattr::__private::enter_around(
+                let __lockattr_values = ::lockattr::__private::Values::new("");
+                ::lockattr::__private::key(
+                    &__lockattr_values,
+                    ::lockattr::__private::format_args!(
+                        "account:{from}", from = __lockattr_values.value(& from)
+                    ),
+                )
+            },
+        ];
+        let __lockattr_lease = ::lockattr::__private::enter_all(
                 1usize,
                 ::lockattr::__private::installed(),
                 __lockattr_key,
@@ -112,23 +114,25 @@ async fn transfer(from: u64, to: u64) -> Result<(), AppError> {
                     _,
                 >(|error| refused(from, error)))(__lockattr_error)
             });
-        let __lockattr_key = {
-            #[allow(unexpected_cfgs)]
+        let __lockattr_key = [
             {
-                #[cfg(rust_analyzer)]
-                if false {
-                    _ = ::lockattr::__private::format_args!("account:{from}");
+                #[allow(unexpected_cfgs)]
+                {
+                    #[cfg(rust_analyzer)]
+                    if false {
+                        _ = ::lockattr::__private::format_args!("account:{from}");
+                    }
                 }
-            }
-            let __lockattr_values = ::lockattr::__private::Values::new("");
-            ::lockattr::__private::key(
-                &__lockattr_values,
-                ::lockattr::__private::format_args!(
-                    "account:{from}", from = __lockattr_values.value(& from)
-                ),
-            )
-        };
-        ::lockattr::__private::enter_around(
+                let __lockattr_values = ::lockattr::__private::Values::new("");
+                ::lockattr::__private::key(
+                    &__lockattr_values,
+                    ::lockattr::__private::format_args!(
+                        "account:{from}", from = __lockattr_values.value(& from)
+                    ),
+                )
+            },
+        ];
+        ::lockattr::__private::enter_all(
                 1usize,
                 ::lockattr::__private::installed(),
                 __lockattr_key,

@@ -19,7 +19,7 @@ pub use crate::asked_key::{checked, user_key};
 pub use crate::assert_held::assert_held;
 #[cfg(feature = "blocking")]
 pub use crate::blocking::locked_blocking;
-pub use crate::hold::{AwaitRelease, ReleaseInBackground, enter, enter_all, enter_around, locked};
+pub use crate::hold::{AwaitRelease, ReleaseInBackground, enter, enter_all, locked};
 pub use crate::key::Key;
 pub use crate::pool::PoolSource;
 pub use crate::spec::Spec;

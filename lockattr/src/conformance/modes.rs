@@ -1,55 +1,26 @@
 //! Checks of holders that have a key at the same time, if the backend has modes, and of `min_hold`.
 
-use std::ops::Range;
 use std::time::Duration;
 
-use super::process::{Fleet, MOMENT, Process, RELEASE};
-use super::queue::{LEAVE, is_told};
+use super::process::{Fleet, MOMENT, RELEASE};
+use super::queue::{LEAVE, hold_in, is_told, wait_in};
 use super::{Checked, expected, violated};
-use crate::backend::{IfHeld, Op, OwnerId, Reply, Time};
-use crate::key::Key;
+use crate::backend::{IfHeld, Op, Reply, Time};
 use crate::mode::Mode;
-
-const fn permits(permits: u32, weight: u32) -> Mode {
-    Mode::Permits { permits, weight }
-}
-
-async fn hold(
-    fleet: &Fleet,
-    process: &mut Process,
-    key: &Key,
-    mode: Mode,
-) -> Result<(OwnerId, Range<u64>), String> {
-    let owner = process.owner_in(mode);
-    let acquire = fleet.acquire(IfHeld::Queue);
-    expected!(process.ask(key, &owner, acquire).await?,
-        Reply::Granted(granted) => Ok((owner, granted.tokens)), "{mode} goes with those that have it")
-}
-
-async fn wait(
-    fleet: &Fleet,
-    process: &mut Process,
-    key: &Key,
-    mode: Mode,
-) -> Result<OwnerId, String> {
-    let owner = process.owner_in(mode);
-    let acquire = fleet.acquire(IfHeld::Queue);
-    expected!(process.ask(key, &owner, acquire).await?, Reply::Held { .. } => Ok(owner), "{mode} has to wait")
-}
 
 pub(super) async fn readers_come_together_and_writers_alone(fleet: &Fleet) -> Checked {
     let key = fleet.key()?;
     let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
-    let (first, one) = hold(fleet, &mut a, &key, Mode::Shared).await?;
-    let (second, other) = hold(fleet, &mut b, &key, Mode::Shared).await?;
+    let (first, one) = hold_in(fleet, &mut a, &key, Mode::Shared).await?;
+    let (second, other) = hold_in(fleet, &mut b, &key, Mode::Shared).await?;
     if one.start == other.start {
         violated!("two readers have the token {}", one.start);
     }
-    let writer = wait(fleet, &mut b, &key, Mode::Exclusive).await?;
+    let writer = wait_in(fleet, &mut b, &key, Mode::Exclusive).await?;
     // Nobody overtakes the writer.
-    let third = wait(fleet, &mut a, &key, Mode::Shared).await?;
-    let fourth = wait(fleet, &mut a, &key, Mode::Shared).await?;
-    let last = wait(fleet, &mut b, &key, Mode::Exclusive).await?;
+    let third = wait_in(fleet, &mut a, &key, Mode::Shared).await?;
+    let fourth = wait_in(fleet, &mut a, &key, Mode::Shared).await?;
+    let last = wait_in(fleet, &mut b, &key, Mode::Exclusive).await?;
     a.ask(&key, &first, RELEASE).await?;
     expected!(b.ask(&key, &second, fleet.renew()).await?, Reply::Renewed { contended: true } => {},
         "a reader still has it, and others wait");
@@ -78,26 +49,28 @@ pub(super) async fn readers_come_together_and_writers_alone(fleet: &Fleet) -> Ch
 pub(super) async fn a_writer_that_leaves_lets_readers_in(fleet: &Fleet) -> Checked {
     let key = fleet.key()?;
     let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
-    let (reader, _) = hold(fleet, &mut a, &key, Mode::Shared).await?;
-    let writer = wait(fleet, &mut a, &key, Mode::Exclusive).await?;
-    let behind = wait(fleet, &mut b, &key, Mode::Shared).await?;
+    let (reader, _) = hold_in(fleet, &mut a, &key, Mode::Shared).await?;
+    let writer = wait_in(fleet, &mut a, &key, Mode::Exclusive).await?;
+    let behind = wait_in(fleet, &mut b, &key, Mode::Shared).await?;
     a.ask(&key, &writer, LEAVE).await?;
     is_told(&mut b, &behind).await?;
     a.ask(&key, &reader, RELEASE).await?;
     b.ask(&key, &behind, RELEASE).await?;
-    hold(fleet, &mut a, &key, Mode::Exclusive).await.map(drop)
+    hold_in(fleet, &mut a, &key, Mode::Exclusive)
+        .await
+        .map(drop)
 }
 
 pub(super) async fn no_more_than_the_permits_are_taken(fleet: &Fleet) -> Checked {
     let key = fleet.key()?;
     let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
-    let (first, _) = hold(fleet, &mut a, &key, permits(3, 1)).await?;
-    let (second, _) = hold(fleet, &mut b, &key, permits(3, 2)).await?;
-    let one_more = wait(fleet, &mut a, &key, permits(3, 1)).await?;
+    let (first, _) = hold_in(fleet, &mut a, &key, Mode::permits(3, 1)).await?;
+    let (second, _) = hold_in(fleet, &mut b, &key, Mode::permits(3, 2)).await?;
+    let one_more = wait_in(fleet, &mut a, &key, Mode::permits(3, 1)).await?;
     a.ask(&key, &one_more, LEAVE).await?;
-    let big = wait(fleet, &mut b, &key, permits(3, 3)).await?;
+    let big = wait_in(fleet, &mut b, &key, Mode::permits(3, 3)).await?;
     // What wants little does not overtake what wants much.
-    let small = wait(fleet, &mut a, &key, permits(3, 1)).await?;
+    let small = wait_in(fleet, &mut a, &key, Mode::permits(3, 1)).await?;
     a.ask(&key, &first, RELEASE).await?;
     expected!(b.ask(&key, &second, fleet.renew()).await?, Reply::Renewed { .. } => {}, "it has two permits");
     b.has_been_told()?;
@@ -106,14 +79,16 @@ pub(super) async fn no_more_than_the_permits_are_taken(fleet: &Fleet) -> Checked
     b.ask(&key, &big, RELEASE).await?;
     is_told(&mut a, &small).await?;
     a.ask(&key, &small, RELEASE).await?;
-    hold(fleet, &mut b, &key, permits(3, 3)).await.map(drop)
+    hold_in(fleet, &mut b, &key, Mode::permits(3, 3))
+        .await
+        .map(drop)
 }
 
 pub(super) async fn other_modes_are_refused(fleet: &Fleet) -> Checked {
     let key = fleet.key()?;
     let mut process = fleet.process().await?;
-    let (owner, _) = hold(fleet, &mut process, &key, permits(2, 1)).await?;
-    for mode in [permits(3, 1), Mode::Shared, Mode::Exclusive] {
+    let (owner, _) = hold_in(fleet, &mut process, &key, Mode::permits(2, 1)).await?;
+    for mode in [Mode::permits(3, 1), Mode::Shared, Mode::Exclusive] {
         let other = process.owner_in(mode);
         let asked = process
             .ask(&key, &other, fleet.acquire(IfHeld::Queue))
@@ -121,8 +96,8 @@ pub(super) async fn other_modes_are_refused(fleet: &Fleet) -> Checked {
         expected!(asked, Reply::OtherMode(Mode::Permits { permits: 2, .. }) => {}, "it is used with two permits");
     }
     process.ask(&key, &owner, RELEASE).await?;
-    hold(fleet, &mut process, &key, Mode::Exclusive).await?;
-    let other = process.owner_in(permits(2, 1));
+    hold_in(fleet, &mut process, &key, Mode::Exclusive).await?;
+    let other = process.owner_in(Mode::permits(2, 1));
     let asked = process
         .ask(&key, &other, fleet.acquire(IfHeld::Queue))
         .await?;
@@ -133,10 +108,10 @@ pub(super) async fn other_modes_are_refused(fleet: &Fleet) -> Checked {
 pub(super) async fn a_share_ends_by_itself(fleet: &Fleet) -> Checked {
     let key = fleet.key()?;
     let (mut a, mut gone) = (fleet.process().await?, fleet.process().await?);
-    let (lost, _) = hold(fleet, &mut gone, &key, permits(2, 1)).await?;
-    let (kept, _) = hold(fleet, &mut a, &key, permits(2, 1)).await?;
+    let (lost, _) = hold_in(fleet, &mut gone, &key, Mode::permits(2, 1)).await?;
+    let (kept, _) = hold_in(fleet, &mut a, &key, Mode::permits(2, 1)).await?;
     let begun = Time::now();
-    let waiter = wait(fleet, &mut a, &key, permits(2, 1)).await?;
+    let waiter = wait_in(fleet, &mut a, &key, Mode::permits(2, 1)).await?;
     loop {
         expected!(a.ask(&key, &kept, fleet.renew()).await?, Reply::Renewed { .. } => {}, "it is renewed in time");
         if let Reply::Granted(_) = a.ask(&key, &waiter, fleet.acquire(IfHeld::Queue)).await? {
@@ -158,12 +133,12 @@ pub(super) async fn min_hold_keeps_others_out(fleet: &Fleet) -> Checked {
         keep: Some(fleet.ttl),
     };
     let all = fleet.capabilities().await?;
-    let modes = [Mode::Exclusive, permits(1, 1)];
+    let modes = [Mode::Exclusive, Mode::permits(1, 1)];
     let count = if all.has_modes() { 2 } else { 1 };
     for mode in modes.into_iter().take(count) {
         let key = fleet.key()?;
         let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
-        let (owner, _) = hold(fleet, &mut a, &key, mode).await?;
+        let (owner, _) = hold_in(fleet, &mut a, &key, mode).await?;
         let released_at = Time::now();
         expected!(a.ask(&key, &owner, keep).await?, Reply::Released => {}, "the owner has finished");
         expected!(a.ask(&key, &owner, fleet.renew()).await?, Reply::Gone => {}, "it no longer has it");

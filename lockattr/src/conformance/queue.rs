@@ -1,9 +1,12 @@
 //! Checks of the queue and its handoffs, if the backend has a queue.
 
+use std::ops::Range;
+
 use super::process::{Fleet, HandedOver, MOMENT, Process, RELEASE};
 use super::{Checked, expected, violated};
 use crate::backend::{IfHeld, Op, OwnerId, Reply, Time};
 use crate::key::Key;
+use crate::mode::Mode;
 
 pub(super) const LEAVE: Op = Op::Release {
     leave_queue: true,
@@ -12,15 +15,37 @@ pub(super) const LEAVE: Op = Op::Release {
 };
 
 async fn hold(fleet: &Fleet, process: &mut Process, key: &Key) -> Result<OwnerId, String> {
-    let owner = process.owner();
-    let acquire = fleet.acquire(IfHeld::Queue);
-    expected!(process.ask(key, &owner, acquire).await?, Reply::Granted(_) => Ok(owner), "the key is free")
+    let (owner, _) = hold_in(fleet, process, key, Mode::Exclusive).await?;
+    Ok(owner)
 }
 
 async fn wait(fleet: &Fleet, process: &mut Process, key: &Key) -> Result<OwnerId, String> {
-    let owner = process.owner();
+    wait_in(fleet, process, key, Mode::Exclusive).await
+}
+
+/// Returns a new owner that has the key in this mode, and its tokens.
+pub(super) async fn hold_in(
+    fleet: &Fleet,
+    process: &mut Process,
+    key: &Key,
+    mode: Mode,
+) -> Result<(OwnerId, Range<u64>), String> {
+    let owner = process.owner_in(mode);
     let acquire = fleet.acquire(IfHeld::Queue);
-    expected!(process.ask(key, &owner, acquire).await?, Reply::Held { .. } => Ok(owner), "another has it")
+    expected!(process.ask(key, &owner, acquire).await?,
+        Reply::Granted(granted) => Ok((owner, granted.tokens)), "{mode}, while nothing is in its way")
+}
+
+/// Returns a new owner that waits for the key in this mode.
+pub(super) async fn wait_in(
+    fleet: &Fleet,
+    process: &mut Process,
+    key: &Key,
+    mode: Mode,
+) -> Result<OwnerId, String> {
+    let owner = process.owner_in(mode);
+    let acquire = fleet.acquire(IfHeld::Queue);
+    expected!(process.ask(key, &owner, acquire).await?, Reply::Held { .. } => Ok(owner), "{mode}, while another has it")
 }
 
 pub(super) async fn is_told(process: &mut Process, owner: &OwnerId) -> Result<HandedOver, String> {

@@ -76,24 +76,6 @@ impl Acquiring {
         });
         Ok(())
     }
-
-    fn refused(&self, error: Error) -> Error {
-        match error {
-            // The wait may have been in two parts.
-            Error::Busy {
-                key,
-                retry_after,
-                holder,
-                ..
-            } => Error::Busy {
-                key,
-                waited: Time::now().since(self.asked_at),
-                retry_after,
-                holder,
-            },
-            error => error,
-        }
-    }
 }
 
 impl Future for Acquiring {
@@ -112,7 +94,9 @@ impl Future for Acquiring {
             self.waiter = None;
             return Poll::Ready(match answer {
                 Answer::Granted(grant) => Ok(grant),
-                Answer::Refused(error) => Err(self.refused(error)),
+                Answer::Refused(error) => {
+                    Err(error.after_waiting(Time::now().since(self.asked_at)))
+                }
                 Answer::Missed => match self.ask_anew() {
                     Ok(()) => continue,
                     Err(error) => Err(error),

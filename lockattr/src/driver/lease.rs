@@ -1,18 +1,17 @@
 //! The holder's view of its lease.
 
 use std::fmt;
-use std::future::poll_fn;
 use std::iter::once;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use futures_util::future::{join_all, select_all};
 use tracing::Span;
 
 use super::tenure::Tenure;
-use super::{Call, WeakCommands, together};
+use super::{Call, WeakCommands};
 use crate::clock::Time;
 use crate::mode::Mode;
 use crate::timing::check_ttl;
@@ -143,13 +142,8 @@ impl Lease {
         if self.others.is_none() {
             return self.first.lost().await;
         }
-        let mut all: Vec<_> = self.parts().map(|part| Box::pin(part.lost())).collect();
-        poll_fn(|cx| {
-            let first = all.iter_mut().map(|lost| lost.as_mut().poll(cx));
-            let mut first = first.filter(Poll::is_ready);
-            first.next().unwrap_or(Poll::Pending)
-        })
-        .await
+        let all = self.parts().map(|part| Box::pin(part.lost()));
+        select_all(all).await.0
     }
 
     /// Makes the lease last `ttl` from now on, and be renewed with this ttl. Never shortens it.
@@ -172,8 +166,7 @@ impl Lease {
         if self.others.is_none() {
             return self.first.extend(ttl).await;
         }
-        let all = self.parts().map(|part| Box::pin(part.extend(ttl)));
-        let answers = together(all.collect()).await;
+        let answers = join_all(self.parts().map(|part| part.extend(ttl))).await;
         answers.into_iter().collect()
     }
 

@@ -17,7 +17,6 @@ mod start;
 mod stats;
 mod tenure;
 mod thread_end;
-mod together;
 mod trace_context;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,7 +36,6 @@ pub use lease::Lease;
 pub(crate) use start::start;
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
-pub(crate) use together::together;
 pub(crate) use trace_context::CallTrace;
 
 use crate::Error;

@@ -1,5 +1,14 @@
 //! The settings of a pool.
 
+/// Calls the methods of a builder for the settings that are there.
+macro_rules! apply {
+    ($builder:ident, $($setting:expr => $method:ident),+ $(,)?) => {
+        $(if let Some(value) = $setting {
+            $builder = $builder.$method(value);
+        })+
+    };
+}
+
 #[cfg(any(test, feature = "conformance"))]
 mod bare;
 mod check;

@@ -141,7 +141,7 @@ impl LockPool {
     /// not renew (`renew = false`) never hears of it. Meanwhile the next holder runs beside them. Only what
     /// checks [fencing tokens](crate::Lease::fencing_token) notices: the next holder's is greater.
     ///
-    /// It takes the key from whoever has it when the request arrives, which may be another call than the one
+    /// It takes the key from the call that has it when the request arrives, which may be another one than the one
     /// that was seen before.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use lockattr_tests::{Lines, Proxy, RedisServer, Service, eventually_async};
 use tracing::dispatcher;
 use tracing::level_filters::LevelFilter;
 
-/// Counts those who are inside.
+/// Counts the leaders at a time.
 struct Inside(Arc<AtomicU32>);
 
 impl Inside {

@@ -97,15 +97,6 @@ enum ReleaseName {
     Background,
 }
 
-/// Calls the methods of a builder for the settings that are there.
-macro_rules! apply {
-    ($builder:ident, $($setting:expr => $method:ident),+ $(,)?) => {
-        $(if let Some(value) = $setting {
-            $builder = $builder.$method(value);
-        })+
-    };
-}
-
 impl LockPoolBuilder {
     /// Returns a builder with these settings; those that are not there have their defaults.
     #[cfg_attr(

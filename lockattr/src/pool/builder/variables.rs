@@ -17,18 +17,11 @@ impl LockPoolBuilder {
             Error::config("LOCKATTR_URL", reason)
         })?;
         let mut builder = Self::default().url(url);
-        let a_duration = "a duration such as 30s";
-        if let Some(ttl) = parse(&read, "LOCKATTR_TTL", a_duration, parse_duration)? {
-            builder = builder.default_ttl(ttl);
-        }
-        if let Some(wait) = parse(
-            &read,
-            "LOCKATTR_WAIT",
-            "a duration such as 2s, or `forever`",
-            parse_wait,
-        )? {
-            builder = builder.default_wait(wait);
-        }
+        apply!(
+            builder,
+            parse(&read, "LOCKATTR_TTL", "a duration such as 30s", parse_duration)? => default_ttl,
+            parse(&read, "LOCKATTR_WAIT", "a duration such as 2s, or `forever`", parse_wait)? => default_wait,
+        );
         #[cfg(feature = "redis")]
         {
             builder.redis = redis_from(&read)?;
@@ -40,37 +33,21 @@ impl LockPoolBuilder {
 #[cfg(feature = "redis")]
 fn redis_from(read: impl Fn(&str) -> Option<String>) -> Result<RedisOptions, Error> {
     let mut options = RedisOptions::new();
-    if let Some(prefix) = read("LOCKATTR_PREFIX") {
-        options = options.prefix(prefix);
-    }
-    let connections = |text: &str| text.parse().ok();
-    if let Some(connections) = parse(&read, "LOCKATTR_CONNECTIONS", "a number", connections)? {
-        options = options.connections(connections);
-    }
-    let strict = |text: &str| text.parse().ok();
-    if let Some(strict) = parse(&read, "LOCKATTR_STRICT", "true or false", strict)? {
-        options = options.strict(strict);
-    }
+    let number = |variable| parse(&read, variable, "a number", |text| text.parse().ok());
+    let switch = |variable| parse(&read, variable, "true or false", |text| text.parse().ok());
     let replicas = |text: &str| text.parse().ok();
-    let number = "a number below 256";
-    if let Some(replicas) = parse(&read, "LOCKATTR_CONFIRM_REPLICAS", number, replicas)? {
-        options = options.confirm_replicas(replicas);
-    }
-    if let Some(fsync) = parse(&read, "LOCKATTR_CONFIRM_FSYNC", "true or false", strict)? {
-        options = options.confirm_fsync(fsync);
-    }
-    let within = "a duration such as 500ms";
-    if let Some(within) = parse(&read, "LOCKATTR_CONFIRM_WITHIN", within, parse_duration)? {
-        options = options.confirm_within(within);
-    }
-    let timeout = "a duration such as 100ms";
-    if let Some(timeout) = parse(&read, "LOCKATTR_MEMBER_TIMEOUT", timeout, parse_duration)? {
-        options = options.member_timeout(timeout);
-    }
-    let delay = "a duration such as 60s";
-    if let Some(delay) = parse(&read, "LOCKATTR_RESTART_DELAY", delay, parse_duration)? {
-        options = options.restart_delay(delay);
-    }
+    let span = |variable, expected| parse(&read, variable, expected, parse_duration);
+    apply!(
+        options,
+        read("LOCKATTR_PREFIX") => prefix,
+        number("LOCKATTR_CONNECTIONS")? => connections,
+        switch("LOCKATTR_STRICT")? => strict,
+        parse(&read, "LOCKATTR_CONFIRM_REPLICAS", "a number below 256", replicas)? => confirm_replicas,
+        switch("LOCKATTR_CONFIRM_FSYNC")? => confirm_fsync,
+        span("LOCKATTR_CONFIRM_WITHIN", "a duration such as 500ms")? => confirm_within,
+        span("LOCKATTR_MEMBER_TIMEOUT", "a duration such as 100ms")? => member_timeout,
+        span("LOCKATTR_RESTART_DELAY", "a duration such as 60s")? => restart_delay,
+    );
     Ok(options)
 }
 

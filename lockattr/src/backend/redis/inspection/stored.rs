@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_lock_of_ours_is_held_by_somebody() {
+    fn a_foreign_value_is_held_by_an_unknown_holder() {
         let foreign: [&[&str]; 5] = [
             &[],
             &["2:owner:77:0:who"],
