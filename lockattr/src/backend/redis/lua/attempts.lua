@@ -145,7 +145,7 @@ while code do
     a = a + 7
     for a = a, a + n - 1 do
       r = r + 1
-      replies[r] = long_way(code, k, args[a], ttl, waiting, rest, mode, weight)
+      replies[r] = long_way('a', k, args[a], ttl, 1, waiting, rest, nil, mode, weight)
       k = k + 4
     end
   elseif code == 'u' then
@@ -153,16 +153,16 @@ while code do
     a = a + 3
     for place = a, a + n - 1 do
       r = r + 1
-      replies[r] = long_way(code, k, args[place], args[a - 1])
+      replies[r] = long_way('n', k, args[place], args[a - 1], true)
       k = k + 1
     end
   else
-    local way = code == 'v' and 'v' or 'r'
+    local is_share = code == 'v'
     long_way = long_way or contended()
     a = a + 2
     for a = a, a + 4 * (n - 1), 4 do
       r = r + 1
-      replies[r] = long_way(way, k, args[a], args[a + 1], args[a + 2], args[a + 3])
+      replies[r] = long_way('r', k, args[a], args[a + 1], args[a + 2], args[a + 3], is_share)
       k = k + 1
     end
     a = a + 3 * n

@@ -155,45 +155,17 @@ local function contended()
     return 'h' .. call('PTTL', lock) .. ':' .. (who or '')
   end
 
-  local function acquire(k, owner, ttl, tokens, waiting, rest, least)
+  -- `mode` and `weight` are there if the owner may have the lock beside others.
+  local function acquire(k, owner, ttl, tokens, waiting, rest, least, mode, weight)
     local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
     local value = try('GET', lock)
-    if is_owner(value, owner) then
+    local token
+    if not mode and is_owner(value, owner) then
       prolong(lock, ttl)
-      return 'g' .. string.match(value, '^%w+:[^:]*:(%d+)') .. ':1:' .. call('EXISTS', queue)
+      token = string.match(value, '^%w+:[^:]*:(%d+)')
+    elseif mode and type(value) == 'table' then
+      token = sharing().prolong(lock, owner, ttl)
     end
-    if call('EXISTS', keys[k + 3]) == 1 then
-      return 't'
-    end
-    local claim, life = string.match(waiting, '^(%d+) (%d*)$')
-    local entry = owner .. claim .. ':' .. tokens .. ':' .. string.match(args[2], '^[^ ]*') .. ':'
-      .. string.match(rest, '^:%d*:(.*)$')
-    local taken = value
-    if not value then
-      taken = hand_over(lock, fence, queue, entry)
-      taken = taken ~= entry and taken
-    end
-    if type(value) == 'table' or not value and taken and begins(taken, '1s:') then
-      local is_mine, answer = sharing().ask(lock, fence, queue, entry, 'x', 0)
-      if not is_mine and answer then
-        queue_up(lock, queue, entry, sub(answer, 1, 1) == 'h' and life or '')
-        return answer
-      end
-      taken = not is_mine
-    end
-    if not taken then
-      local token, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest, least)
-      return 'g' .. token .. ':' .. count .. ':' .. waiters
-    end
-    queue_up(lock, queue, entry, life)
-    return held(lock)
-  end
-
-  -- The same for an owner that may have the lock beside others.
-  local function acquire_share(k, owner, ttl, waiting, rest, mode, weight)
-    local lock, fence, queue = keys[k], keys[k + 1], keys[k + 2]
-    local value, share = try('GET', lock), sharing()
-    local token = type(value) == 'table' and share.prolong(lock, owner, ttl)
     if token then
       return 'g' .. token .. ':1:' .. call('EXISTS', queue)
     end
@@ -201,33 +173,50 @@ local function contended()
       return 't'
     end
     local claim, life = string.match(waiting, '^(%d+) (%d*)$')
-    local entry = '1s:' .. mode .. ':' .. weight .. ':' .. sub(owner, 3) .. claim .. ':'
-      .. string.match(args[2], '^[^ ]*') .. ':' .. string.match(rest, '^:%d*:(.*)$')
-    if type(value) ~= 'string' then
-      local is_mine, answer = share.ask(lock, fence, queue, entry, mode, tonumber(weight))
-      if is_mine then
-        return 'g' .. share.add(lock, fence, owner, ttl, mode, weight, rest) .. ':1:' .. call('EXISTS', queue)
-      end
-      if answer then
-        queue_up(lock, queue, entry, sub(answer, 1, 1) == 'h' and life or '')
-        return answer
-      end
+    local entry = mode and '1s:' .. mode .. ':' .. weight .. ':' .. sub(owner, 3) .. claim
+      or owner .. claim .. ':' .. tokens
+    entry = entry .. ':' .. string.match(args[2], '^[^ ]*') .. ':' .. string.match(rest, '^:%d*:(.*)$')
+
+    -- Whether others have it, and the answer where that depends on their mode.
+    local taken, answer = value, nil
+    if not value and not mode then
+      taken = hand_over(lock, fence, queue, entry)
+      taken = taken ~= entry and taken
     end
-    -- An exclusive owner has it.
-    if mode ~= 's' then
+    local has_shares = type(value) == 'table' or not value and taken and begins(taken, '1s:')
+    if has_shares or mode and not value then
+      taken, answer = sharing().ask(lock, fence, queue, entry, mode or 'x', tonumber(weight or 0))
+    end
+    if not taken then
+      if mode then
+        token = sharing().add(lock, fence, owner, ttl, mode, weight, rest)
+        return 'g' .. token .. ':1:' .. call('EXISTS', queue)
+      end
+      local first, count, waiters = grant(lock, fence, queue, owner, ttl, tokens, rest, least)
+      return 'g' .. first .. ':' .. count .. ':' .. waiters
+    end
+    if not answer and mode and mode ~= 's' then
+      -- One owner has it, which goes with no permits.
       call('LREM', queue, 0, entry)
-      return 'mx'
+      answer = 'mx'
     end
-    queue_up(lock, queue, entry, life)
-    return held(lock)
+    if not answer or sub(answer, 1, 1) == 'h' then
+      queue_up(lock, queue, entry, life)
+    end
+    return answer or held(lock)
   end
 
-  local function renew(k, owner, ttl)
-    if not is_owner(try('GET', keys[k]), owner) then
+  local function renew(k, owner, ttl, is_share)
+    local lock, _, queue = names(keys[k])
+    if is_share then
+      if not sharing().prolong(lock, owner, ttl) then
+        return 'n'
+      end
+    elseif is_owner(try('GET', lock), owner) then
+      prolong(lock, ttl)
+    else
       return 'n'
     end
-    local lock, _, queue = names(keys[k])
-    prolong(lock, ttl)
     -- By pcall: while a slot of a cluster moves, the queue may be on another node.
     return try('EXISTS', queue) == 1 and 'k1' or 'k0'
   end
@@ -239,14 +228,6 @@ local function contended()
     local _, fence, queue = names(keys[k])
     local token, count = reserve(fence, tokens, least)
     return 'g' .. token .. ':' .. count .. ':' .. call('EXISTS', queue)
-  end
-
-  local function renew_share(k, owner, ttl)
-    local lock, _, queue = names(keys[k])
-    if not sharing().prolong(lock, owner, ttl) then
-      return 'n'
-    end
-    return try('EXISTS', queue) == 1 and 'k1' or 'k0'
   end
 
   -- Writes a tombstone, and gives up the place in the queue. Returns whether there was one, and what is
@@ -267,61 +248,56 @@ local function contended()
     return type(removed) == 'number' and removed > 0, left
   end
 
-  local function release(k, owner, entry, tombstone, keep)
-    local lock, fence, queue, tombs = names(keys[k])
-    local had_place, left = give_up(owner, queue, tombs, entry, tombstone)
-    local value = try('GET', lock)
-    if is_owner(value, owner) then
-      if keep and keep ~= '' then
-        call('SET', lock, '1k' .. string.match(value, '^1w?(:.*)$'), 'PX', keep)
-      else
-        local done, to = pcall(hand_over, lock, fence, queue, nil)
-        if not done or not to then
-          call('DEL', lock)
-        end
-      end
-    elseif had_place and type(value) == 'table' then
-      -- It may have stood before others that can have the lock beside its owners.
-      pcall(sharing().serve, lock, fence, queue)
-    end
-    if left then
-      error(left)
-    end
-    return 'd'
-  end
-
-  local function release_share(k, owner, entry, tombstone, keep)
-    local lock, fence, queue, tombs = names(keys[k])
-    local had_place, left = give_up(owner, queue, tombs, entry, tombstone)
-    local had_share, is_there = sharing().remove(lock, owner, keep)
-    if had_share or had_place and is_there then
-      pcall(sharing().serve, lock, fence, queue)
-    end
-    if left then
-      error(left)
-    end
-    return 'd'
-  end
-
-  -- Whoever has it, and whatever it is.
-  local function take_away(k)
-    local lock, fence, queue = names(keys[k])
+  -- Gives the lock to the first waiter, or to nobody.
+  local function give_back(lock, fence, queue)
     local done, to = pcall(hand_over, lock, fence, queue, nil)
     if not done or not to then
       call('DEL', lock)
     end
+  end
+
+  local function release(k, owner, entry, tombstone, keep, is_share)
+    local lock, fence, queue, tombs = names(keys[k])
+    local had_place, left = give_up(owner, queue, tombs, entry, tombstone)
+    -- What leaves may have stood before others that can have the lock beside its owners.
+    local lets_in
+    if is_share then
+      local had_share, is_shared = sharing().remove(lock, owner, keep)
+      lets_in = had_share or had_place and is_shared
+    else
+      local value = try('GET', lock)
+      if not is_owner(value, owner) then
+        lets_in = had_place and type(value) == 'table'
+      elseif keep and keep ~= '' then
+        call('SET', lock, '1k' .. string.match(value, '^1w?(:.*)$'), 'PX', keep)
+      else
+        give_back(lock, fence, queue)
+      end
+    end
+    if lets_in then
+      pcall(sharing().serve, lock, fence, queue)
+    end
+    if left then
+      error(left)
+    end
+    return 'd'
+  end
+
+  -- From all that have it, in whatever format.
+  local function take_away(k)
+    local lock, fence, queue = names(keys[k])
+    give_back(lock, fence, queue)
     return 'd'
   end
 
   local ways = {
     a = acquire, n = renew, t = add_tokens, r = release, o = take_away,
-    s = acquire_share, u = renew_share, v = release_share,
   }
   return function(code, ...)
     if not now then
       read_clock()
     end
-    declares_fence = code == 'a' or code == 's'
+    declares_fence = code == 'a'
     local ok, reply = pcall(ways[code], ...)
     return ok and reply or 'e' .. (type(reply) == 'table' and reply.err or tostring(reply))
   end

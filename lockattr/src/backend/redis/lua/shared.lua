@@ -166,29 +166,29 @@ local function shared(reserve, offer, channel_of, tell)
     return got, mode, taken, last, who
   end
 
-  -- For an owner that asks, while no exclusive owner has the lock. Returns true if the lock is its own to
-  -- take; otherwise false and the answer, or nothing if an exclusive owner has it now.
+  -- For an owner that asks, while no exclusive owner has the lock. Returns whether others have it now that are in
+  -- the way, and the answer, which is missing if an exclusive owner has it.
   local function ask(lock, fence, queue, entry, asked, weight)
     -- A reader beside readers need not look at them.
     if asked == 's' and call('EXISTS', queue) == 0 and try('HGET', lock, 'mode') == 's' then
-      return true
+      return false
     end
     local got, mode, taken, last, who = serve(lock, fence, queue, entry)
     if got == entry then
-      return true
+      return false
     end
     if mode == 'x' then
-      return false
+      return true
     end
     local may = admits(mode, taken, asked, weight)
     if may == nil then
       call('LREM', queue, 0, entry)
-      return false, 'm' .. mode
+      return true, 'm' .. mode
     end
     if may and call('EXISTS', queue) == 0 then
-      return true
+      return false
     end
-    return false, 'h' .. format('%.0f', last - ms) .. ':' .. who
+    return true, 'h' .. format('%.0f', last - ms) .. ':' .. who
   end
 
   return { add = add, prolong = prolong, remove = remove, serve = serve, ask = ask }
