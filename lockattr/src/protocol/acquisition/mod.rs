@@ -14,6 +14,7 @@
 mod asking;
 mod confirming;
 mod holding;
+mod patience;
 mod releasing;
 mod step;
 mod terms;
@@ -24,8 +25,7 @@ use std::time::Duration;
 use super::Notice;
 use super::lanes::Urgency;
 use crate::backend::{
-    Attempt, AttemptId, BackendError, BackendErrorKind, Claim, Failure, Granted, IfHeld, Op,
-    Outcome, OwnerId,
+    Attempt, AttemptId, BackendError, Claim, Failure, Granted, IfHeld, Op, Outcome, OwnerId,
 };
 use crate::clock::Time;
 use crate::key::Key;
@@ -386,30 +386,5 @@ impl Acquisition {
             lease: self.owner.lease,
             number,
         }
-    }
-
-    fn patience(&self) -> Duration {
-        timing::patience(self.response_timeout, self.lasts)
-    }
-
-    fn overdue(&self, round_trip: Option<Duration>) -> BackendError {
-        let (patience, ttl) = (self.patience(), self.lasts);
-        let mut message = format!("no answer within {patience:?}");
-        if patience < self.response_timeout {
-            message.push_str(&format!(
-                ", the part of the ttl of {ttl:?} that one may take"
-            ));
-            if let Some(round_trip) = round_trip.filter(|round_trip| *round_trip > patience) {
-                message.push_str(&format!("; the round trip takes {round_trip:?}"));
-            }
-            message.push_str("; a longer `ttl` leaves more time");
-        }
-        BackendError::new(BackendErrorKind::Timeout, message)
-    }
-
-    /// From when on nothing of the acquisition can be left on the server: a request that was sent
-    /// is executed within the patience, or meets a tombstone.
-    fn gone_from_server(&self) -> Time {
-        self.ends_at + self.patience()
     }
 }

@@ -3,7 +3,8 @@
 use std::mem;
 
 use super::fleet::Fleet;
-use super::world::{Call, TTL, World};
+use super::process::Call;
+use super::world::{TTL, World};
 use crate::backend::memory::Server;
 use crate::backend::{AttemptId, BackendError, BackendErrorKind, Event, Failure};
 

@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use super::world::{Call, TTL, World};
+use super::process::Call;
+use super::world::{TTL, World};
 use crate::backend::{Attempt, AttemptId, Claim, Op, Reply};
 use crate::backend::{IfHeld, LeaseId, OwnerIds};
 use crate::clock::Time;

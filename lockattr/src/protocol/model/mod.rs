@@ -27,6 +27,7 @@
 mod actions;
 mod drain;
 mod fleet;
+mod process;
 mod world;
 
 use crate::mode::Mode;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::fleet::Fleet;
+use super::process::{Call, Numbered, Process};
 use crate::backend::memory::{self, Server};
 use crate::backend::{Attempt, Event, LeaseId, Op, OwnerIds, Reply};
 use crate::clock::Time;
@@ -16,9 +17,7 @@ use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
 use crate::model_check;
-use crate::protocol::{
-    Batch, Caller, Coordinator, Effect, Limits, LineName, Notice, Queued, Terms,
-};
+use crate::protocol::{Batch, Coordinator, Effect, Limits, LineName, Notice, Queued, Terms};
 use crate::spec::Wait;
 
 pub(super) const TTL: Duration = Duration::from_millis(200);
@@ -27,49 +26,6 @@ pub(super) const TTL: Duration = Duration::from_millis(200);
 pub(super) const TICK: Duration = Duration::from_millis(100);
 /// Sets the ttl of claims, and when a waiter asks again: after three fifths of it.
 const CLAIM_WINDOW: Duration = Duration::from_millis(500);
-
-/// A call of a process, by its number.
-#[derive(Debug, Clone, Hash)]
-pub(super) struct Numbered(u64);
-
-impl Caller for Numbered {
-    type Trace = ();
-
-    fn trace(&self) {}
-}
-
-#[derive(Debug, Clone, Hash)]
-pub(super) struct Process {
-    pub(super) coordinator: Coordinator<Numbered, ()>,
-    pub(super) is_crashed: bool,
-    /// How often it will still want the key.
-    pub(super) calls: u8,
-    pub(super) last_call: u64,
-    pub(super) mode: Mode,
-    /// The latest lease that it asked for.
-    pub(super) last_asked: LeaseId,
-    pub(super) call: Option<Call>,
-    /// The greatest token that any process had received when this one asked.
-    pub(super) known: u64,
-    /// On the way to the server, in order.
-    pub(super) up: VecDeque<Attempt>,
-    /// On the way back from the server.
-    pub(super) down: VecDeque<Event>,
-}
-
-/// What the process does at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Call {
-    Waiting {
-        waiter: u64,
-    },
-    Holding {
-        waiter: u64,
-        lease: LeaseId,
-        token: u64,
-        valid_until: Time,
-    },
-}
 
 /// Which events the run has seen.
 #[derive(Debug, Clone, Copy, Default, Hash)]
@@ -116,14 +72,6 @@ pub(super) struct World {
     pub(super) seen: Seen,
     /// While draining: how much time has passed since the last tick.
     pub(super) drained: Duration,
-}
-
-impl Process {
-    /// The line of its present call.
-    pub(super) fn line(&self) -> Option<LineName> {
-        let (Call::Waiting { waiter } | Call::Holding { waiter, .. }) = self.call?;
-        Some(LineName::of(&World::terms(self.mode), waiter))
-    }
 }
 
 impl PartialEq for World {
