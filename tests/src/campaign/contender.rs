@@ -15,6 +15,9 @@ use super::places;
 use crate::history::{Event, OF_OTHER_KEY, Recorder, now};
 use crate::{Deployment, FencedStore, Host};
 
+/// The longest time for which a body blocks the other calls of its process: they must still be answered within
+/// the campaign's margin.
+const LONGEST_BLOCK: Duration = Duration::from_millis(500);
 /// How long a process may take to connect.
 const STARTUP: Duration = Duration::from_secs(20);
 /// The default; a longer ttl gets a longer window, so that the claim, two fifths of it, is a whole
@@ -326,7 +329,7 @@ impl Site {
             Vec::new()
         };
         if blocks {
-            thread::sleep(stay.min(self.ttl / 2));
+            thread::sleep(stay.min(self.ttl / 2).min(LONGEST_BLOCK));
         } else if stay.is_zero() {
             tokio::task::yield_now().await;
         } else {
