@@ -12,6 +12,7 @@ macro_rules! apply {
 #[cfg(any(test, feature = "conformance"))]
 mod bare;
 mod check;
+mod connect;
 mod custom;
 #[cfg(feature = "serde")]
 mod settings;
@@ -21,19 +22,14 @@ use std::fmt;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tracing::info;
-
 use super::{Confirming, LockPool, Offered, Pool, registry};
 use crate::Error;
-use crate::backend::OwnerIds;
-use crate::backend::memory::MemoryBackend;
 #[cfg(feature = "redis")]
-use crate::backend::redis::{RedisBackend, RedisOptions, RedisSettings, connect_quorum};
-use crate::driver::{self, Commands};
-use crate::protocol::{Batch, Limits};
-use crate::service_url::{Named, ServiceUrl};
+use crate::backend::redis::RedisOptions;
+use crate::mode::Mode;
+use crate::protocol::Batch;
+use crate::service_url::ServiceUrl;
 use crate::spec::{Release, Wait};
-use crate::timing::DEFAULT_CLAIM_WINDOW;
 use custom::CustomService;
 #[cfg(feature = "serde")]
 pub use settings::PoolSettings;
@@ -70,6 +66,7 @@ pub struct LockPoolBuilder {
     claim_window: Option<Duration>,
     batch: Batch,
     checks_lock_order: bool,
+    required: Vec<Mode>,
     #[cfg(feature = "redis")]
     redis: RedisOptions,
 }
@@ -106,6 +103,7 @@ impl Default for LockPoolBuilder {
                 time: Duration::from_millis(5),
             },
             checks_lock_order: cfg!(debug_assertions),
+            required: Vec::new(),
             #[cfg(feature = "redis")]
             redis: RedisOptions::default(),
         }
@@ -221,13 +219,33 @@ impl LockPoolBuilder {
         self
     }
 
+    /// Fails at start-up, instead of at the first call, where the lock service does not have this mode: not
+    /// all of them let readers in together, or have permits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// use lockattr::{LockPool, Mode};
+    ///
+    /// let pool = LockPool::builder().url("memory://").require(Mode::Shared).build().await?;
+    /// let reader = pool.lock("prices").shared().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn require(mut self, mode: Mode) -> Self {
+        self.required.push(mode);
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] for a wrong setting or a server that cannot keep locks, [`Error::Connect`]
-    /// when the server cannot be reached within the connect timeout, [`Error::System`] when the
-    /// operating system cannot start a thread.
+    /// [`Error::Config`] for a wrong setting, or for a server that cannot keep locks or lacks a
+    /// [required](Self::require) mode; [`Error::Connect`] when the server cannot be reached within the
+    /// connect timeout; [`Error::System`] when the operating system cannot start a thread.
     ///
     /// # Cancel safety
     ///
@@ -253,6 +271,7 @@ impl LockPoolBuilder {
         let mut confirming = Confirming::by_default_of(&self.redis);
         #[cfg(not(feature = "redis"))]
         let mut confirming = Confirming::default();
+        let required = self.required.clone();
         let commands = self.connect(service).await?;
         let all = commands.capabilities();
         confirming.found(all.has_confirmation())?;
@@ -260,6 +279,9 @@ impl LockPoolBuilder {
             modes: all.has_modes(),
             min_hold: all.has_min_hold(),
         };
+        required
+            .into_iter()
+            .try_for_each(|mode| offered.check_mode(mode))?;
         let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
             default_ttl,
@@ -304,65 +326,6 @@ impl LockPoolBuilder {
     pub async fn install_named(self, name: &str) -> Result<LockPool, Error> {
         registry::check_vacant(Some(name))?;
         registry::install(Some(name), self.build().await?)
-    }
-
-    async fn connect(self, service: Service) -> Result<Commands, Error> {
-        let owners = OwnerIds::random()
-            .map_err(|error| Error::system("random bits for owner ids", &error))?;
-        let limits = Limits {
-            in_flight: self.max_in_flight,
-            response_timeout: self.response_timeout,
-            claim_window: self.claim_window.unwrap_or(DEFAULT_CLAIM_WINDOW),
-            batch: self.batch,
-        };
-        let url = match service {
-            Service::Url(url) => url,
-            Service::Custom(service) => {
-                let (pool, within) = (owners.clone(), self.connect_timeout);
-                return driver::start(limits, owners, move || service.connect(pool, within)).await;
-            }
-        };
-        match url.service()? {
-            Named::Memory { name } => {
-                info!(
-                    "locks are kept in the memory of this process: they exclude nobody outside it"
-                );
-                let name = name.map(str::to_owned);
-                driver::start(limits, owners, || async move {
-                    Ok(name
-                        .as_deref()
-                        .map_or_else(MemoryBackend::private, MemoryBackend::named))
-                })
-                .await
-            }
-            #[cfg(feature = "redis")]
-            Named::Redis { url: text } => {
-                let settings = self.redis_settings(&url, text);
-                let pool = owners.clone();
-                let connect = async move || RedisBackend::connect(settings, &pool).await;
-                driver::start(limits, owners, connect).await
-            }
-            #[cfg(feature = "redis")]
-            Named::Quorum { url: text } => {
-                let settings = self.redis_settings(&url, text);
-                let connect = async move || connect_quorum(settings).await;
-                driver::start(limits, owners, connect).await
-            }
-        }
-    }
-}
-
-#[cfg(feature = "redis")]
-impl LockPoolBuilder {
-    fn redis_settings(self, url: &ServiceUrl, text: &str) -> RedisSettings {
-        RedisSettings {
-            url: text.to_owned(),
-            place: url.to_string(),
-            options: self.redis,
-            connect_timeout: self.connect_timeout,
-            response_timeout: self.response_timeout,
-            claim_window: self.claim_window,
-        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use tracing::warn;
 
 use super::LockPool;
@@ -100,7 +101,7 @@ impl LockPool {
     }
 
     /// Lists who has which key, for all keys that begin with this text, page by page. An empty text is for all
-    /// keys of the pool's prefix.
+    /// keys of the pool's prefix. As a stream: [`Holders::into_stream`].
     ///
     /// The text is taken literally. Nothing is asked before [`Holders::next_page`].
     ///
@@ -205,7 +206,7 @@ impl LockPool {
 /// A Redis server is asked in small steps (`SCAN`), between which it serves others; so keys of other programs
 /// on the same server cost time too.
 #[derive(Debug, Clone)]
-#[must_use = "nothing is asked until `next_page`"]
+#[must_use = "nothing is asked until `next_page`, or until its stream is polled"]
 pub struct Holders {
     pool: LockPool,
     prefix: Arc<str>,
@@ -249,5 +250,36 @@ impl Holders {
             }
         }
         Ok(None)
+    }
+
+    /// Returns the holders of this page and those behind it one by one. A page is asked for when the one before
+    /// is used up, and the stream ends after an error.
+    ///
+    /// # Errors
+    ///
+    /// An item has those of [`next_page`](Self::next_page).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// use futures_util::TryStreamExt;
+    ///
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let _order = pool.lock("order:42").await?;
+    /// let holders: Vec<lockattr::Holder> = pool.holders("order:").into_stream().try_collect().await?;
+    /// assert_eq!(&*holders[0].key, "order:42");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn into_stream(self) -> impl Stream<Item = Result<Holder, Error>> + Send + 'static {
+        let pages = stream::try_unfold(self, |mut holders| async {
+            let page = holders.next_page().await?;
+            Ok::<_, Error>(page.map(|page| (page, holders)))
+        });
+        pages
+            .map_ok(|page| stream::iter(page).map(Ok))
+            .try_flatten()
     }
 }

@@ -37,7 +37,10 @@ impl Offered {
         Err(Error::config("min_hold", reason))
     }
 
-    fn check_mode(self, mode: Mode) -> Result<(), Error> {
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub(super) fn check_mode(self, mode: Mode) -> Result<(), Error> {
         let (setting, reason) = match mode {
             Mode::Exclusive => return Ok(()),
             Mode::Permits { permits: 0, .. } => (

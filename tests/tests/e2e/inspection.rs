@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
+use futures_util::{StreamExt, TryStreamExt};
 use lockattr::{BackendErrorKind, Error, Guard, Holder, LockPool, LossReason, Mode};
 use lockattr_tests::{RedisServer, Service, eventually_async};
 
@@ -44,6 +45,11 @@ async fn list(pool: &LockPool, prefix: &str) -> Vec<Vec<Holder>> {
         None,
         "it stays at the end"
     );
+    let stream = pool.holders(prefix).into_stream();
+    let streamed: Vec<Holder> = stream.try_collect().await.unwrap();
+    let key = |holder: &Holder| (holder.key.clone(), holder.fencing_token);
+    let keys: BTreeSet<_> = pages.iter().flatten().map(key).collect();
+    assert_eq!(streamed.iter().map(key).collect::<BTreeSet<_>>(), keys);
     pages
 }
 
@@ -291,6 +297,12 @@ async fn a_missing_right_is_named() {
             assert!(text.contains(part), "{text}");
         }
     }
+    let stream = pool.holders("order:").into_stream();
+    let items: Vec<_> = stream.collect().await;
+    assert!(
+        matches!(items[..], [Err(Error::Inspection { .. })]),
+        "{items:?}"
+    );
     let holder = server.locks();
     assert_eq!(holder.len(), 1, "nothing was taken away");
     server.allow_inspection();

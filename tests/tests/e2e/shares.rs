@@ -213,4 +213,13 @@ async fn a_pool_without_modes_refuses_them_at_once() {
             "{text}"
         );
     }
+    for (mode, setting) in [(Mode::Shared, "shared"), (Mode::permits(2, 1), "permits")] {
+        let builder = LockPool::builder().url(servers.url());
+        let refused = builder.require(Mode::Exclusive).require(mode).build().await;
+        let text = refused.unwrap_err().to_string();
+        assert!(
+            text.contains(setting) && text.contains("one holder"),
+            "{text}"
+        );
+    }
 }
