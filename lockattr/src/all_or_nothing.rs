@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all};
 
 use crate::Error;
 use crate::clock::Time;
@@ -14,10 +14,10 @@ use crate::pool::LockPool;
 use crate::spec::{Options, Wait};
 
 /// One call that wants several keys.
-struct Call<'a> {
-    pool: &'a LockPool,
-    keys: &'a Keys,
-    options: &'a Options,
+struct Call {
+    pool: LockPool,
+    keys: Keys,
+    options: Options,
     label: Label,
 }
 
@@ -43,27 +43,31 @@ enum Round<'a> {
 /// # Errors
 ///
 /// [`Error::Busy`] when the wait is over, and those of one key.
-pub(crate) async fn acquire_all(
+pub(crate) fn acquire_all(
     pool: &LockPool,
     keys: &Keys,
     options: &Options,
     label: Label,
-) -> Result<Grant, Error> {
+) -> Result<impl Future<Output = Result<Grant, Error>> + use<>, Error> {
     if keys.is_one() {
-        return pool.begin(keys.first().clone(), options, label)?.await;
+        let acquiring = pool.begin(keys.first().clone(), options, label)?;
+        return Ok(Either::Left(acquiring));
     }
     let call = Call {
-        pool,
-        keys,
-        options,
+        pool: pool.clone(),
+        keys: keys.clone(),
+        options: *options,
         label,
     };
-    let asked_at = Time::now();
-    let grant = call.acquire(asked_at).await;
-    grant.map_err(|error| error.after_waiting(Time::now().since(asked_at)))
+    // In a box, so that a call for one key has a small future.
+    Ok(Either::Right(Box::pin(async move {
+        let asked_at = Time::now();
+        let grant = call.acquire(asked_at).await;
+        grant.map_err(|error| error.after_waiting(Time::now().since(asked_at)))
+    })))
 }
 
-impl<'a> Call<'a> {
+impl Call {
     async fn acquire(&self, asked_at: Time) -> Result<Grant, Error> {
         let mut round = self.ask(None).await?;
         let mut is_first_round = true;
@@ -72,7 +76,7 @@ impl<'a> Call<'a> {
                 Round::All(grants) => return join(grants),
                 Round::Lacks(key, error) => (key, error),
             };
-            let wait = match self.pool.wait(self.options) {
+            let wait = match self.pool.wait(&self.options) {
                 Wait::Forever => Wait::Forever,
                 Wait::For(wait) => Wait::For(wait.saturating_sub(Time::now().since(asked_at))),
             };
@@ -91,7 +95,7 @@ impl<'a> Call<'a> {
     }
 
     /// Asks for all keys at the same moment, except for one that it has.
-    async fn ask(&self, head: Option<(&Key, Grant)>) -> Result<Round<'a>, Error> {
+    async fn ask(&self, head: Option<(&Key, Grant)>) -> Result<Round<'_>, Error> {
         let (present, head) = head.unzip();
         let others = self.keys.iter().filter(|key| Some(*key) != present);
         let others: Vec<_> = others.collect();
@@ -128,7 +132,7 @@ impl<'a> Call<'a> {
     ) -> Result<impl Future<Output = Result<Grant, Error>> + Unpin + use<>, Error> {
         let options = Options {
             wait: Some(wait),
-            ..*self.options
+            ..self.options
         };
         let acquiring = self.pool.begin(key.clone(), &options, self.label)?;
         Ok(Box::pin(async move {

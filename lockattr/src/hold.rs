@@ -292,7 +292,7 @@ async fn acquire(
     if pool.checks_lock_order() && pool.wait(asked.options()) != Wait::For(Duration::ZERO) {
         lock_order::check(call);
     }
-    let grant = acquire_all(&pool, &keys, asked.options(), asked.label()).await?;
+    let grant = acquire_all(&pool, &keys, asked.options(), asked.label())?.await?;
     let lease = grant.lease().clone();
     let hold = Hold::Own {
         grant,

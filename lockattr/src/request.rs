@@ -9,7 +9,7 @@ use crate::Error;
 use crate::all_or_nothing::acquire_all;
 use crate::asked_key::Key;
 use crate::current::{self, Asked};
-use crate::driver::Lease;
+use crate::driver::{Grant, Lease};
 use crate::guard::Guard;
 use crate::hold::{AwaitRelease, Locked, enter_with};
 use crate::keys::Keys;
@@ -251,6 +251,11 @@ impl LockRequest {
     /// Cancel safe: a lease that the server may have granted by then is released in the background.
     /// The place in the queue is lost.
     pub async fn acquire(self) -> Result<Guard, Error> {
+        let acquiring = self.begin()?;
+        acquiring.await.map(Guard::new)
+    }
+
+    fn begin(self) -> Result<impl Future<Output = Result<Grant, Error>>, Error> {
         let (pool, keys) = (self.pool, self.keys?);
         for key in keys.iter() {
             let held = current::find(pool.commands(), key);
@@ -258,8 +263,7 @@ impl LockRequest {
                 return Err(Error::Reentrant { key: key.shared() });
             }
         }
-        let acquired = acquire_all(&pool, &keys, &self.options, self.label).await;
-        acquired.map(Guard::new)
+        acquire_all(&pool, &keys, &self.options, self.label)
     }
 
     /// Takes the lock if it is free; returns `None` if another call holds it.

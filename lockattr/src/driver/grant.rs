@@ -27,18 +27,18 @@ pub(crate) struct Acquiring {
     /// The waiter in the local queue; `None` once the answer is there.
     waiter: Option<u64>,
     commands: Commands,
-    terms: Terms,
+    terms: Arc<Terms>,
     asked_at: Time,
     is_polled: bool,
 }
 
 impl Acquiring {
-    pub(super) fn begin(commands: Commands, terms: Terms, trace: CallTrace) -> Self {
+    pub(super) fn begin(commands: Commands, terms: Arc<Terms>, trace: CallTrace) -> Self {
         let mut new = Self {
             call: Arc::new(Call::new(trace)),
             waiter: None,
             commands,
-            terms: terms.clone(),
+            terms: Arc::clone(&terms),
             asked_at: Time::now(),
             is_polled: false,
         };
@@ -46,7 +46,7 @@ impl Acquiring {
         new
     }
 
-    fn join(&mut self, terms: Terms) {
+    fn join(&mut self, terms: Arc<Terms>) {
         let Some((waiter, is_first)) = self.commands.join(terms, &self.call) else {
             return;
         };
@@ -70,10 +70,10 @@ impl Acquiring {
             return Err(Error::Missed { key, waited });
         }
         self.call = Arc::new(Call::new(self.call.trace().clone()));
-        self.join(Terms {
+        self.join(Arc::new(Terms {
             wait,
-            ..self.terms.clone()
-        });
+            ..Terms::clone(&self.terms)
+        }));
         Ok(())
     }
 }

@@ -234,7 +234,7 @@ impl Commands {
     }
 
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
-    pub(crate) fn acquire(&self, terms: Terms) -> Acquiring {
+    pub(crate) fn acquire(&self, terms: Arc<Terms>) -> Acquiring {
         let (key, label) = (&terms.key, terms.label);
         let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
         Acquiring::begin(self.clone(), terms, CallTrace::new(span))
@@ -242,7 +242,7 @@ impl Commands {
 
     /// Joins the queue of the key. Returns the waiter's number and whether it is the first, or `None`
     /// if the call is refused.
-    fn join(&self, terms: Terms, call: &Arc<Call>) -> Option<(u64, bool)> {
+    fn join(&self, terms: Arc<Terms>, call: &Arc<Call>) -> Option<(u64, bool)> {
         let key = terms.key.clone();
         let caller = WaitingCall(Arc::clone(call));
         if let Err(error) = self.shared().check_process() {

@@ -272,7 +272,7 @@ impl LockPool {
                 "it is zero: the body could never run",
             ));
         }
-        Ok(self.0.commands.acquire(Terms {
+        Ok(self.0.commands.acquire(Arc::new(Terms {
             key,
             ttl,
             wait,
@@ -282,7 +282,7 @@ impl LockPool {
             confirmation,
             mode: options.mode,
             min_hold: options.min_hold,
-        }))
+        })))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::mem;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::acquisition::{Acquisition, AskAgain, Step, Terms};
@@ -86,7 +87,7 @@ impl Keeper {
 
     /// A queue wants a lease with this number of fencing tokens. Every call ends in one
     /// [`Notice::Acquired`] or [`Notice::Failed`], unless [`release`](Self::release) comes first.
-    pub(crate) fn acquire(&mut self, now: Time, id: LeaseId, terms: Terms, tokens: u32) {
+    pub(crate) fn acquire(&mut self, now: Time, id: LeaseId, terms: Arc<Terms>, tokens: u32) {
         if self.closed {
             return self
                 .notices
@@ -115,7 +116,7 @@ impl Keeper {
 
     /// Re-targets a fresh grant to a waiter with other terms. Returns the new end of its validity, or
     /// `None` if it is no longer held.
-    pub(crate) fn adopt(&mut self, now: Time, id: LeaseId, terms: Terms) -> Option<Time> {
+    pub(crate) fn adopt(&mut self, now: Time, id: LeaseId, terms: Arc<Terms>) -> Option<Time> {
         self.step(now, id, |acquisition, _| acquisition.adopt(terms, now))?
     }
 

@@ -106,7 +106,7 @@ pub fn life(answers: &[Value]) {
         },
     };
     let mut now = Time::from_nanos(1_000_000_000_000);
-    drop(coordinator.acquire(now, terms, Nobody));
+    drop(coordinator.acquire(now, terms.into(), Nobody));
     let mut attempts: Vec<Attempt> = Vec::new();
     let mut effects = VecDeque::new();
     for answer in answers {

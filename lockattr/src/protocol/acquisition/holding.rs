@@ -1,5 +1,6 @@
 //! While the lease is held: renewal, extension, more tokens, loss.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::asking::malformed;
@@ -51,7 +52,7 @@ impl Acquisition {
 
     /// Re-targets the lease to a holder whose terms differ from those it was asked for under.
     /// Returns the end of the validity, which may be earlier under them.
-    pub(in super::super) fn adopt(&mut self, terms: Terms, now: Time) -> Option<Time> {
+    pub(in super::super) fn adopt(&mut self, terms: Arc<Terms>, now: Time) -> Option<Time> {
         let Phase::Held {
             valid_until,
             hold_until,
@@ -148,7 +149,7 @@ impl Acquisition {
             return;
         };
         // An extension's ttl becomes the lease's only once it is confirmed.
-        self.terms.ttl = ttl;
+        Arc::make_mut(&mut self.terms).ttl = ttl;
         self.lasts = ttl;
         let end = timing::validity_end(sent_at, ttl).min(*hold_until);
         *valid_until = end.max(*valid_until);

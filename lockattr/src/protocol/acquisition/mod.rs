@@ -38,7 +38,7 @@ pub(crate) use terms::Terms;
 #[derive(Debug)]
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(super) struct Acquisition {
-    terms: Terms,
+    terms: Arc<Terms>,
     owner: OwnerId,
     claim: Claim,
     /// The label of the first caller: the server finds the place in its queue by it, so all
@@ -129,7 +129,7 @@ struct InFlight {
 impl Acquisition {
     /// Asks at once.
     pub(super) fn new(
-        terms: Terms,
+        terms: Arc<Terms>,
         owner: OwnerId,
         claim: Claim,
         response_timeout: Duration,

@@ -12,6 +12,7 @@ mod notices;
 mod shutdown;
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 use std::{iter, mem};
 
@@ -101,7 +102,7 @@ impl<C: Caller, R> Coordinator<C, R> {
 
     /// A caller wants a lease. It is answered by one [`Effect::Granted`], [`Released::Passed`] or
     /// [`Effect::Refused`], unless it [leaves](Self::leave) before.
-    pub(crate) fn acquire(&mut self, now: Time, terms: Terms, caller: C) -> Queued<C> {
+    pub(crate) fn acquire(&mut self, now: Time, terms: Arc<Terms>, caller: C) -> Queued<C> {
         let (waiter, is_first) = match self.queues.join(now, terms, caller) {
             Joined::First { waiter, order } => {
                 self.follow(now, [order]);

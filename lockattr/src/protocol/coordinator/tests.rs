@@ -66,7 +66,8 @@ impl Fixture {
             mode: Mode::Exclusive,
             min_hold: None,
         };
-        self.coordinator.acquire(self.now, terms, Named(name))
+        self.coordinator
+            .acquire(self.now, terms.into(), Named(name))
     }
 
     fn join(&mut self, name: &'static str, wait: Duration) -> u64 {

@@ -52,7 +52,7 @@ impl Fixture {
             max_hold,
             ..terms()
         };
-        self.keeper.acquire(self.now, LeaseId(id), terms, 1);
+        self.keeper.acquire(self.now, LeaseId(id), terms.into(), 1);
     }
 
     fn sends(&mut self) -> Option<Attempt> {
@@ -274,7 +274,7 @@ fn an_owner_sends_the_same_label_in_all_attempts() {
         label: Label::here(),
         ..terms()
     };
-    f.keeper.adopt(f.now, LeaseId(1), other);
+    f.keeper.adopt(f.now, LeaseId(1), other.into());
     f.keeper.release(f.now, LeaseId(1));
     let release = std::iter::from_fn(|| f.sends()).last().unwrap();
     assert!(matches!(release.op, Op::Release { .. }));

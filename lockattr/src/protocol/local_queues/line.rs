@@ -18,7 +18,7 @@ pub(super) struct Line<C> {
     /// The lease that is asked for, or held, on behalf of the waiters.
     pub(super) lease: LeaseId,
     /// The terms that it was asked for under.
-    pub(super) terms: Terms,
+    pub(super) terms: Arc<Terms>,
     pub(super) stage: Stage,
     pub(super) waiting: Waiting<C>,
     /// When the present lease ends, of this process or of another.
@@ -62,7 +62,7 @@ impl Stage {
 impl<C> Line<C> {
     /// Starts over: asks for a new lease for the first waiter.
     pub(super) fn start(&mut self, name: &LineName, lease: LeaseId, batch: Batch) -> Option<Order> {
-        self.terms = self.waiting.front()?.terms.clone();
+        self.terms = Arc::clone(&self.waiting.front()?.terms);
         self.lease = lease;
         // The last failure of the service counts until it answers.
         let trouble = match &mut self.stage {
@@ -80,7 +80,7 @@ impl<C> Line<C> {
         Order::Ask {
             id: self.lease,
             line: name.clone(),
-            terms: self.terms.clone(),
+            terms: Arc::clone(&self.terms),
             tokens: if passes_on(&self.terms) {
                 batch.size
             } else {

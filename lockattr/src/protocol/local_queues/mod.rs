@@ -46,7 +46,7 @@ pub(crate) struct LocalQueues<C> {
     /// When the wait of each waiter is over.
     deadlines: BTreeMap<(Time, u64), LineName>,
     /// When the holder of each tenure is checked, see [`offers`].
-    offers: BTreeMap<(Time, LeaseId), LineName>,
+    offers: offers::Offers,
     next_id: u64,
     limits: Limits,
     closed: bool,
@@ -57,7 +57,7 @@ impl<C> LocalQueues<C> {
         Self {
             lines: HashMap::new(),
             deadlines: BTreeMap::new(),
-            offers: BTreeMap::new(),
+            offers: offers::Offers::new(),
             next_id: 0,
             limits,
             closed: false,
@@ -65,14 +65,15 @@ impl<C> LocalQueues<C> {
     }
 
     /// A caller wants a key.
-    pub(crate) fn join(&mut self, now: Time, terms: Terms, caller: C) -> Joined<C> {
+    pub(crate) fn join(&mut self, now: Time, terms: Arc<Terms>, caller: C) -> Joined<C> {
         if self.closed {
             return Joined::Refused(caller, Error::Closed);
         }
         let batch = self.limits.batch;
         let id = self.new_id();
         let name = LineName::of(&terms, id);
-        if let Some(line) = self.lines.get(&name)
+        let line = self.lines.get_mut(&name);
+        if let Some(line) = &line
             && tries_once(&terms)
         {
             return Joined::Refused(caller, line.busy(now, &terms, now));
@@ -84,18 +85,19 @@ impl<C> LocalQueues<C> {
         };
         let waiter = Waiter {
             id,
-            terms: terms.clone(),
+            terms: Arc::clone(&terms),
             asked_at: now,
             until,
             is_last_chance: false,
             caller,
         };
-        self.set_deadline(until, id, &name);
-        if let Some(line) = self.lines.get_mut(&name) {
+        if let Some(line) = line {
             line.waiting.push_back(waiter);
             let order = line.wants_refill(now, batch);
+            self.set_deadline(until, id, &name);
             return Joined::Behind { waiter: id, order };
         }
+        self.set_deadline(until, id, &name);
         let line = Line {
             lease: self.new_lease(),
             terms,
@@ -122,12 +124,12 @@ impl<C> LocalQueues<C> {
     /// Returns the terms of the first waiter, if the lease was asked for under other terms, of a
     /// waiter that has left since. They are the lease's from now on, unless they ask for more
     /// confirmation than the lease has.
-    pub(crate) fn adopt(&mut self, name: &LineName, id: LeaseId) -> Option<Terms> {
+    pub(crate) fn adopt(&mut self, name: &LineName, id: LeaseId) -> Option<Arc<Terms>> {
         let line = self.line_of(name, id)?;
         let differs = |front: &&Waiter<C>| !line.suits(front) && line.is_confirmed_for(front);
         let front = line.waiting.front().filter(differs)?;
-        line.terms = front.terms.clone();
-        Some(line.terms.clone())
+        line.terms = Arc::clone(&front.terms);
+        Some(Arc::clone(&line.terms))
     }
 
     /// The lease was granted, under the terms of the first waiter.
@@ -332,7 +334,8 @@ impl<C> LocalQueues<C> {
         let waiter = line.waiting.pop_front().expect("somebody waits");
         self.deadlines.remove(&(waiter.until, waiter.id));
         let order = line.wants_refill(now, self.limits.batch);
-        self.watch_offer(now, name);
+        let check_at = now + self.limits.claim_window;
+        offers::watch(&mut self.offers, line, name, check_at);
         Handover::Passed {
             waiter,
             token,

@@ -8,22 +8,16 @@
 //! One check is planned for a tenure, not for each of its holders: a lease that is passed on a
 //! hundred thousand times a second plans one check per window.
 
-use super::{LineName, LocalQueues, Stage};
+use std::collections::BTreeMap;
+
+use super::{Line, LineName, LocalQueues, Stage};
 use crate::backend::LeaseId;
 use crate::clock::Time;
 
-impl<C> LocalQueues<C> {
-    /// Plans the check of an offer made now.
-    pub(super) fn watch_offer(&mut self, now: Time, name: &LineName) {
-        let at = now + self.limits.claim_window;
-        if let Some(line) = self.lines.get_mut(name)
-            && line.offer_checked_at.is_none()
-        {
-            line.offer_checked_at = Some(at);
-            self.offers.insert((at, line.lease), name.clone());
-        }
-    }
+/// The planned checks.
+pub(super) type Offers = BTreeMap<(Time, LeaseId), LineName>;
 
+impl<C> LocalQueues<C> {
     pub(super) fn forget_offer(&mut self, name: &LineName) {
         if let Some(line) = self.lines.get_mut(name)
             && let Some(at) = line.offer_checked_at.take()
@@ -57,7 +51,20 @@ impl<C> LocalQueues<C> {
             && line.lease == id
             && matches!(line.stage, Stage::Held { .. })
         {
-            self.watch_offer(since, name);
+            watch(
+                &mut self.offers,
+                line,
+                name,
+                since + self.limits.claim_window,
+            );
         }
+    }
+}
+
+/// Plans the check of an offer of the line's lease, unless one is planned.
+pub(super) fn watch<C>(offers: &mut Offers, line: &mut Line<C>, name: &LineName, at: Time) {
+    if line.offer_checked_at.is_none() {
+        line.offer_checked_at = Some(at);
+        offers.insert((at, line.lease), name.clone());
     }
 }

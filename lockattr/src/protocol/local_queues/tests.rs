@@ -50,7 +50,7 @@ impl Fixture {
     }
 
     fn join(&mut self, terms: Terms, caller: &'static str) -> Joined<&'static str> {
-        self.queues.join(self.now, terms, caller)
+        self.queues.join(self.now, terms.into(), caller)
     }
 
     /// The first caller joins, so a lease is asked for. Returns its id.

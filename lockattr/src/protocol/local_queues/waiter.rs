@@ -1,5 +1,7 @@
 //! The inputs and outputs of a queue.
 
+use std::sync::Arc;
+
 use super::LineName;
 use crate::Error;
 use crate::backend::LeaseId;
@@ -13,7 +15,7 @@ use crate::protocol::Terms;
 #[cfg_attr(test, derive(Clone, Hash))]
 pub(crate) struct Waiter<C> {
     pub(super) id: u64,
-    pub(super) terms: Terms,
+    pub(super) terms: Arc<Terms>,
     pub(super) asked_at: Time,
     pub(super) until: Time,
     /// Its wait is over, but the answer to its only attempt is on its way.
@@ -27,7 +29,7 @@ pub(crate) enum Order {
     Ask {
         id: LeaseId,
         line: LineName,
-        terms: Terms,
+        terms: Arc<Terms>,
         tokens: u32,
     },
     Release {

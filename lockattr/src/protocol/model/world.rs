@@ -234,7 +234,7 @@ impl World {
         let caller = Numbered(process.last_call);
         let queued = process
             .coordinator
-            .acquire(now, Self::terms(process.mode), caller);
+            .acquire(now, Self::terms(process.mode).into(), caller);
         process.call = match queued {
             Queued::Waiting { waiter, .. } => Some(Call::Waiting { waiter }),
             Queued::Refused(..) => None,

@@ -27,7 +27,7 @@ impl Fixture {
             confirmation: Some(confirmation()),
             ..terms()
         };
-        self.keeper.acquire(self.now, LeaseId(1), terms, 1);
+        self.keeper.acquire(self.now, LeaseId(1), terms.into(), 1);
         let acquire = self.sends().unwrap();
         assert_eq!(acquire.confirmation, None);
         self.answers(&acquire, Ok(Reply::Granted(granted())));
@@ -145,7 +145,7 @@ fn a_lease_that_is_handed_off_is_confirmed_too() {
         confirmation: Some(confirmation()),
         ..terms()
     };
-    f.keeper.acquire(f.now, LeaseId(1), terms, 1);
+    f.keeper.acquire(f.now, LeaseId(1), terms.into(), 1);
     let acquire = f.sends().unwrap();
     // Its renewal may have to wait for the confirmation of another key.
     let claim = timing::claim_ttl(Duration::from_secs(1), TTL) + WITHIN;

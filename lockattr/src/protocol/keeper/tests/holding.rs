@@ -249,7 +249,7 @@ fn a_lease_is_held_on_the_terms_of_its_holder() {
     let adopt = |change: fn(Terms) -> Terms| {
         let mut f = Fixture::new(8);
         f.holds(1);
-        let valid_until = f.keeper.adopt(f.now, LeaseId(1), change(terms()));
+        let valid_until = f.keeper.adopt(f.now, LeaseId(1), change(terms()).into());
         (valid_until.expect("it is held").since(f.now), f)
     };
     let full = timing::validity_end(Time::from_nanos(0), TTL).since(Time::from_nanos(0));
@@ -293,7 +293,7 @@ fn a_lease_is_held_on_the_terms_of_its_holder() {
     assert!(
         bounded
             .keeper
-            .adopt(bounded.now, LeaseId(1), terms())
+            .adopt(bounded.now, LeaseId(1), terms().into())
             .is_none()
     );
 }

@@ -64,7 +64,7 @@ impl World {
         self.calls.insert((process, id), call);
         let asked = terms.clone();
         let coordinator = &mut self.processes[process].coordinator;
-        match coordinator.acquire(self.now, terms, Numbered(id)) {
+        match coordinator.acquire(self.now, terms.into(), Numbered(id)) {
             Queued::Waiting { waiter, .. } => {
                 let line = LineName::of(&asked, waiter);
                 self.calls.get_mut(&(process, id)).unwrap().waiter = Some((waiter, line));
@@ -389,7 +389,7 @@ impl World {
                 min_hold: None,
             };
             let coordinator = &mut self.processes[process].coordinator;
-            let queued = coordinator.acquire(self.now, terms, Numbered(0));
+            let queued = coordinator.acquire(self.now, terms.into(), Numbered(0));
             assert!(matches!(queued, Queued::Waiting { .. }));
             let effect = coordinator.next_effect();
             let Some(Effect::Refused { error, .. }) = effect else {
