@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use lockattr::distributed_lock;
@@ -28,22 +28,10 @@ enum ShopError {
 
 impl IntoResponse for ShopError {
     fn into_response(self) -> Response {
-        let (status, retry_after) = match &self {
-            Self::SoldOut => (StatusCode::GONE, None),
-            Self::Lock(error @ lockattr::Error::Busy { .. }) => {
-                (StatusCode::CONFLICT, error.retry_after())
-            }
-            Self::Lock(error @ lockattr::Error::Backend { .. }) => {
-                (StatusCode::SERVICE_UNAVAILABLE, error.retry_after())
-            }
-            Self::Lock(_) => (StatusCode::INTERNAL_SERVER_ERROR, None),
-        };
-        let mut response = (status, self.to_string()).into_response();
-        if let Some(after) = retry_after {
-            let headers = response.headers_mut();
-            headers.insert(header::RETRY_AFTER, after.as_secs().into());
+        match self {
+            Self::SoldOut => (StatusCode::GONE, self.to_string()).into_response(),
+            Self::Lock(error) => error.into_response(),
         }
-        response
     }
 }
 

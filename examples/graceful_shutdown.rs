@@ -8,24 +8,18 @@ use std::process::{self, Command};
 use std::time::Duration;
 
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::routing::post;
 use lockattr::distributed_lock;
 use tokio::signal::unix::{SignalKind, signal};
 
-#[distributed_lock(key = "report:{name}", ttl = "10s", or_else = |error| unavailable(&error))]
-async fn report(Path(name): Path<String>) -> (StatusCode, String) {
+#[distributed_lock(key = "report:{name}", ttl = "10s")]
+async fn report(Path(name): Path<String>) -> Result<String, lockattr::Error> {
     println!("the report runs; now comes SIGTERM");
     let pid = process::id().to_string();
-    if let Err(error) = Command::new("kill").args(["-TERM", &pid]).status() {
-        return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string());
-    }
+    let kill = Command::new("kill").args(["-TERM", &pid]).status();
+    kill.expect("there is a `kill`");
     tokio::time::sleep(Duration::from_millis(200)).await;
-    (StatusCode::OK, format!("the report {name} is written"))
-}
-
-fn unavailable(error: &lockattr::Error) -> (StatusCode, String) {
-    (StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    Ok(format!("the report {name} is written"))
 }
 
 #[distributed_lock(key = "leader", ttl = "10s")]

@@ -17,6 +17,13 @@ mod diagnosis;
 mod doctor;
 mod driver;
 mod error;
+#[cfg(any(
+    feature = "actix-web",
+    feature = "axum",
+    feature = "tonic",
+    feature = "tower"
+))]
+mod frameworks;
 mod guard;
 mod hold;
 mod holder;
@@ -47,6 +54,10 @@ pub use diagnosis::{Diagnosis, Finding, Severity, Topic};
 pub use doctor::doctor;
 pub use driver::{Lease, PoolStats};
 pub use error::{BackendError, BackendErrorKind, Error, LossReason};
+#[cfg(any(feature = "actix-web", feature = "axum"))]
+pub use frameworks::Problem;
+#[cfg(feature = "tower")]
+pub use frameworks::{LockLayer, LockService};
 pub use guard::Guard;
 pub use holder::Holder;
 pub use leader::{Election, Leadership, lead};
@@ -92,4 +103,6 @@ const _: () = {
     is_robust::<RedisOptions>();
     #[cfg(feature = "serde")]
     is_robust::<PoolSettings>();
+    #[cfg(any(feature = "actix-web", feature = "axum"))]
+    is_robust::<Problem>();
 };

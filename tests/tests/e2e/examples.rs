@@ -94,6 +94,21 @@ fn graceful_shutdown() {
 }
 
 #[test]
+fn actix_web() {
+    run("actix_web");
+}
+
+#[test]
+fn grpc() {
+    run("grpc");
+}
+
+#[test]
+fn idempotency_key() {
+    run("idempotency_key");
+}
+
+#[test]
 fn leader() {
     run("leader");
 }
