@@ -68,7 +68,7 @@ pub(crate) fn distributed_lock(args: TokenStream, item: &TokenStream) -> TokenSt
 //         });
 //         let ending = (&output).ending();
 //         ::lockattr::__private::locked(
-//             const { &::lockattr::__private::Spec::new(module_path!(), "charge").ttl(...) },
+//             const { &::lockattr::__private::Spec::new(concat!(module_path!(), "::charge"), "order:{order_id}").ttl(...) },
 //             ending,
 //             ::lockattr::__private::refused,
 //             body,
@@ -201,7 +201,7 @@ fn call(locks: &[Lock], refusals: &[Refusal], body: &Ident, function: &Function)
         // The outermost call waits for all of them.
         let blocks = lock.is_plain && lock.is_outermost(locks);
         let name = function.sig.ident.to_string();
-        let spec = spec(&lock.args, &private, (&name, lock.is_plain));
+        let spec = spec(lock, &private, &name);
         let locked = if blocks {
             quote!(#private::locked_blocking)
         } else {

@@ -71,6 +71,14 @@ impl Key {
         }
     }
 
+    /// Returns the template, if it is one.
+    pub(crate) fn template(&self) -> Option<String> {
+        match &self.form {
+            Form::Template(template) => Some(template.text()),
+            Form::Expr(_) => None,
+        }
+    }
+
     /// Returns whether both keys of one function are the same.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.text == other.text

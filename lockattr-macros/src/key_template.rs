@@ -38,6 +38,10 @@ pub(crate) enum Names<'a> {
 }
 
 impl KeyTemplate {
+    pub(crate) fn text(&self) -> String {
+        self.literal.value()
+    }
+
     /// Parses `"…", name = value, …`; with counted positions also `"…", value, …`.
     pub(crate) fn parse(input: ParseStream<'_>, positions: Positions) -> Result<Self> {
         let text: Expr = input.parse()?;

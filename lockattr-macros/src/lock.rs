@@ -25,6 +25,12 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
+    /// Returns the templates of its keys, which tell in metrics what is locked.
+    pub(crate) fn templates(&self) -> String {
+        let templates: Vec<_> = self.keys.iter().filter_map(Key::template).collect();
+        templates.join(" ")
+    }
+
     /// Makes the locks of one function from the topmost attribute and those below it, which this
     /// takes off. The topmost is taken first; attributes expand from the top, and each would be inside of the
     /// next one.

@@ -7,14 +7,15 @@ use quote::quote;
 
 use crate::args::{Args, OnLost, Release};
 use crate::constant::Constant;
+use crate::lock::Lock;
 
 /// Returns a `&'static Spec`.
-pub(crate) fn spec(
-    args: &Args,
-    private: &TokenStream,
-    (function, is_plain): (&str, bool),
-) -> TokenStream {
-    let mut spec = quote!(#private::Spec::new(::core::module_path!(), #function));
+pub(crate) fn spec(lock: &Lock, private: &TokenStream, function: &str) -> TokenStream {
+    let (args, is_plain) = (&lock.args, lock.is_plain);
+    let name = format!("::{function}");
+    let path = quote!(::core::concat!(::core::module_path!(), #name));
+    let keys = lock.templates();
+    let mut spec = quote!(#private::Spec::new(#path, #keys));
     times(args, private, &mut spec);
     if let Some(renew) = args.renew {
         spec.extend(quote!(.renew(#renew)));

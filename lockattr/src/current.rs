@@ -45,10 +45,7 @@ impl Asked {
 
     pub(crate) fn label(&self) -> Label {
         match self {
-            Self::Attribute(spec) => Label::Function {
-                module: spec.module,
-                function: spec.function,
-            },
+            Self::Attribute(spec) => Label::Function(&spec.function),
             Self::Request(request) => request.1,
         }
     }

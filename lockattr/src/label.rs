@@ -3,13 +3,18 @@
 use std::fmt;
 use std::panic::Location;
 
+/// A function under the attribute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Function {
+    pub(crate) path: &'static str,
+    /// Its keys as templates; empty for keys that expressions make.
+    pub(crate) keys: &'static str,
+}
+
 /// The function under the attribute, or the place where `lock` was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Label {
-    Function {
-        module: &'static str,
-        function: &'static str,
-    },
+    Function(&'static Function),
     Place(&'static Location<'static>),
 }
 
@@ -23,7 +28,7 @@ impl Label {
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Function { module, function } => write!(f, "{module}::{function}"),
+            Self::Function(function) => f.write_str(function.path),
             Self::Place(place) => write!(f, "{}:{}", place.file(), place.line()),
         }
     }

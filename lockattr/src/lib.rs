@@ -33,6 +33,8 @@ mod keys;
 mod label;
 mod leader;
 mod lock_order;
+#[cfg(feature = "metrics")]
+mod metrics;
 mod mode;
 #[cfg(test)]
 mod model_check;

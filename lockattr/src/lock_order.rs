@@ -113,11 +113,15 @@ fn tell(outer: Site, inner: Site, before: &[Site]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::label::Function;
 
     fn site(attribute: usize) -> Site {
-        let (module, function) = ("m", "f");
+        const FUNCTION: Function = Function {
+            path: "m::f",
+            keys: "k",
+        };
         Site {
-            label: Label::Function { module, function },
+            label: Label::Function(&FUNCTION),
             attribute,
         }
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::label::Function;
 use crate::mode::Mode;
 use crate::timing::{MAX_TTL, MIN_TTL};
 
@@ -54,8 +55,7 @@ pub enum Release {
 /// The options of one attribute; unset options come from the pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Spec {
-    pub(crate) module: &'static str,
-    pub(crate) function: &'static str,
+    pub(crate) function: Function,
     pub(crate) options: Options,
 }
 
@@ -98,10 +98,9 @@ impl Options {
 #[allow(missing_docs, reason = "named by the macro's expansion only")]
 impl Spec {
     #[must_use]
-    pub const fn new(module: &'static str, function: &'static str) -> Self {
+    pub const fn new(path: &'static str, keys: &'static str) -> Self {
         Self {
-            module,
-            function,
+            function: Function { path, keys },
             options: Options::DEFAULT,
         }
     }
@@ -282,31 +281,31 @@ mod tests {
     #[test]
     #[should_panic(expected = "`ttl` is below 50ms")]
     fn a_constant_ttl_is_checked_too() {
-        let _ = Spec::new("module", "function").ttl(Duration::from_millis(1));
+        let _ = Spec::new("module::function", "key").ttl(Duration::from_millis(1));
     }
 
     #[test]
     #[should_panic(expected = "`max_hold` is zero")]
     fn a_constant_max_hold_is_checked_too() {
-        let _ = Spec::new("module", "function").max_hold(Duration::ZERO);
+        let _ = Spec::new("module::function", "key").max_hold(Duration::ZERO);
     }
 
     #[test]
     #[should_panic(expected = "`min_hold` is zero")]
     fn a_constant_min_hold_is_checked_too() {
-        let _ = Spec::new("module", "function").min_hold(Duration::ZERO);
+        let _ = Spec::new("module::function", "key").min_hold(Duration::ZERO);
     }
 
     #[test]
     #[should_panic(expected = "`permits` is zero")]
     fn constant_permits_are_checked_too() {
-        let _ = Spec::new("module", "function").permits(0, 1);
+        let _ = Spec::new("module::function", "key").permits(0, 1);
     }
 
     #[test]
     fn the_options_are_carried() {
         let second = Duration::from_secs(1);
-        let spec = Spec::new("module", "function")
+        let spec = Spec::new("module::function", "key")
             .permits(5, 2)
             .min_hold(second)
             .min_hold_on_failure(true)

@@ -40,7 +40,10 @@ where
     Box::pin(
         ::lockattr::__private::locked(
             const {
-                &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+                &::lockattr::__private::Spec::new(
+                    ::core::concat!(::core::module_path!(), "::charge"),
+                    "order:{id}",
+                )
             },
             __lockattr_ending,
             |__lockattr_error| ::lockattr::__private::refused::<

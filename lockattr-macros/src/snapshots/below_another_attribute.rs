@@ -47,7 +47,10 @@ async fn charge(Path(id): Path<u64>, order: Order) -> StatusCode {
     };
     ::lockattr::__private::locked(
             const {
-                &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+                &::lockattr::__private::Spec::new(
+                    ::core::concat!(::core::module_path!(), "::charge"),
+                    "order:{id}",
+                )
             },
             __lockattr_ending,
             move |__lockattr_error| __lockattr_refuse.call(__lockattr_error),

@@ -36,7 +36,10 @@ pub fn charge(
     };
     ::lockattr::__private::locked(
         const {
-            &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+            &::lockattr::__private::Spec::new(
+                    ::core::concat!(::core::module_path!(), "::charge"),
+                    "order:{order_id}",
+                )
                 .ttl(::lockattr::__private::Duration::new(10u64, 0u32))
                 .wait(::lockattr::__private::Duration::new(2u64, 0u32))
         },

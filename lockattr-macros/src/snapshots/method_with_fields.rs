@@ -35,7 +35,12 @@ fn charge(
         (&__lockattr_output).ending()
     };
     ::lockattr::__private::locked(
-        const { &::lockattr::__private::Spec::new(::core::module_path!(), "charge") },
+        const {
+            &::lockattr::__private::Spec::new(
+                ::core::concat!(::core::module_path!(), "::charge"),
+                "{self.tenant}-{req.user.id:04}",
+            )
+        },
         __lockattr_ending,
         |__lockattr_error| ::lockattr::__private::refused::<AppResult>(__lockattr_error),
         __lockattr_body,

@@ -26,8 +26,8 @@ fn charge(order: Order) -> impl crate::lockattr::__private::Future<Output = Stat
     crate::lockattr::__private::locked(
         const {
             const SPEC: crate::lockattr::__private::Spec = crate::lockattr::__private::Spec::new(
-                    ::core::module_path!(),
-                    "charge",
+                    ::core::concat!(::core::module_path!(), "::charge"),
+                    "",
                 )
                 .ttl(TTL)
                 .wait_forever()

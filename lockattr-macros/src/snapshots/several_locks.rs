@@ -84,12 +84,20 @@ fn transfer(
             })
     };
     ::lockattr::__private::locked(
-        const { &::lockattr::__private::Spec::new(::core::module_path!(), "transfer") },
+        const {
+            &::lockattr::__private::Spec::new(
+                ::core::concat!(::core::module_path!(), "::transfer"),
+                "account:{from}",
+            )
+        },
         __lockattr_ending_1,
         move |__lockattr_error| __lockattr_refuse_1.call(__lockattr_error),
         ::lockattr::__private::locked(
             const {
-                &::lockattr::__private::Spec::new(::core::module_path!(), "transfer")
+                &::lockattr::__private::Spec::new(
+                        ::core::concat!(::core::module_path!(), "::transfer"),
+                        "account:{to}",
+                    )
                     .min_hold(::lockattr::__private::Duration::new(1u64, 0u32))
             },
             __lockattr_ending,

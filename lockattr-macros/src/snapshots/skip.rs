@@ -25,7 +25,10 @@ fn nightly() -> impl ::lockattr::__private::Future<Output = ()> {
     };
     ::lockattr::__private::locked(
         const {
-            &::lockattr::__private::Spec::new(::core::module_path!(), "nightly")
+            &::lockattr::__private::Spec::new(
+                    ::core::concat!(::core::module_path!(), "::nightly"),
+                    "nightly",
+                )
                 .wait(::lockattr::__private::Duration::new(0u64, 0u32))
                 .max_hold(::lockattr::__private::Duration::new(300u64, 0u32))
                 .finish_when_lost()

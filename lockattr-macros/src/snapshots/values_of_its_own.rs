@@ -33,7 +33,10 @@ fn charge(
     };
     ::lockattr::__private::locked(
         const {
-            &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+            &::lockattr::__private::Spec::new(
+                    ::core::concat!(::core::module_path!(), "::charge"),
+                    "order:{id}",
+                )
                 .reentrant(true)
                 .confirm_replicas(1u8)
                 .confirm_fsync(true)

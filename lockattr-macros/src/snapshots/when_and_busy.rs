@@ -70,7 +70,10 @@ fn charge(
     };
     ::lockattr::__private::locked(
         const {
-            &::lockattr::__private::Spec::new(::core::module_path!(), "charge")
+            &::lockattr::__private::Spec::new(
+                    ::core::concat!(::core::module_path!(), "::charge"),
+                    "order:{id}",
+                )
                 .error_when_lost()
                 .permits(PERMITS, 2u32)
                 .checked()

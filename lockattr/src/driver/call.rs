@@ -8,6 +8,9 @@ use std::time::Duration;
 use super::{CallTrace, Grant};
 use crate::Error;
 use crate::clock::Time;
+use crate::label::Label;
+#[cfg(feature = "metrics")]
+use crate::metrics::Measured;
 
 /// The state of a call. An offered lease stays the pool's until the caller takes it up.
 ///
@@ -15,6 +18,8 @@ use crate::clock::Time;
 #[derive(Debug)]
 pub(crate) struct Call {
     trace: CallTrace,
+    #[cfg(feature = "metrics")]
+    measured: Measured,
     state: Mutex<State>,
 }
 
@@ -52,11 +57,22 @@ pub(super) enum Check {
 }
 
 impl Call {
-    pub(super) fn new(trace: CallTrace) -> Self {
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(unused_variables, reason = "metrics tell calls apart by it")
+    )]
+    pub(super) fn new(trace: CallTrace, label: Label) -> Self {
         Self {
             trace,
+            #[cfg(feature = "metrics")]
+            measured: Measured::new(label),
             state: Mutex::new(State::Waiting(None)),
         }
+    }
+
+    #[cfg(feature = "metrics")]
+    pub(super) fn measured(&self) -> &Measured {
+        &self.measured
     }
 
     pub(crate) fn trace(&self) -> &CallTrace {

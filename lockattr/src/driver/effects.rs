@@ -6,7 +6,7 @@ use super::call::Check;
 use super::observe::{self, observe};
 use super::run::Driver;
 use super::tenure::Tenure;
-use super::{Call, CallTrace, Effect, WaitingCall, wake};
+use super::{Call, Effect, WaitingCall, wake};
 use crate::backend::LeaseId;
 use crate::clock::Time;
 use crate::key::Key;
@@ -64,12 +64,8 @@ impl<B> Driver<B> {
 
     fn notice(&mut self, lease: LeaseId, key: &Key, asker: Option<Arc<Call>>, notice: &Notice) {
         let tenure = self.tenures.get(&lease);
-        let trace = match (tenure, asker) {
-            (Some(tenure), _) => tenure.holder_trace(),
-            (None, Some(asker)) => asker.trace().clone(),
-            (None, None) => CallTrace::none(),
-        };
-        observe(self.commands.counters(), &trace, key, notice);
+        let call = tenure.map_or(asker, |tenure| tenure.holder());
+        observe(self.commands.counters(), call.as_deref(), key, notice);
         match (notice, tenure) {
             (Notice::Renewed { valid_until, .. }, Some(tenure)) => tenure.prolong(*valid_until),
             (Notice::Lost(reason), Some(tenure)) => tenure.end(*reason),
@@ -94,7 +90,7 @@ impl<B> Driver<B> {
                 coordinator.check_offer(line, lease, since);
             }
             Check::TakenBack(grant) => {
-                observe::missed(self.commands.counters(), holder.trace(), line.key());
+                observe::missed(self.commands.counters(), &holder, line.key());
                 // Acts as if its holder had finished.
                 drop(grant);
             }

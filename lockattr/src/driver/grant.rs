@@ -7,6 +7,8 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use super::call::{Answer, Call};
+#[cfg(feature = "metrics")]
+use super::recovery::shielded;
 use super::tenure::Tenure;
 use super::{CallTrace, Commands, Lease, Reply, observe};
 use crate::Error;
@@ -30,18 +32,24 @@ pub(crate) struct Acquiring {
     terms: Arc<Terms>,
     asked_at: Time,
     is_polled: bool,
+    #[cfg(feature = "metrics")]
+    is_answered: bool,
 }
 
 impl Acquiring {
     pub(super) fn begin(commands: Commands, terms: Arc<Terms>, trace: CallTrace) -> Self {
         let mut new = Self {
-            call: Arc::new(Call::new(trace)),
+            call: Arc::new(Call::new(trace, terms.label)),
             waiter: None,
             commands,
             terms: Arc::clone(&terms),
             asked_at: Time::now(),
             is_polled: false,
+            #[cfg(feature = "metrics")]
+            is_answered: false,
         };
+        #[cfg(feature = "metrics")]
+        new.call.measured().asks();
         new.join(terms);
         new
     }
@@ -54,7 +62,7 @@ impl Acquiring {
         self.waiter = Some(waiter);
         if !is_first {
             let counters = self.commands.counters();
-            observe::waiting(counters, self.call.trace(), &self.terms.key, None);
+            observe::waiting(counters, &self.call, &self.terms.key, None);
         }
     }
 
@@ -69,7 +77,7 @@ impl Acquiring {
             let key = self.terms.key.shared();
             return Err(Error::Missed { key, waited });
         }
-        self.call = Arc::new(Call::new(self.call.trace().clone()));
+        self.call = Arc::new(Call::new(self.call.trace().clone(), self.terms.label));
         self.join(Arc::new(Terms {
             wait,
             ..Terms::clone(&self.terms)
@@ -92,7 +100,7 @@ impl Future for Acquiring {
                 return Poll::Pending;
             };
             self.waiter = None;
-            return Poll::Ready(match answer {
+            let answer = match answer {
                 Answer::Granted(grant) => Ok(grant),
                 Answer::Refused(error) => {
                     Err(error.after_waiting(Time::now().since(self.asked_at)))
@@ -101,13 +109,23 @@ impl Future for Acquiring {
                     Ok(()) => continue,
                     Err(error) => Err(error),
                 },
-            });
+            };
+            #[cfg(feature = "metrics")]
+            {
+                self.is_answered = true;
+                observe::answered(&self.call, answer.as_ref().err(), self.asked_at);
+            }
+            return Poll::Ready(answer);
         }
     }
 }
 
 impl Drop for Acquiring {
     fn drop(&mut self) {
+        #[cfg(feature = "metrics")]
+        if !self.is_answered && !self.commands.is_forked() {
+            shielded(|| observe::cancelled(&self.call, self.asked_at));
+        }
         if let Some(waiter) = self.waiter.take() {
             self.call.leave();
             self.commands
@@ -126,6 +144,8 @@ pub(crate) struct Grant {
     is_over: bool,
     /// Whether its `min_hold` counts.
     keeps: bool,
+    #[cfg(feature = "metrics")]
+    since: Time,
 }
 
 impl Grant {
@@ -136,6 +156,8 @@ impl Grant {
             commands,
             is_over: false,
             keeps: true,
+            #[cfg(feature = "metrics")]
+            since: Time::now(),
         }
     }
 
@@ -194,6 +216,8 @@ impl Grant {
             return None;
         }
         self.lease.release();
+        #[cfg(feature = "metrics")]
+        shielded(|| observe::finished(self.lease.call(), self.since));
         Some((&self.commands, self.lease.tenure()))
     }
 
@@ -201,6 +225,8 @@ impl Grant {
     /// lease.
     pub(super) fn forget(mut self) {
         self.is_over = true;
+        #[cfg(feature = "metrics")]
+        shielded(|| self.lease.call().measured().undelivered());
     }
 }
 

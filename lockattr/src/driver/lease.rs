@@ -197,6 +197,12 @@ impl Lease {
         self.first.tenure.pool()
     }
 
+    /// The call that has it.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn call(&self) -> &Call {
+        &self.first.call
+    }
+
     /// The span of the call, in which the body runs.
     pub(crate) fn span(&self) -> Span {
         self.first.call.trace().span().clone()

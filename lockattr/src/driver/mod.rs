@@ -288,6 +288,8 @@ impl Commands {
                 Released::Passed { waiter, token } => {
                     if let Ok(waker) = self.deliver(tenure, &waiter, token) {
                         self.counters().passed_on.add_one();
+                        #[cfg(feature = "metrics")]
+                        shielded(|| waiter.caller.0.measured().passed_on());
                         // This may run in a destructor, where a panic of the next waiter's waker
                         // would abort the process.
                         return shielded(|| wake(waker));
@@ -305,7 +307,7 @@ impl Commands {
         token: u64,
     ) -> Result<Option<Waker>, Gone> {
         let WaitingCall(call) = &waiter.caller;
-        shielded(|| observe::acquired(self.counters(), call.trace(), tenure.key(), token));
+        shielded(|| observe::acquired(self.counters(), call, tenure.key(), token));
         let lease = Lease::new(Arc::clone(tenure), token, Arc::clone(call));
         let grant = Grant::new(lease, self.clone());
         call.grant(grant, Time::now()).map_err(|undelivered| {

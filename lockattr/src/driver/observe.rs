@@ -7,31 +7,40 @@ use std::time::Duration;
 
 use tracing::{Level, debug, trace, warn};
 
-use super::{CallTrace, Counters};
+use super::{Call, CallTrace, Counters};
 use crate::Error;
+#[cfg(feature = "metrics")]
+use crate::clock::Time;
 use crate::key::Key;
+#[cfg(feature = "metrics")]
+use crate::metrics::{Measured, Outcome};
 use crate::protocol::Notice;
 
 /// A call waits, for a lease of this holder that ends then if it is not renewed.
 pub(super) fn waiting(
     counters: &Counters,
-    call: &CallTrace,
+    call: &Call,
     key: &Key,
     held: Option<(Duration, Option<&str>)>,
 ) {
     counters.waited.add_one();
+    #[cfg(feature = "metrics")]
+    call.measured().waits();
     let (ends_in, holder) = held.unzip();
     let holder = holder.flatten();
-    call.emit(
+    call.trace().emit(
         Level::DEBUG,
         |span| debug!(parent: span, %key, ?ends_in, holder, "waiting for the lock"),
     );
 }
 
-pub(super) fn acquired(counters: &Counters, call: &CallTrace, key: &Key, token: u64) {
+pub(super) fn acquired(counters: &Counters, call: &Call, key: &Key, token: u64) {
     counters.acquired.add_one();
-    call.span().record("fencing_token", token);
-    call.emit(
+    #[cfg(feature = "metrics")]
+    call.measured().holds();
+    let trace = call.trace();
+    trace.span().record("fencing_token", token);
+    trace.emit(
         Level::DEBUG,
         |span| debug!(parent: span, %key, fencing_token = token, "lock acquired"),
     );
@@ -48,16 +57,27 @@ pub(super) fn refused(counters: &Counters, call: &CallTrace, key: &Key, error: &
     );
 }
 
-pub(super) fn missed(counters: &Counters, call: &CallTrace, key: &Key) {
+pub(super) fn missed(counters: &Counters, call: &Call, key: &Key) {
     counters.missed.add_one();
-    call.emit(Level::WARN, |span| warn!(parent: span, %key, "the lease went to the next one: the call's future was not polled for a claim window"));
+    #[cfg(feature = "metrics")]
+    call.measured().missed();
+    call.trace().emit(Level::WARN, |span| warn!(parent: span, %key, "the lease went to the next one: the call's future was not polled for a claim window"));
 }
 
-/// Traces and counts a notice; other events are traced where they happen.
-pub(super) fn observe(counters: &Counters, call: &CallTrace, key: &Key, notice: &Notice) {
+/// Traces and counts a notice of the call that holds the lease or asks for it; other events are traced where
+/// they happen.
+pub(super) fn observe(counters: &Counters, of: Option<&Call>, key: &Key, notice: &Notice) {
+    #[cfg(feature = "metrics")]
+    if let Some(call) = of {
+        measure(call.measured(), notice);
+    }
+    let nobody = CallTrace::none();
+    let call = of.map_or(&nobody, Call::trace);
     match notice {
         Notice::Waiting { ends_in, holder } => {
-            waiting(counters, call, key, Some((*ends_in, holder.as_deref())));
+            if let Some(call) = of {
+                waiting(counters, call, key, Some((*ends_in, holder.as_deref())));
+            }
         }
         Notice::Acquired { .. } | Notice::Failed(_) => {}
         Notice::Trouble(error) => {
@@ -119,4 +139,39 @@ pub(super) fn observe(counters: &Counters, call: &CallTrace, key: &Key, notice: 
             call.emit(Level::WARN, |span| warn!(parent: span, %key, "the release was never confirmed; the lease ended by its ttl"));
         }
     }
+}
+
+#[cfg(feature = "metrics")]
+fn measure(call: &Measured, notice: &Notice) {
+    match notice {
+        Notice::RenewalFailed(_) | Notice::ReservationFailed(_) => call.renewal_failed(),
+        Notice::Lost(reason) => call.lost(*reason),
+        Notice::ReleaseDelayed(_) | Notice::ReleaseAbandoned => call.released_late(),
+        _ => {}
+    }
+}
+
+/// The caller has its answer.
+#[cfg(feature = "metrics")]
+pub(super) fn answered(call: &Call, error: Option<&Error>, asked_at: Time) {
+    let outcome = match error {
+        None => Outcome::Acquired,
+        Some(Error::Busy { .. }) => Outcome::Busy,
+        Some(_) => Outcome::Failed,
+    };
+    let after = Time::now().since(asked_at);
+    call.measured().answered(outcome, after);
+}
+
+/// The caller has gone without an answer.
+#[cfg(feature = "metrics")]
+pub(super) fn cancelled(call: &Call, asked_at: Time) {
+    let after = Time::now().since(asked_at);
+    call.measured().answered(Outcome::Cancelled, after);
+}
+
+/// The holder has finished with its lease.
+#[cfg(feature = "metrics")]
+pub(super) fn finished(call: &Call, since: Time) {
+    call.measured().finished(Time::now().since(since));
 }

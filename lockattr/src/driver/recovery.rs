@@ -35,7 +35,8 @@ impl<B: Backend> Driver<B> {
             let reason = LossReason::Panicked;
             tenure.end(reason);
             let lost = Notice::Lost(reason);
-            shielded(|| observe(counters, &tenure.holder_trace(), tenure.key(), &lost));
+            let holder = tenure.holder();
+            shielded(|| observe(counters, holder.as_deref(), tenure.key(), &lost));
         }
         self.attempts.clear();
         let mut waiters = mem::take(&mut forgotten.waiters);

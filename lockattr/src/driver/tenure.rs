@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::{Call, CallTrace, WeakCommands};
+use super::{Call, WeakCommands};
 use crate::LossReason;
 use crate::backend::LeaseId;
 use crate::clock::Time;
@@ -73,12 +73,6 @@ impl Tenure {
         if self.ended.set(reason).is_ok() {
             self.on_end.notify_waiters();
         }
-    }
-
-    /// Returns where the events of the present holder, or of the last one, belong.
-    pub(crate) fn holder_trace(&self) -> CallTrace {
-        let holder = self.holder();
-        holder.map_or_else(CallTrace::none, |holder| holder.trace().clone())
     }
 
     /// Makes this call the holder.

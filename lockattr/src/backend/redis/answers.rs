@@ -51,6 +51,11 @@ impl RedisBackend {
                 Some(answer) => {
                     if let Some(time) = answer.time.filter(|_| is_current) {
                         self.links[link].clocks = Some((sent_at, time));
+                        #[cfg(feature = "metrics")]
+                        crate::metrics::connection::showed_its_clock(
+                            time,
+                            Time::now().since(sent_at),
+                        );
                     }
                     answer.outcomes
                 }

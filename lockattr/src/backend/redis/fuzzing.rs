@@ -10,7 +10,7 @@ use super::reply::{Question, read_answer, read_handoff};
 use crate::backend::{Attempt, Event, OwnerIds, Reply, memory};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::label::Label;
+use crate::label::{Function, Label};
 use crate::mode::Mode;
 use crate::protocol::{Batch, Caller, Coordinator, Effect, Limits, Terms};
 use crate::spec::Wait;
@@ -100,10 +100,10 @@ pub fn life(answers: &[Value]) {
         confirmation: None,
         mode: Mode::Exclusive,
         min_hold: None,
-        label: Label::Function {
-            module: "fuzz",
-            function: "life",
-        },
+        label: Label::Function(&Function {
+            path: "fuzz::life",
+            keys: "k",
+        }),
     };
     let mut now = Time::from_nanos(1_000_000_000_000);
     drop(coordinator.acquire(now, terms.into(), Nobody));

@@ -13,6 +13,8 @@ use super::scripts::Known;
 use super::stream::Address;
 use crate::backend::{Attempt, BackendError};
 use crate::clock::Time;
+#[cfg(feature = "metrics")]
+use crate::metrics::connection as metrics;
 
 /// After so long a silence the server is asked for its time: a way that is closed without a word is
 /// noticed before a caller meets it, and one that is not used is not forgotten.
@@ -55,6 +57,8 @@ impl Connection {
         generation: u64,
         driver: &JoinHandle<()>,
     ) -> Self {
+        #[cfg(feature = "metrics")]
+        metrics::opened();
         Self {
             shared,
             generation,
@@ -74,9 +78,13 @@ impl Connection {
             self.hears();
         }
         self.unanswered += 1;
+        #[cfg(feature = "metrics")]
+        metrics::asked();
     }
 
     pub(super) fn answered(&mut self) {
+        #[cfg(feature = "metrics")]
+        metrics::answered(self.unanswered.min(1));
         self.unanswered = self.unanswered.saturating_sub(1);
         self.hears();
     }
@@ -106,6 +114,8 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         self.driver.abort();
+        #[cfg(feature = "metrics")]
+        metrics::closed(self.unanswered);
     }
 }
 

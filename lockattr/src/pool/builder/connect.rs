@@ -17,6 +17,8 @@ use crate::timing::DEFAULT_CLAIM_WINDOW;
 
 impl LockPoolBuilder {
     pub(super) async fn connect(self, service: Service) -> Result<Commands, Error> {
+        #[cfg(feature = "metrics")]
+        crate::metrics::describe();
         let owners = OwnerIds::random()
             .map_err(|error| Error::system("random bits for owner ids", &error))?;
         let limits = Limits {

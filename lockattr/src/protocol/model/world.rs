@@ -14,7 +14,7 @@ use crate::backend::memory::{self, Server};
 use crate::backend::{Attempt, Event, LeaseId, Op, OwnerIds, Reply};
 use crate::clock::Time;
 use crate::key::Key;
-use crate::label::Label;
+use crate::label::{Function, Label};
 use crate::mode::Mode;
 use crate::model_check;
 use crate::protocol::{Batch, Coordinator, Effect, Limits, LineName, Notice, Queued, Terms};
@@ -144,10 +144,10 @@ impl World {
             confirmation: None,
             mode,
             min_hold: None,
-            label: Label::Function {
-                module: "model",
-                function: "call",
-            },
+            label: Label::Function(&Function {
+                path: "model::call",
+                keys: "k",
+            }),
         }
     }
 
