@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "key",
         "keys",
         "label",
+        "metrics",
         "mode",
         "spec",
         "template",
@@ -41,7 +42,14 @@ const LAYERS: &[&[&str]] = &[
         "stall",
     ],
     &["blocking"],
-    &["assert_held", "doctor", "leader", "key_macro", "__private"],
+    &[
+        "assert_held",
+        "doctor",
+        "frameworks",
+        "leader",
+        "key_macro",
+        "__private",
+    ],
     &["conformance"],
 ];
 
