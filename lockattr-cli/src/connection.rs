@@ -1,0 +1,145 @@
+//! Which lock service is asked: the options and variables that the library has too.
+
+use std::time::Duration;
+
+use clap::Args;
+use lockattr::{LockPool, LockPoolBuilder, RedisOptions};
+
+use crate::failure::{Failure, say};
+use crate::span::parse_span;
+
+/// How long the end of the program waits for releases that are under way.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// The settings of `LockPool::from_env`, under the same names.
+#[derive(Args)]
+#[command(next_help_heading = "Lock service")]
+pub(crate) struct Connection {
+    /// The lock service, such as `redis://user:password@host/`. Prefer the variable: other users of the
+    /// machine can see the arguments of a program
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKATTR_URL",
+        hide_env_values = true,
+        value_name = "URL"
+    )]
+    url: Option<String>,
+    /// What every name on the server begins with [default: lockattr]
+    #[arg(long, global = true, env = "LOCKATTR_PREFIX", value_name = "TEXT")]
+    prefix: Option<String>,
+    /// How many connections carry the locks
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKATTR_CONNECTIONS",
+        value_name = "NUMBER",
+        hide_short_help = true
+    )]
+    connections: Option<usize>,
+    /// Refuses a lock service that can lose locks
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKATTR_STRICT",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_short_help = true
+    )]
+    strict: Option<bool>,
+    /// How many replicas must have a grant before it counts
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKATTR_CONFIRM_REPLICAS",
+        value_name = "NUMBER",
+        hide_short_help = true
+    )]
+    confirm_replicas: Option<u8>,
+    /// Whether a grant must be on the server's disk before it counts
+    #[arg(
+        long,
+        global = true,
+        env = "LOCKATTR_CONFIRM_FSYNC",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        hide_short_help = true
+    )]
+    confirm_fsync: Option<bool>,
+    /// How long such a confirmation may take
+    #[arg(long, global = true, env = "LOCKATTR_CONFIRM_WITHIN", value_name = "TIME", value_parser = parse_span, hide_short_help = true)]
+    confirm_within: Option<Duration>,
+    /// How long one server of a quorum may take for an answer
+    #[arg(long, global = true, env = "LOCKATTR_MEMBER_TIMEOUT", value_name = "TIME", value_parser = parse_span, hide_short_help = true)]
+    member_timeout: Option<Duration>,
+    /// How long a server of a quorum has no vote after its start
+    #[arg(long, global = true, env = "LOCKATTR_RESTART_DELAY", value_name = "TIME", value_parser = parse_span, hide_short_help = true)]
+    restart_delay: Option<Duration>,
+}
+
+impl Connection {
+    /// Connects.
+    pub(crate) async fn open(&self) -> Result<LockPool, Failure> {
+        Ok(self.builder(self.strict)?.build().await?)
+    }
+
+    /// Connects also where locks can be lost.
+    pub(crate) async fn open_to_examine(&self, ttl: Option<Duration>) -> Result<LockPool, Failure> {
+        let builder = self.builder(None)?;
+        let builder = match ttl {
+            Some(ttl) => builder.default_ttl(ttl),
+            None => builder,
+        };
+        Ok(builder.build().await?)
+    }
+
+    fn builder(&self, strict: Option<bool>) -> Result<LockPoolBuilder, Failure> {
+        let Some(url) = &self.url else {
+            let reason =
+                "no lock service is named; set LOCKATTR_URL, or give --url, to redis://host:port/";
+            return Err(Failure::usage(reason));
+        };
+        if url.trim_start().starts_with("memory:") {
+            let reason = "the locks of memory:// are those of one process, and end with it; name the server \
+                          that the others use, redis://host:port/";
+            return Err(Failure::usage(reason));
+        }
+        let mut redis = RedisOptions::new();
+        if let Some(prefix) = &self.prefix {
+            redis = redis.prefix(prefix);
+        }
+        if let Some(connections) = self.connections {
+            redis = redis.connections(connections);
+        }
+        if let Some(strict) = strict {
+            redis = redis.strict(strict);
+        }
+        if let Some(replicas) = self.confirm_replicas {
+            redis = redis.confirm_replicas(replicas);
+        }
+        if let Some(fsync) = self.confirm_fsync {
+            redis = redis.confirm_fsync(fsync);
+        }
+        if let Some(time) = self.confirm_within {
+            redis = redis.confirm_within(time);
+        }
+        if let Some(timeout) = self.member_timeout {
+            redis = redis.member_timeout(timeout);
+        }
+        if let Some(delay) = self.restart_delay {
+            redis = redis.restart_delay(delay);
+        }
+        Ok(LockPool::builder().url(url).redis(redis))
+    }
+}
+
+/// Waits until everything is released, and says so if it is not.
+pub(crate) async fn close(pool: &LockPool) {
+    if let Err(error) = pool.shutdown(CLOSING).await {
+        say(&error.to_string());
+    }
+}

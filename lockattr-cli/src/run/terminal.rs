@@ -1,0 +1,83 @@
+//! The terminal that this program and the command share.
+//!
+//! A terminal lets one process group read, the one in the foreground, and sends Ctrl-C to it. The command begins in
+//! the background, so Ctrl-C comes to this program, which forwards it. A command that wants to read is stopped by
+//! the system; then it gets the terminal, and Ctrl-C goes straight to it.
+
+use std::fs::File;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::unistd::{Pid, getpgrp, tcgetpgrp, tcsetpgrp};
+
+use crate::failure::Failure;
+
+/// The terminal from which this program was started.
+pub(super) struct Terminal {
+    device: File,
+    child: Pid,
+    /// Whether the child had the terminal when it was stopped.
+    child_had_it: bool,
+}
+
+impl Terminal {
+    /// Returns `None` for a program that has no terminal, such as a service.
+    pub(super) fn of(child: Pid) -> Option<Self> {
+        let device = File::options().read(true).write(true).open("/dev/tty");
+        Some(Self {
+            device: device.ok()?,
+            child,
+            child_had_it: false,
+        })
+    }
+
+    /// Does what a shell does when a child is stopped. Returns whether the child may go on at once.
+    pub(super) fn child_stopped(&mut self, by: Signal) -> Result<bool, Failure> {
+        let front = self.front()?;
+        let wants_it = matches!(by, Signal::SIGTTIN | Signal::SIGTTOU);
+        if wants_it && front == getpgrp() {
+            self.give_to(self.child)?;
+            return Ok(true);
+        }
+        self.child_had_it = front == self.child || wants_it;
+        self.take_back()?;
+        // The shell has to see a stopped job: all of it, for a script that waits for this program is a part.
+        killpg(getpgrp(), Signal::SIGSTOP).map_err(|errno| Failure::system("stop", errno))?;
+        Ok(false)
+    }
+
+    /// Gives the terminal back to a child that goes on, if this program has it.
+    pub(super) fn child_goes_on(&mut self) -> Result<(), Failure> {
+        if self.child_had_it && self.front()? == getpgrp() {
+            self.give_to(self.child)?;
+        }
+        Ok(())
+    }
+
+    /// Takes the terminal from the child, for the program that comes after this one.
+    pub(super) fn take_back(&mut self) -> Result<(), Failure> {
+        if self.front()? == self.child {
+            self.give_to(getpgrp())?;
+        }
+        Ok(())
+    }
+
+    fn front(&self) -> Result<Pid, Failure> {
+        tcgetpgrp(&self.device).map_err(|errno| Failure::system("ask for the foreground", errno))
+    }
+
+    fn give_to(&self, group: Pid) -> Result<(), Failure> {
+        // A process in the background that does this is stopped, unless it blocks the signal.
+        let mut stops = SigSet::empty();
+        stops.add(Signal::SIGTTOU);
+        let failed = |errno: Errno| Failure::system("change the foreground", errno);
+        stops.thread_block().map_err(failed)?;
+        let given = tcsetpgrp(&self.device, group);
+        stops.thread_unblock().map_err(failed)?;
+        match given {
+            // The group has ended meanwhile.
+            Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => Ok(()),
+            Err(errno) => Err(failed(errno)),
+        }
+    }
+}
