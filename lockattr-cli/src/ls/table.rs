@@ -25,8 +25,8 @@ pub(super) fn of(views: &[HolderView]) -> String {
         .set_header(HEADER.map(|name| Cell::new(name).add_attribute(Attribute::Bold)))
         .add_rows(views.iter().map(row));
     for (index, column) in table.column_iter_mut().enumerate() {
-        let left = u16::from(index > 0);
-        column.set_padding((left, 1));
+        let left = if index > 0 { 2 } else { 0 };
+        column.set_padding((left, 0));
         if RIGHT.contains(&index) {
             column.set_cell_alignment(CellAlignment::Right);
         }
