@@ -5,6 +5,7 @@ use clap::{ArgAction, ColorChoice, Parser, Subcommand};
 use crate::completions::Completions;
 use crate::connection::Connection;
 use crate::doctor::Doctor;
+use crate::failure::Failure;
 use crate::inspect::Inspect;
 use crate::ls::Ls;
 use crate::man::Man;
@@ -29,6 +30,25 @@ pub(crate) struct Cli {
     pub(crate) connection: Connection,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+impl Cli {
+    /// # Errors
+    ///
+    /// [`Failure::Usage`] for JSON of a command that prints none.
+    pub(crate) fn check_json(&self) -> Result<(), Failure> {
+        let name = match self.command {
+            Command::Run(_) => "run",
+            Command::Completions(_) => "completions",
+            Command::Man(_) => "man",
+            _ => return Ok(()),
+        };
+        if self.json {
+            let reason = format!("`{name}` prints no JSON; leave --json out");
+            return Err(Failure::usage(reason));
+        }
+        Ok(())
+    }
 }
 
 /// The second paragraphs are shown by `--help`, and are in the manual pages.

@@ -28,8 +28,8 @@ impl Exit {
     }
 
     /// As a shell says of a process that a signal ended.
-    pub(crate) fn by_signal(signal: nix::sys::signal::Signal) -> Self {
-        Self::as_command(128 + signal as i32)
+    pub(crate) fn by_signal(signal: i32) -> Self {
+        Self::as_command(128 + signal)
     }
 }
 

@@ -52,6 +52,7 @@ fn execute(cli: Cli) -> Result<Exit, Failure> {
     if let Command::Launch(launch) = &cli.command {
         return Err(launch.execute());
     }
+    cli.check_json()?;
     trace::start(cli.verbose, matches!(cli.command, Command::Run(_)))?;
     // On one thread, the main thread: a command that is started ends with the thread that started it.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -68,7 +69,7 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Inspect(inspect) => inspect.execute(&connection, &mut output).await,
         Command::Release(release) => release.execute(&connection, &mut output).await,
         Command::Doctor(doctor) => doctor.execute(&connection, &mut output).await,
-        Command::Run(run) => run.execute(&connection, &mut output).await,
+        Command::Run(run) => run.execute(&connection).await,
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),
         Command::Launch(launch) => Err(launch.execute()),

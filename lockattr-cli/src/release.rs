@@ -1,6 +1,7 @@
 //! `lockattr release`: takes a key away from whoever holds it.
 
 use clap::Args;
+use lockattr::LockPool;
 use serde::Serialize;
 
 use crate::confirm::{Answer, ask};
@@ -63,6 +64,11 @@ impl Release {
         if !self.yes {
             let question = format!("Take `{}` away from its holder?", plain(&self.key));
             match ask(&question)? {
+                // A person takes time, and meant the holder that was shown.
+                Answer::Yes if self.has_changed(&pool, &holders).await? => {
+                    say(&format!("`{}` has another holder by now", self.key));
+                    return self.finish(output, &holders, false);
+                }
                 Answer::Yes => {}
                 Answer::No => return self.finish(output, &holders, false),
                 Answer::NoTerminal => {
@@ -76,6 +82,12 @@ impl Release {
         }
         let released = pool.force_release(self.key.clone()).await?;
         self.finish(output, &holders, released)
+    }
+
+    async fn has_changed(&self, pool: &LockPool, shown: &[HolderView]) -> Result<bool, Failure> {
+        let now = views(&pool.holders_of(self.key.clone()).await?);
+        let tokens = |views: &[HolderView]| views.iter().map(|it| it.token).collect::<Vec<_>>();
+        Ok(tokens(&now) != tokens(shown))
     }
 
     fn finish(

@@ -6,8 +6,8 @@ use std::os::unix::process::CommandExt as _;
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::process::{WaitOptions, WaitStatus, waitpid};
 use tokio::signal::unix::{self, SignalKind};
 
 use super::{cannot_listen, launch};
@@ -20,10 +20,10 @@ pub(super) struct Child {
     changes: unix::Signal,
 }
 
-/// What the system tells of a process.
+/// What the system tells of a process. Signals are numbers: there are more than have names.
 pub(super) enum Change {
     Ended(Exit),
-    Stopped(Signal),
+    Stopped(i32),
 }
 
 impl Child {
@@ -52,16 +52,13 @@ impl Child {
 
     /// Waits until the process ends or is stopped. Cancel safe.
     pub(super) async fn changed(&mut self) -> Result<Change, Failure> {
-        let flags = WaitPidFlag::WNOHANG | WaitPidFlag::WUNTRACED;
         loop {
-            let status = waitpid(self.group, Some(flags));
-            match status.map_err(|errno| Failure::system("watch the command", errno))? {
-                WaitStatus::Exited(_, code) => return Ok(Change::Ended(Exit::as_command(code))),
-                WaitStatus::Signaled(_, signal, _) => {
-                    return Ok(Change::Ended(Exit::by_signal(signal)));
-                }
-                WaitStatus::Stopped(_, signal) => return Ok(Change::Stopped(signal)),
-                _ => {}
+            // It names one process, so no other child is waited for.
+            let process = rustix::process::Pid::from_raw(self.group.as_raw());
+            let status = waitpid(process, WaitOptions::NOHANG | WaitOptions::UNTRACED)
+                .map_err(|errno| Failure::system("watch the command", errno))?;
+            if let Some(change) = status.and_then(|(_, status)| Change::of(status)) {
+                return Ok(change);
             }
             self.changes.recv().await;
         }
@@ -81,6 +78,15 @@ impl Child {
     /// Returns whether a process of the group is left.
     pub(super) fn has_group(&self) -> bool {
         killpg(self.group, None) != Err(Errno::ESRCH)
+    }
+}
+
+impl Change {
+    fn of(status: WaitStatus) -> Option<Self> {
+        let exited = status.exit_status().map(Exit::as_command);
+        let killed = status.terminating_signal().map(Exit::by_signal);
+        let ended = exited.or(killed).map(Self::Ended);
+        ended.or_else(|| status.stopping_signal().map(Self::Stopped))
     }
 }
 

@@ -16,27 +16,17 @@ use nix::sys::signal::Signal;
 use crate::connection::{Connection, close};
 use crate::exit::Exit;
 use crate::failure::{Failure, say};
-use crate::output::Output;
 use child::Child;
 pub(crate) use options::Run;
 use signals::Signals;
 use supervision::{End, Supervision};
 
 impl Run {
-    pub(crate) async fn execute(
-        self,
-        connection: &Connection,
-        output: &mut Output,
-    ) -> Result<Exit, Failure> {
-        if output.is_json() {
-            let reason =
-                "`run` prints nothing of its own, so --json has no meaning for it; leave it out";
-            return Err(Failure::usage(reason));
-        }
+    pub(crate) async fn execute(self, connection: &Connection) -> Result<Exit, Failure> {
         // From now on a signal ends nothing by itself: a lease would be left behind.
         let mut signals = Signals::forwarded().map_err(cannot_listen)?;
         let pool = tokio::select! {
-            signal = signals.next() => return Ok(Exit::by_signal(signal)),
+            signal = signals.next() => return Ok(Exit::by_signal(signal as i32)),
             pool = connection.open() => pool?,
         };
         let outcome = self.under_lock(&pool, &mut signals).await;
@@ -51,7 +41,7 @@ impl Run {
         };
         let guard = match acquired {
             Ok(guard) => guard,
-            Err(signal) => return Ok(Exit::by_signal(signal)),
+            Err(signal) => return Ok(Exit::by_signal(signal as i32)),
         };
         let ended = self.supervise(&guard, signals).await;
         let key = guard.key().to_owned();

@@ -105,7 +105,7 @@ impl<'a> Supervision<'a> {
         self.child.signal(Signal::SIGCONT)
     }
 
-    fn stopped(&mut self, by: Signal) -> Result<(), Failure> {
+    fn stopped(&mut self, by: i32) -> Result<(), Failure> {
         self.is_stopped = true;
         let Some(terminal) = &mut self.terminal else {
             // Somebody else stopped it, and lets it go on.

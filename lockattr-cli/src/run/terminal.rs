@@ -32,14 +32,16 @@ impl Terminal {
     }
 
     /// Does what a shell does when a child is stopped. Returns whether the child may go on at once.
-    pub(super) fn child_stopped(&mut self, by: Signal) -> Result<bool, Failure> {
-        let front = self.front()?;
-        let wants_it = matches!(by, Signal::SIGTTIN | Signal::SIGTTOU);
+    pub(super) fn child_stopped(&mut self, by: i32) -> Result<bool, Failure> {
+        let Some(front) = self.front()? else {
+            return Ok(false);
+        };
+        let wants_it = by == Signal::SIGTTIN as i32 || by == Signal::SIGTTOU as i32;
         if wants_it && front == getpgrp() {
             self.give_to(self.child)?;
             return Ok(true);
         }
-        self.child_had_it = front == self.child || wants_it;
+        self.child_had_it = wants_it || front == self.child;
         self.take_back()?;
         // The shell has to see a stopped job: all of it, for a script that waits for this program is a part.
         killpg(getpgrp(), Signal::SIGSTOP).map_err(|errno| Failure::system("stop", errno))?;
@@ -48,7 +50,7 @@ impl Terminal {
 
     /// Gives the terminal back to a child that goes on, if this program has it.
     pub(super) fn child_goes_on(&mut self) -> Result<(), Failure> {
-        if self.child_had_it && self.front()? == getpgrp() {
+        if self.child_had_it && self.front()? == Some(getpgrp()) {
             self.give_to(self.child)?;
         }
         Ok(())
@@ -56,14 +58,19 @@ impl Terminal {
 
     /// Takes the terminal from the child, for the program that comes after this one.
     pub(super) fn take_back(&mut self) -> Result<(), Failure> {
-        if self.front()? == self.child {
+        if self.front()? == Some(self.child) {
             self.give_to(getpgrp())?;
         }
         Ok(())
     }
 
-    fn front(&self) -> Result<Pid, Failure> {
-        tcgetpgrp(&self.device).map_err(|errno| Failure::system("ask for the foreground", errno))
+    /// Returns the group in the foreground. `None` if the terminal was closed.
+    fn front(&self) -> Result<Option<Pid>, Failure> {
+        match tcgetpgrp(&self.device) {
+            Ok(group) => Ok(Some(group)),
+            Err(Errno::ENOTTY | Errno::EIO | Errno::ENXIO) => Ok(None),
+            Err(errno) => Err(Failure::system("ask for the foreground", errno)),
+        }
     }
 
     fn give_to(&self, group: Pid) -> Result<(), Failure> {
@@ -75,8 +82,8 @@ impl Terminal {
         let given = tcsetpgrp(&self.device, group);
         stops.thread_unblock().map_err(failed)?;
         match given {
-            // The group has ended meanwhile.
-            Ok(()) | Err(Errno::ESRCH | Errno::EPERM) => Ok(()),
+            // The group has ended meanwhile, or the terminal was closed.
+            Ok(()) | Err(Errno::ESRCH | Errno::EPERM | Errno::ENOTTY | Errno::EIO) => Ok(()),
             Err(errno) => Err(failed(errno)),
         }
     }

@@ -19,6 +19,8 @@ fn shells_get_their_completions() {
         }
     }
     run(&mut lockattr(&["completions", "another"])).exits_with(64);
+    let said = run(&mut lockattr(&["completions", "bash", "--json"])).exits_with(64);
+    assert!(said.error().contains("no JSON"), "{said:?}");
 }
 
 #[test]

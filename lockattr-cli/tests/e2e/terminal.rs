@@ -1,8 +1,11 @@
 //! What needs a terminal, which `script` provides.
 
+use std::fs;
 use std::process::Command;
 
 use lockattr_tests::{RedisServer, eventually_async};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 
 use crate::program::{Folder, PROGRAM, Running, clean};
 use crate::{hold, pool, server};
@@ -33,6 +36,23 @@ async fn a_person_is_asked_before_a_key_is_taken_away() {
         running.end().exits_with(code);
     }
     assert!(!pool.is_locked("job").await.unwrap());
+}
+
+#[tokio::test]
+async fn only_the_holder_that_was_shown_is_taken_away() {
+    let server = server();
+    let pool = pool(&server).await;
+    let guard = hold(&pool, "job").await;
+    let folder = Folder::new();
+    let mut running = on_terminal(&server, &folder, "$LOCKATTR release job --force");
+    running.says("[y/N]");
+    guard.release().await;
+    let next = hold(&pool, "job").await;
+    running.write("y\n");
+    let said = running.end().exits_with(1);
+    assert!(said.out.contains("another holder"), "{said:?}");
+    let holder = pool.holder("job").await.unwrap().unwrap();
+    assert_eq!(holder.fencing_token, Some(next.fencing_token()));
 }
 
 /// The keys go to the command once it reads, and come back after it.
@@ -83,18 +103,18 @@ async fn ctrl_z_stops_the_command_and_fg_continues_it() {
     for first in ["", "read line; "] {
         let folder = Folder::new();
         let mut running = on_terminal(&server, &folder, "sh -i");
-        let script = format!(
-            r#"{first}touch $FOLDER/in; until [ -e $FOLDER/go ]; do sleep 0.01; done; echo has "ended""#
-        );
+        // Commands in between could be stopped while the shell that starts them cannot be.
+        let script = format!(r#"{first}: >$FOLDER/in; read line <$FOLDER/go; echo has "ended""#);
+        mkfifo(&folder.path().join("go"), Mode::S_IRWXU).unwrap();
         running.write(&format!(
             "$LOCKATTR run -k job --ttl 10m -- sh -c '{script}'\n\n"
         ));
         folder.gets("in");
         running.write("\x1a");
         running.says("Stopped");
-        folder.put("go");
         assert!(pool.is_locked("job").await.unwrap());
         running.write("fg\n");
+        fs::write(folder.path().join("go"), "\n").unwrap();
         running.says("has ended");
         running.write("exit 9\n");
         running.end().exits_with(9);

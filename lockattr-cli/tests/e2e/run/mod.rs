@@ -65,6 +65,8 @@ fn it_exits_as_the_command_does_and_releases_the_lock() {
         ("exit 255", 255),
         ("kill -TERM $$", 143),
         ("kill -KILL $$", 137),
+        // It has no name.
+        ("kill -40 $$", 168),
     ] {
         let arguments = ["run", "-k", "job", "--ttl", "10m", "--", "sh", "-c", script];
         let said = run(&mut lockattr(&server, arguments)).exits_with(code);
@@ -127,18 +129,18 @@ fn a_busy_lock_has_a_code_of_its_own() {
 #[test]
 fn readers_and_permits_run_together() {
     let server = RedisServer::start();
-    for options in [&["--shared"][..], &["--permits", "3", "--weight", "1"]] {
+    let permits = ["--permits", "3", "--weight", "1"];
+    // What does not fit beside two of them.
+    let two_permits = ["--permits", "3", "--weight", "2"];
+    for (options, more) in [(&["--shared"][..], &[][..]), (&permits, &two_permits)] {
         let folder = Folder::new();
         let names = ["first", "second"];
         let both = names.map(|name| start(&server, options, TOGETHER, &folder, name));
-        names.iter().for_each(|name| folder.gets(name));
-        // The third permit is free, but not a second one.
-        let mut more = lockattr(&server, ["run", "-k", "job", "--wait", "0s"]);
-        let (more, code) = match options {
-            ["--shared"] => (&mut more, 75),
-            _ => (more.args(["--permits", "3", "--weight", "2"]), 75),
-        };
-        run(more.args(["--", "true"])).exits_with(code);
+        for name in names {
+            folder.gets(name);
+        }
+        let mut command = lockattr(&server, ["run", "-k", "job", "--wait", "0s"]);
+        run(command.args(more).args(["--", "true"])).exits_with(75);
         folder.put("go");
         for one in both {
             one.end().exits_with(0);
@@ -147,21 +149,34 @@ fn readers_and_permits_run_together() {
     }
 }
 
+/// All that use a key use it in the same way.
+#[test]
+fn another_mode_is_a_mistake_and_not_a_busy_lock() {
+    let server = RedisServer::start();
+    let folder = Folder::new();
+    let running = start(&server, &["--permits", "3"], TOGETHER, &folder, "in");
+    folder.gets("in");
+    let said = try_once(&server, "job").exits_with(64);
+    assert!(said.error().contains("permits = 3"), "{said:?}");
+    folder.put("go");
+    running.end().exits_with(0);
+}
+
 #[test]
 fn options_that_contradict_each_other_are_refused() {
     let server = RedisServer::start();
-    for (options, code) in [
-        (&["--shared", "--permits", "2"][..], 64),
-        (&["--weight", "2"], 64),
-        (&["--permits", "0"], 64),
-        (&["--permits", "2", "--weight", "3"], 64),
-        (&["--ttl", "1ms"], 64),
-        (&["--ttl", "soon"], 64),
-        (&["--json"], 64),
+    for options in [
+        &["--shared", "--permits", "2"][..],
+        &["--weight", "2"],
+        &["--permits", "0"],
+        &["--permits", "2", "--weight", "3"],
+        &["--ttl", "1ms"],
+        &["--ttl", "soon"],
+        &["--json"],
     ] {
         let mut command = lockattr(&server, ["run", "-k", "job"]);
-        let said = run(command.args(options).args(["--", "true"])).exits_with(code);
-        assert!(!said.err.is_empty());
+        let said = run(command.args(options).args(["--", "true"])).exits_with(64);
+        assert!(!said.err.is_empty(), "{options:?}");
     }
     run(&mut lockattr(&server, ["run", "-k", "job"])).exits_with(64);
     run(&mut lockattr(&server, ["run", "--", "true"])).exits_with(64);

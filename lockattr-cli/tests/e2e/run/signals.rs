@@ -1,9 +1,11 @@
 //! Signals, and the lock at the end of the program.
 
+use std::process::Command;
+
 use lockattr_tests::{RedisServer, eventually};
 use nix::sys::signal::Signal;
 
-use crate::program::{Folder, Running, lockattr, run};
+use crate::program::{Folder, PROGRAM, Running, clean, lockattr, run};
 use crate::{becomes_waited, hold, pool, server};
 
 /// A command of two processes, each of which says which signal it got.
@@ -78,17 +80,12 @@ async fn a_signal_ends_the_wait() {
 fn a_signal_that_is_ignored_stays_ignored() {
     let server = RedisServer::start();
     let folder = Folder::new();
-    let script = r#"trap "" HUP; exec "$@""#;
-    let mut program = lockattr(&server, ["run", "-k", "job", "--"]);
-    let name = program.get_program().to_owned();
-    let wait = "touch $1/in; until [ -e $1/go ]; do sleep 0.01; done";
-    program.args(["sh", "-c", wait, "sh"]).arg(folder.path());
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", script, "sh"]).arg(name);
-    command.args(program.get_args());
-    let mut command = command;
-    crate::program::clean(&mut command).env("LOCKATTR_URL", server.url());
-    let running = Running::start(&mut command);
+    let mut command = Command::new("sh");
+    clean(&mut command).env("LOCKATTR_URL", server.url());
+    command.args(["-c", r#"trap "" HUP; exec "$@""#, "sh", PROGRAM]);
+    let script = "touch $1/in; until [ -e $1/go ]; do sleep 0.01; done";
+    command.args(["run", "-k", "job", "--", "sh", "-c", script, "sh"]);
+    let running = Running::start(command.arg(folder.path()));
     folder.gets("in");
     running.signal(Signal::SIGHUP);
     folder.put("go");
