@@ -76,6 +76,8 @@ impl<'a> Supervision<'a> {
             let is_lost = self.killed_at.is_some();
             let killed_at = self.killed_at.unwrap_or_else(Instant::now);
             tokio::select! {
+                // A command that has ended needs no signal.
+                biased;
                 change = self.child.changed() => match change? {
                     Change::Ended(exit) => return Ok(exit),
                     Change::Stopped(by) => self.stopped(by)?,
