@@ -134,12 +134,15 @@ impl<'a> Supervision<'a> {
     }
 
     /// Waits for the processes that the command has started, which have no lock either.
-    async fn until_the_group_ends(&self, killed_at: Instant) -> Result<(), Failure> {
+    async fn until_the_group_ends(&mut self, killed_at: Instant) -> Result<(), Failure> {
         while self.child.has_group() {
             if Instant::now() >= killed_at {
                 return self.child.signal(Signal::SIGKILL);
             }
-            sleep(LOOK).await;
+            tokio::select! {
+                () = sleep(LOOK) => {}
+                signal = self.signals.next() => self.child.signal(signal)?,
+            }
         }
         Ok(())
     }

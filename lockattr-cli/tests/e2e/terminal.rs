@@ -1,6 +1,7 @@
 //! What needs a terminal, which `script` provides.
 
-use std::fs;
+use std::fs::File;
+use std::io::Write as _;
 use std::process::Command;
 
 use lockattr_tests::{RedisServer, eventually_async};
@@ -114,7 +115,11 @@ async fn ctrl_z_stops_the_command_and_fg_continues_it() {
         running.says("Stopped");
         assert!(pool.is_locked("job").await.unwrap());
         running.write("fg\n");
-        fs::write(folder.path().join("go"), "\n").unwrap();
+        // Opened for both, it does not wait for the command.
+        let mut options = File::options();
+        let go = options.read(true).write(true);
+        let mut go = go.open(folder.path().join("go")).unwrap();
+        go.write_all(b"\n").unwrap();
         running.says("has ended");
         running.write("exit 9\n");
         running.end().exits_with(9);
