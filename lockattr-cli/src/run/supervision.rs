@@ -59,7 +59,7 @@ impl<'a> Supervision<'a> {
             // It would run on without a lock.
             self.child.signal(Signal::SIGKILL)?;
         }
-        if let Some(terminal) = &mut self.terminal {
+        if let Some(terminal) = &self.terminal {
             terminal.take_back()?;
         }
         let exit = ended?;
@@ -109,7 +109,7 @@ impl<'a> Supervision<'a> {
 
     fn stopped(&mut self, by: i32) -> Result<(), Failure> {
         self.is_stopped = true;
-        let Some(terminal) = &mut self.terminal else {
+        let Some(terminal) = &self.terminal else {
             // Somebody else stopped it, and lets it go on.
             return Ok(());
         };
@@ -127,9 +127,6 @@ impl<'a> Supervision<'a> {
             return Ok(());
         }
         self.is_stopped = false;
-        if let Some(terminal) = &mut self.terminal {
-            terminal.child_goes_on()?;
-        }
         self.child.signal(Signal::SIGCONT)
     }
 

@@ -16,8 +16,6 @@ use crate::failure::Failure;
 pub(super) struct Terminal {
     device: File,
     child: Pid,
-    /// Whether the child had the terminal when it was stopped.
-    child_had_it: bool,
 }
 
 impl Terminal {
@@ -27,12 +25,11 @@ impl Terminal {
         Some(Self {
             device: device.ok()?,
             child,
-            child_had_it: false,
         })
     }
 
     /// Does what a shell does when a child is stopped. Returns whether the child may go on at once.
-    pub(super) fn child_stopped(&mut self, by: i32) -> Result<bool, Failure> {
+    pub(super) fn child_stopped(&self, by: i32) -> Result<bool, Failure> {
         let Some(front) = self.front()? else {
             return Ok(false);
         };
@@ -41,23 +38,14 @@ impl Terminal {
             self.give_to(self.child)?;
             return Ok(true);
         }
-        self.child_had_it = wants_it || front == self.child;
         self.take_back()?;
         // The shell has to see a stopped job: all of it, for a script that waits for this program is a part.
         killpg(getpgrp(), Signal::SIGSTOP).map_err(|errno| Failure::system("stop", errno))?;
         Ok(false)
     }
 
-    /// Gives the terminal back to a child that goes on, if this program has it.
-    pub(super) fn child_goes_on(&mut self) -> Result<(), Failure> {
-        if self.child_had_it && self.front()? == Some(getpgrp()) {
-            self.give_to(self.child)?;
-        }
-        Ok(())
-    }
-
     /// Takes the terminal from the child, for the program that comes after this one.
-    pub(super) fn take_back(&mut self) -> Result<(), Failure> {
+    pub(super) fn take_back(&self) -> Result<(), Failure> {
         if self.front()? == Some(self.child) {
             self.give_to(getpgrp())?;
         }
