@@ -10,7 +10,7 @@ mod terminal;
 use std::io;
 use std::time::Duration;
 
-use lockattr::{Guard, LockPool};
+use lockattr::{Guard, Lease, LockPool, LossReason};
 use nix::sys::signal::Signal;
 
 use crate::connection::{Connection, close};
@@ -48,7 +48,7 @@ impl Run {
         let token = guard.fencing_token();
         let lost = guard.release().await;
         let end = ended?;
-        if end.was_stopped {
+        if end.was_lost {
             return Ok(Exit::LOST);
         }
         if let Some(reason) = lost {
@@ -74,11 +74,11 @@ fn cannot_listen(source: io::Error) -> Failure {
 }
 
 /// What a lost lease says to the person at the terminal.
-fn say_lost(guard: &lockattr::Lease, reason: lockattr::LossReason, grace: Duration) {
+fn say_lost(lease: &Lease, reason: LossReason, grace: Duration) {
     say(&format!(
         "the lock `{}` (fencing token {}) was lost: {reason}; the command gets {}, and SIGKILL after {grace:?}",
-        guard.key(),
-        guard.fencing_token(),
+        lease.key(),
+        lease.fencing_token(),
         Signal::SIGTERM
     ));
 }

@@ -20,7 +20,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(super) struct End {
     pub(super) exit: Exit,
     /// Whether it was ended because its lease was lost.
-    pub(super) was_stopped: bool,
+    pub(super) was_lost: bool,
 }
 
 pub(super) struct Supervision<'a> {
@@ -29,8 +29,9 @@ pub(super) struct Supervision<'a> {
     signals: &'a mut Signals,
     grace: Duration,
     terminal: Option<Terminal>,
-    /// Since when the lease is lost: when the group is killed.
+    /// When the group is killed, once the lease is lost.
     killed_at: Option<Instant>,
+    /// Whether the command was stopped, as by Ctrl-Z.
     is_stopped: bool,
 }
 
@@ -63,11 +64,11 @@ impl<'a> Supervision<'a> {
             terminal.take_back()?;
         }
         let exit = ended?;
-        let was_stopped = self.killed_at.is_some();
+        let was_lost = self.killed_at.is_some();
         if let Some(killed_at) = self.killed_at {
             self.until_the_group_ends(killed_at).await?;
         }
-        Ok(End { exit, was_stopped })
+        Ok(End { exit, was_lost })
     }
 
     async fn until_it_ends(&mut self) -> Result<Exit, Failure> {

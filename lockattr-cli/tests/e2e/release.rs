@@ -34,7 +34,7 @@ async fn nothing_is_released_unless_it_is_meant() {
 async fn a_holder_loses_what_is_taken_away() {
     let server = server();
     let pool = pool(&server).await;
-    let request = pool.lock("job").ttl(Duration::from_secs(2));
+    let request = pool.lock("job").ttl(Duration::from_secs(6));
     let stuck = request.acquire().await.unwrap();
     let arguments = ["release", "job", "--force", "--yes"];
     let said = run(&mut lockattr(&server, arguments)).exits_with(0);

@@ -11,7 +11,7 @@ use crate::program::{Folder, Running, Said, lockattr, run};
 fn lose(grace: &str, script: &str) -> Said {
     let server = RedisServer::start();
     let folder = Folder::new();
-    let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "1s"]);
+    let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "6s"]);
     command.args(["--grace", grace, "--", "sh", "-c", script, "sh"]);
     let running = Running::start(command.arg(folder.path()));
     folder.gets("ready");
@@ -70,7 +70,7 @@ fn a_loss_that_is_noticed_at_the_end_is_one_too() {
     let server = RedisServer::start();
     let folder = Folder::new();
     let script = "touch $1/ready; until [ -e $1/go ]; do sleep 0.01; done; touch $1/gone";
-    let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "300ms"]);
+    let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "2s"]);
     command.args(["--", "sh", "-c", script, "sh"]);
     let running = Running::start(command.arg(folder.path()));
     folder.gets("ready");

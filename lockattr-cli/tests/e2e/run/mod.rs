@@ -65,6 +65,8 @@ fn it_exits_as_the_command_does_and_releases_the_lock() {
         ("exit 255", 255),
         ("kill -TERM $$", 143),
         ("kill -KILL $$", 137),
+        // This program ignores it, and the command must not.
+        ("kill -PIPE $$; exit 0", 141),
         // It has no name.
         ("kill -40 $$", 168),
     ] {

@@ -99,7 +99,7 @@ fn a_command_ends_with_the_program() {
     let server = RedisServer::start();
     let folder = Folder::new();
     let script = r#"trap "touch $1/told; exit" TERM; touch $1/in; while :; do sleep 0.01; done"#;
-    let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "1s", "--"]);
+    let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "5s", "--"]);
     command.args(["sh", "-c", script, "sh"]).arg(folder.path());
     let running = Running::start(&mut command);
     folder.gets("in");
