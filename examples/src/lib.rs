@@ -1,9 +1,10 @@
 //! The code that the examples share: the pool, with the memory backend if no server is named.
 
+pub mod postgres;
 pub mod processes;
 pub mod servers;
 
-use lockattr::{Error, LockPool};
+use lockattr::{Error, LockPool, LockPoolBuilder};
 
 /// Returns whether the locks are on a server that other processes can reach too.
 #[must_use]
@@ -20,10 +21,27 @@ pub async fn install() -> Result<LockPool, Error> {
     trace();
     if has_server() {
         println!("locks on the server that LOCKATTR_URL names");
-        LockPool::from_env()?.install().await
     } else {
         println!("LOCKATTR_URL is not set: locks in the memory of this process");
-        LockPool::builder().url("memory://").install().await
+    }
+    builder()?.install().await
+}
+
+/// Builds one more pool of the same locks, as another process of the fleet has it.
+///
+/// # Errors
+///
+/// As [`install`].
+pub async fn other_process() -> Result<LockPool, Error> {
+    builder()?.build().await
+}
+
+fn builder() -> Result<LockPoolBuilder, Error> {
+    if has_server() {
+        LockPool::from_env()
+    } else {
+        // Pools of one name share their locks.
+        Ok(LockPool::builder().url("memory://examples"))
     }
 }
 

@@ -21,7 +21,10 @@ static EXAMPLES: LazyLock<PathBuf> = LazyLock::new(|| {
 });
 
 fn run(example: &str) {
-    let server = RedisServer::start();
+    run_on(&RedisServer::start(), example);
+}
+
+fn run_on(server: &RedisServer, example: &str) {
     for url in [None, Some(server.url())] {
         run_with(example, url.as_deref());
     }
@@ -32,6 +35,7 @@ fn run_with(example: &str, url: Option<&str>) {
     let mut command = Command::new(EXAMPLES.join(example));
     command
         .env_remove("LOCKATTR_URL")
+        .env_remove("DATABASE_URL")
         .env("RUST_LOG", "trace")
         .envs(url.map(|url| ("LOCKATTR_URL", url)));
     let output = command.output().expect("cargo is there");
@@ -86,6 +90,15 @@ fn flash_sale() {
 #[test]
 fn fair_allocation() {
     run("fair_allocation");
+}
+
+/// With a PostgreSQL of its own, each time.
+#[test]
+fn fenced_write() {
+    let server = RedisServer::start();
+    // It takes a lock away.
+    server.allow_inspection();
+    run_on(&server, "fenced_write");
 }
 
 #[test]
