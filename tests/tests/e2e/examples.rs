@@ -83,6 +83,11 @@ fn critical_section() {
 }
 
 #[test]
+fn cron() {
+    run("cron");
+}
+
+#[test]
 fn flash_sale() {
     run("flash_sale");
 }
