@@ -132,6 +132,11 @@ fn leader() {
 }
 
 #[test]
+fn worker() {
+    run("worker");
+}
+
+#[test]
 fn scale_out() {
     run("scale_out");
     let cluster = RedisCluster::start(3, 0);
