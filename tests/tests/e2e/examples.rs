@@ -117,6 +117,11 @@ fn actix_web() {
 }
 
 #[test]
+fn apalis() {
+    run("apalis");
+}
+
+#[test]
 fn grpc() {
     run("grpc");
 }
