@@ -97,7 +97,7 @@ fn fair_allocation() {
     run("fair_allocation");
 }
 
-/// With a PostgreSQL of its own, each time.
+/// With a database of its own, each time.
 #[test]
 fn fenced_write() {
     let server = RedisServer::start();
