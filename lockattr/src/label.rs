@@ -11,11 +11,12 @@ pub(crate) struct Function {
     pub(crate) keys: &'static str,
 }
 
-/// The function under the attribute, or the place where `lock` was called.
+/// The function under the attribute; or the place where `lock` was called, or the name that it was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Label {
     Function(&'static Function),
     Place(&'static Location<'static>),
+    Named(&'static str),
 }
 
 impl Label {
@@ -29,6 +30,7 @@ impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Function(function) => f.write_str(function.path),
+            Self::Named(name) => f.write_str(name),
             Self::Place(place) => write!(f, "{}:{}", place.file(), place.line()),
         }
     }

@@ -103,6 +103,10 @@ impl Measured {
                 Pair::from_static_parts("lock", function.keys),
                 Pair::from_static_parts("function", function.path),
             ],
+            Label::Named(name) => vec![
+                Pair::from_static_parts("lock", ""),
+                Pair::from_static_parts("function", name),
+            ],
             Label::Place(_) => vec![
                 Pair::from_static_parts("lock", ""),
                 Pair::new("function", self.label.to_string()),

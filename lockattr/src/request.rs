@@ -238,6 +238,27 @@ impl LockRequest {
         self
     }
 
+    /// Names the caller in [`Holder::who`](crate::Holder::who), traces and metrics, instead of the file and line
+    /// of this call: what people look for when they ask who has the key. It must not hold secrets, since it is
+    /// stored with the lock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let _guard = pool.lock("order:42").caller("billing::import").await?;
+    /// let holder = pool.holder("order:42").await?.expect("we have it");
+    /// assert!(holder.who.ends_with("billing::import"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn caller(mut self, name: &'static str) -> Self {
+        self.label = Label::Named(name);
+        self
+    }
+
     /// Waits for the lock.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! The options of `lockattr run`.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -43,8 +44,17 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Returns what others see of the command: its program, and no arguments, which may be secret.
+    fn caller(&self) -> String {
+        let program = Path::new(&self.command[0]);
+        let name = program.file_name().unwrap_or(program.as_os_str());
+        format!("lockattr run {}", name.to_string_lossy())
+    }
+
     pub(super) fn request(&self, pool: &LockPool) -> LockRequest {
-        let mut request = pool.lock(self.key.clone());
+        // Once for the whole program, so it need not be freed.
+        let caller: &'static str = Box::leak(self.caller().into_boxed_str());
+        let mut request = pool.lock(self.key.clone()).caller(caller);
         if let Some(ttl) = self.ttl {
             request = request.ttl(ttl);
         }

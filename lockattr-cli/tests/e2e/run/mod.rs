@@ -119,7 +119,7 @@ fn a_busy_lock_has_a_code_of_its_own() {
     let first = start(&server, &[], IN_AND_OUT, &folder, "first");
     folder.gets("first");
     let said = try_once(&server, "job").exits_with(75);
-    for part in ["`job`", "held by", "run/options.rs:"] {
+    for part in ["`job`", "held by", "lockattr run sh"] {
         assert!(said.error().contains(part), "{said:?}");
     }
     try_once(&server, "another").exits_with(0);
