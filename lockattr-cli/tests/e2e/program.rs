@@ -35,12 +35,29 @@ pub(crate) fn lockattr_at(url: &str) -> Command {
 
 /// Removes what the environment of the tests would change.
 pub(crate) fn clean(command: &mut Command) -> &mut Command {
+    // Colours are also for logs of `CI`.
+    let colors = ["CI", "CLICOLOR", "CLICOLOR_FORCE", "NO_COLOR"];
     for (name, _) in env::vars_os() {
-        if name.to_string_lossy().starts_with("LOCKATTR_") || name == "NO_COLOR" {
+        let text = name.to_string_lossy();
+        if text.starts_with("LOCKATTR_") || colors.contains(&&*text) {
             command.env_remove(name);
         }
     }
     command
+}
+
+/// Starts the program with no signal ignored, also where the tests run under `nohup`.
+pub(crate) fn with_all_signals(command: &Command) -> Command {
+    let mut started = Command::new("env");
+    started.arg("--default-signal").arg(command.get_program());
+    started.args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
+        };
+    }
+    started
 }
 
 /// What a program said, and how it exited.

@@ -5,7 +5,7 @@ use std::process::Command;
 use lockattr_tests::{RedisServer, eventually};
 use nix::sys::signal::Signal;
 
-use crate::program::{Folder, PROGRAM, Running, clean, lockattr, run};
+use crate::program::{Folder, PROGRAM, Running, clean, lockattr, run, with_all_signals};
 use crate::{becomes_waited, hold, pool, server};
 
 /// A command of two processes, each of which says which signal it got.
@@ -32,7 +32,7 @@ fn signals_reach_the_whole_group() {
         let folder = Folder::new();
         let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "10m", "--"]);
         command.args(["sh", "-c", TWO, "sh"]).arg(folder.path());
-        let running = Running::start(command.arg(name));
+        let running = Running::start(&mut with_all_signals(command.arg(name)));
         folder.gets("inner-ready");
         folder.gets("outer-ready");
         running.signal(signal);
@@ -49,7 +49,7 @@ fn a_command_that_a_signal_ends_gives_its_number() {
         let folder = Folder::new();
         let mut command = lockattr(&server, ["run", "-k", "job", "--ttl", "10m", "--"]);
         command.args(["sh", "-c", "touch $1/in; exec sleep 600", "sh"]);
-        let running = Running::start(command.arg(folder.path()));
+        let running = Running::start(&mut with_all_signals(command.arg(folder.path())));
         folder.gets("in");
         running.signal(signal);
         running.end().exits_with(128 + signal as i32);
