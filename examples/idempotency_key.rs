@@ -22,22 +22,29 @@ fn lock_of(locks: LockPool) -> impl Fn(&Request) -> Option<LockRequest> + Clone 
     }
 }
 
+#[derive(Default)]
+struct Payments {
+    begun: Notify,
+    may_end: Notify,
+}
+
 /// A payment that takes until the next one has been refused.
-async fn pay(State(go_on): State<Arc<Notify>>) -> &'static str {
+async fn pay(State(payments): State<Arc<Payments>>) -> &'static str {
     println!("a payment begins");
-    go_on.notified().await;
+    payments.begun.notify_one();
+    payments.may_end.notified().await;
     "paid\n"
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let pool = examples::install().await?;
-    let go_on = Arc::new(Notify::new());
+    let payments = Arc::new(Payments::default());
     let locks = LockLayer::new(lock_of(pool.clone()), |error| Ok(error.into_response()));
     let routes = axum::Router::new()
         .route("/pay", post(pay))
         .layer(locks)
-        .with_state(Arc::clone(&go_on));
+        .with_state(Arc::clone(&payments));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}/pay", listener.local_addr()?);
     tokio::spawn(axum::serve(listener, routes).into_future());
@@ -50,9 +57,7 @@ async fn main() -> anyhow::Result<()> {
             .send()
     };
     let first = tokio::spawn(send());
-    while pool.holder("request:%2Fpay:8e03978e").await?.is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    payments.begun.notified().await;
     let second = send().await?;
     println!(
         "the second one: {}, Retry-After {:?}",
@@ -61,7 +66,7 @@ async fn main() -> anyhow::Result<()> {
     );
     anyhow::ensure!(second.status().as_u16() == 409, "two payments at once");
     println!("{}", second.text().await?);
-    go_on.notify_one();
+    payments.may_end.notify_one();
     println!(
         "the first one: {}",
         first.await??.error_for_status()?.text().await?

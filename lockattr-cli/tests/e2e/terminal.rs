@@ -8,7 +8,7 @@ use lockattr_tests::{RedisServer, eventually_async};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 
-use crate::program::{Folder, PROGRAM, Running, clean};
+use crate::program::{Folder, PROGRAM, Running, clean, with_all_signals};
 use crate::{hold, pool, server};
 
 /// Runs a command line on a terminal of its own; `$LOCKATTR` is the program, `$1` the folder.
@@ -20,7 +20,7 @@ fn on_terminal(server: &RedisServer, folder: &Folder, line: &str) -> Running {
         .env("FOLDER", folder.path())
         .env("SHELL", "/bin/sh")
         .args(["-qefc", line, "/dev/null"]);
-    Running::start_to_write(&mut command)
+    Running::start_to_write(&mut with_all_signals(&command))
 }
 
 #[tokio::test]
