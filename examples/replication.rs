@@ -93,15 +93,18 @@ impl Sale {
     }
 }
 
-/// Waits until `is` holds.
-fn until(is: impl Fn() -> io::Result<bool>) -> anyhow::Result<()> {
+/// Waits until `is` holds. A server that cannot say so now is asked again: at a failover the sentinels end the
+/// connections of the new master.
+fn until(what: &str, is: impl Fn() -> io::Result<bool>) -> anyhow::Result<()> {
+    let mut answer = Ok(false);
     for _ in 0..3000 {
-        if is()? {
+        answer = is();
+        if let Ok(true) = answer {
             return Ok(());
         }
         thread::sleep(Duration::from_millis(10));
     }
-    anyhow::bail!("it takes too long")
+    anyhow::bail!("{what}: it takes too long: {answer:?}")
 }
 
 /// Sells the stock, while the master is lost.
@@ -116,10 +119,12 @@ async fn sale(confirm_replicas: u8) -> anyhow::Result<Arc<Sale>> {
     let mut master = Server::start(&common)?;
     let port = master.port().to_string();
     let replica = Server::start(&[&common[..], &["--replicaof", "127.0.0.1", &port]].concat())?;
-    until(|| says(&replica, "master_link_status:up"))?;
+    until("the replica has its copy", || {
+        says(&replica, "master_link_status:up")
+    })?;
     let sentinel = Server::start_sentinel(master.port())?;
     // The sentinel finds the replica by asking the master.
-    until(|| {
+    until("the sentinel knows the replica", || {
         Ok(sentinel
             .command("SENTINEL REPLICAS shop")?
             .starts_with("*1"))
@@ -142,21 +147,27 @@ async fn sale(confirm_replicas: u8) -> anyhow::Result<Arc<Sale>> {
     let faults =
         tokio::task::spawn_blocking(move || -> anyhow::Result<(Server, Server, Server)> {
             let sold = || i64::from(faults.sold.load(Ordering::Relaxed));
-            until(|| Ok(sold() >= STOCK / 4))?;
+            until("a quarter is sold", || Ok(sold() >= STOCK / 4))?;
             // Cut off from replica and sentinel, but not from the shops.
             master.command("ACL SETUSER default -ping -psync -replconf")?;
             master.command("ACL DELUSER inner")?;
-            until(|| says(&replica, "role:master"))?;
+            until("the replica is the master", || {
+                says(&replica, "role:master")
+            })?;
             master.kill()?;
             // The old master comes back, as a replica.
             master.restart()?;
             master.command(&format!("REPLICAOF 127.0.0.1 {}", replica.port()))?;
             Ok((master, replica, sentinel))
         });
-    for shop in shops {
-        shop.await?;
-    }
-    faults.await??;
+    // Without the servers the shops would go on for ever.
+    let selling = async {
+        for shop in shops {
+            shop.await?;
+        }
+        Ok(())
+    };
+    let ((), _servers) = tokio::try_join!(selling, async { faults.await? })?;
     Ok(sale)
 }
 

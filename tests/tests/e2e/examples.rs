@@ -32,8 +32,11 @@ fn run_on(server: &RedisServer, example: &str) {
 }
 
 fn run_with(example: &str, url: Option<&str>) {
-    let mut command = Command::new(EXAMPLES.join(example));
+    // One that hangs is ended, so that it is known what it has said.
+    let mut command = Command::new("timeout");
     command
+        .arg("300")
+        .arg(EXAMPLES.join(example))
         .env_remove("LOCKATTR_URL")
         .env_remove("DATABASE_URL")
         .env("RUST_LOG", "trace")
@@ -134,6 +137,16 @@ fn idempotency_key() {
 #[test]
 fn leader() {
     run("leader");
+}
+
+#[test]
+fn metrics() {
+    run("metrics");
+}
+
+#[test]
+fn order_service() {
+    run("order_service");
 }
 
 #[test]
