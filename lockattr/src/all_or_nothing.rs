@@ -61,9 +61,10 @@ pub(crate) fn acquire_all(
     };
     // In a box, so that a call for one key has a small future.
     Ok(Either::Right(Box::pin(async move {
-        let asked_at = Time::now();
+        let asked_at = call.pool.commands().now();
         let grant = call.acquire(asked_at).await;
-        grant.map_err(|error| error.after_waiting(Time::now().since(asked_at)))
+        let waited = call.pool.commands().now().since(asked_at);
+        grant.map_err(|error| error.after_waiting(waited))
     })))
 }
 
@@ -78,7 +79,10 @@ impl Call {
             };
             let wait = match self.pool.wait(&self.options) {
                 Wait::Forever => Wait::Forever,
-                Wait::For(wait) => Wait::For(wait.saturating_sub(Time::now().since(asked_at))),
+                Wait::For(wait) => {
+                    let waited = self.pool.commands().now().since(asked_at);
+                    Wait::For(wait.saturating_sub(waited))
+                }
             };
             if wait == Wait::For(Duration::ZERO) {
                 return Err(error);

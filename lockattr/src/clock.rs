@@ -62,6 +62,52 @@ impl Time {
     }
 }
 
+/// The clock of a pool.
+#[derive(Debug, Clone)]
+pub(crate) enum Clock {
+    /// This machine's.
+    Machine,
+    /// That of a runtime, which its tests pause and advance.
+    #[cfg(feature = "testing")]
+    Runtime(RuntimeClock),
+}
+
+impl Clock {
+    pub(crate) fn now(&self) -> Time {
+        match self {
+            Self::Machine => Time::now(),
+            #[cfg(feature = "testing")]
+            Self::Runtime(clock) => clock.now(),
+        }
+    }
+}
+
+/// The clock of a tokio runtime.
+#[cfg(feature = "testing")]
+#[derive(Debug, Clone)]
+pub(crate) struct RuntimeClock {
+    runtime: tokio::runtime::Handle,
+    zero: tokio::time::Instant,
+}
+
+#[cfg(feature = "testing")]
+impl RuntimeClock {
+    /// That of the present runtime.
+    pub(crate) fn here() -> Self {
+        Self {
+            runtime: tokio::runtime::Handle::current(),
+            zero: tokio::time::Instant::now(),
+        }
+    }
+
+    fn now(&self) -> Time {
+        // Outside of the runtime, tokio shows the machine's time.
+        let _inside = self.runtime.enter();
+        // Far from zero: times before the start are computed too.
+        Time::from_nanos(1 << 50) + self.zero.elapsed()
+    }
+}
+
 impl Add<Duration> for Time {
     type Output = Self;
 

@@ -24,6 +24,14 @@ impl Label {
     pub(crate) fn here() -> Self {
         Self::Place(Location::caller())
     }
+
+    /// The keys of the attribute, as templates; empty without it, and for keys that expressions make.
+    pub(crate) fn template(self) -> &'static str {
+        match self {
+            Self::Function(function) => function.keys,
+            Self::Place(_) | Self::Named(_) => "",
+        }
+    }
 }
 
 impl fmt::Display for Label {

@@ -32,6 +32,7 @@ mod key_macro;
 mod keys;
 mod label;
 mod leader;
+pub mod listener;
 mod lock_order;
 #[cfg(feature = "metrics")]
 mod metrics;
@@ -45,6 +46,8 @@ mod service_url;
 mod spec;
 mod stall;
 mod template;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod timing;
 
 pub use asked_key::Key;

@@ -37,7 +37,10 @@ pub(crate) fn describe() {
             "from a call's request to its lease, or to its error",
         ),
         (WAIT, "the same, of calls that found their key held"),
-        (HOLD, "from the grant of a lease to the end of its use"),
+        (
+            HOLD,
+            "from the moment that a call has its lease to the end of its use",
+        ),
     ] {
         describe_histogram!(name, Unit::Seconds, text);
     }

@@ -76,7 +76,7 @@ fn events_go_to_the_callers_subscriber_under_the_calls_span() {
         let seen = mine.of(event);
         assert!(seen.len() >= least, "{event}: {seen:?}");
         for line in seen {
-            assert!(line.contains("lock{key=subscribed:1 "), "{line}");
+            assert!(line.contains("lock{lock.key=subscribed:1 "), "{line}");
         }
     }
     assert_eq!(others.of("subscribed"), [""; 0]);

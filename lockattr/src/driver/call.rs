@@ -18,6 +18,7 @@ use crate::metrics::Measured;
 #[derive(Debug)]
 pub(crate) struct Call {
     trace: CallTrace,
+    label: Label,
     #[cfg(feature = "metrics")]
     measured: Measured,
     state: Mutex<State>,
@@ -57,13 +58,10 @@ pub(super) enum Check {
 }
 
 impl Call {
-    #[cfg_attr(
-        not(feature = "metrics"),
-        expect(unused_variables, reason = "metrics tell calls apart by it")
-    )]
     pub(super) fn new(trace: CallTrace, label: Label) -> Self {
         Self {
             trace,
+            label,
             #[cfg(feature = "metrics")]
             measured: Measured::new(label),
             state: Mutex::new(State::Waiting(None)),
@@ -77,6 +75,10 @@ impl Call {
 
     pub(crate) fn trace(&self) -> &CallTrace {
         &self.trace
+    }
+
+    pub(super) fn label(&self) -> Label {
+        self.label
     }
 
     /// Offers a lease. Returns the waker to be called, or the lease if the caller is gone.

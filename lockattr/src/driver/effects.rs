@@ -23,8 +23,8 @@ impl<B> Driver<B> {
             } => self.grant(lease, &waiter, token, valid_until),
             Effect::Refused { waiter, error } => {
                 let key = waiter.key().clone();
-                let counters = self.commands.counters();
-                waiter.caller.refuse(counters, &key, error);
+                let shared = Arc::clone(&self.commands.shared);
+                waiter.caller.refuse(&shared, &key, error);
             }
             Effect::Noticed {
                 lease,
@@ -53,7 +53,8 @@ impl<B> Driver<B> {
         let Some(commands) = self.commands.upgrade() else {
             let mut coordinator = self.commands.shared.coordinator();
             let given_up = (lease, false);
-            let _over = coordinator.release(Time::now(), tenure.line(), given_up, &mut None);
+            let _over =
+                coordinator.release(self.commands.now(), tenure.line(), given_up, &mut None);
             return;
         };
         match commands.deliver(&tenure, waiter, token) {
@@ -64,8 +65,12 @@ impl<B> Driver<B> {
 
     fn notice(&mut self, lease: LeaseId, key: &Key, asker: Option<Arc<Call>>, notice: &Notice) {
         let tenure = self.tenures.get(&lease);
-        let call = tenure.map_or(asker, |tenure| tenure.holder());
-        observe(self.commands.counters(), call.as_deref(), key, notice);
+        let call = match tenure {
+            Some(tenure) => tenure.holder().map(|(call, token)| (call, Some(token))),
+            None => asker.map(|call| (call, None)),
+        };
+        let call = call.as_ref().map(|(call, token)| (&**call, *token));
+        observe(&self.commands.shared, call, key, notice);
         match (notice, tenure) {
             (Notice::Renewed { valid_until, .. }, Some(tenure)) => tenure.prolong(*valid_until),
             (Notice::Lost(reason), Some(tenure)) => tenure.end(*reason),
@@ -79,7 +84,7 @@ impl<B> Driver<B> {
     /// Takes back a lease whose caller did not poll for a claim window; the next waiter gets it.
     fn check_offer(&mut self, now: Time, lease: LeaseId, line: &LineName) {
         let tenure = self.tenures.get(&lease);
-        let Some(holder) = tenure.and_then(|tenure| tenure.holder()) else {
+        let Some((holder, _)) = tenure.and_then(|tenure| tenure.holder()) else {
             return;
         };
         let claim_window = self.commands.shared.coordinator().claim_window();
@@ -90,7 +95,7 @@ impl<B> Driver<B> {
                 coordinator.check_offer(line, lease, since);
             }
             Check::TakenBack(grant) => {
-                observe::missed(self.commands.counters(), &holder, line.key());
+                observe::missed(&self.commands.shared, &holder, line.key());
                 // Acts as if its holder had finished.
                 drop(grant);
             }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use std::{fmt, mem};
 
 use super::call::{Answer, Call};
-#[cfg(feature = "metrics")]
 use super::recovery::shielded;
 use super::tenure::Tenure;
 use super::{CallTrace, Commands, Lease, Reply, observe};
@@ -38,12 +37,13 @@ pub(crate) struct Acquiring {
 
 impl Acquiring {
     pub(super) fn begin(commands: Commands, terms: Arc<Terms>, trace: CallTrace) -> Self {
+        let asked_at = commands.now();
         let mut new = Self {
             call: Arc::new(Call::new(trace, terms.label)),
             waiter: None,
             commands,
             terms: Arc::clone(&terms),
-            asked_at: Time::now(),
+            asked_at,
             is_polled: false,
             #[cfg(feature = "metrics")]
             is_answered: false,
@@ -61,14 +61,18 @@ impl Acquiring {
         // Set before the event, so that a subscriber that panics leaves no waiter behind.
         self.waiter = Some(waiter);
         if !is_first {
-            let counters = self.commands.counters();
-            observe::waiting(counters, &self.call, &self.terms.key, None);
+            let shared = self.commands.shared();
+            observe::waiting(shared, &self.call, &self.terms.key, None);
         }
+    }
+
+    fn waited(&self) -> Duration {
+        self.commands.now().since(self.asked_at)
     }
 
     /// The lease went to the next waiter. Asks anew with the rest of the wait.
     fn ask_anew(&mut self) -> Result<(), Error> {
-        let waited = Time::now().since(self.asked_at);
+        let waited = self.waited();
         let wait = match self.terms.wait {
             Wait::Forever => Wait::Forever,
             Wait::For(wait) => Wait::For(wait.saturating_sub(waited)),
@@ -83,6 +87,26 @@ impl Acquiring {
             ..Terms::clone(&self.terms)
         }));
         Ok(())
+    }
+}
+
+impl Acquiring {
+    /// The caller takes up what it gets.
+    fn observed(&self, mut answer: Result<Grant, Error>) -> Result<Grant, Error> {
+        let shared = self.commands.shared();
+        if shared.is_observed() {
+            let now = self.commands.now();
+            let result = match &mut answer {
+                Ok(grant) => {
+                    grant.taken_up = Some(now);
+                    Ok(grant.lease.fencing_token())
+                }
+                Err(error) => Err(&*error),
+            };
+            let waited = now.since(self.asked_at);
+            observe::answered(shared, &self.call, &self.terms.key, result, waited);
+        }
+        answer
     }
 }
 
@@ -102,9 +126,7 @@ impl Future for Acquiring {
             self.waiter = None;
             let answer = match answer {
                 Answer::Granted(grant) => Ok(grant),
-                Answer::Refused(error) => {
-                    Err(error.after_waiting(Time::now().since(self.asked_at)))
-                }
+                Answer::Refused(error) => Err(error.after_waiting(self.waited())),
                 Answer::Missed => match self.ask_anew() {
                     Ok(()) => continue,
                     Err(error) => Err(error),
@@ -113,9 +135,8 @@ impl Future for Acquiring {
             #[cfg(feature = "metrics")]
             {
                 self.is_answered = true;
-                observe::answered(&self.call, answer.as_ref().err(), self.asked_at);
             }
-            return Poll::Ready(answer);
+            return Poll::Ready(self.observed(answer));
         }
     }
 }
@@ -124,7 +145,7 @@ impl Drop for Acquiring {
     fn drop(&mut self) {
         #[cfg(feature = "metrics")]
         if !self.is_answered && !self.commands.is_forked() {
-            shielded(|| observe::cancelled(&self.call, self.asked_at));
+            shielded(|| observe::cancelled(&self.call, self.waited()));
         }
         if let Some(waiter) = self.waiter.take() {
             self.call.leave();
@@ -144,8 +165,8 @@ pub(crate) struct Grant {
     is_over: bool,
     /// Whether its `min_hold` counts.
     keeps: bool,
-    #[cfg(feature = "metrics")]
-    since: Time,
+    /// When the caller got it, if somebody wants to know how long it is held.
+    taken_up: Option<Time>,
 }
 
 impl Grant {
@@ -156,8 +177,7 @@ impl Grant {
             commands,
             is_over: false,
             keeps: true,
-            #[cfg(feature = "metrics")]
-            since: Time::now(),
+            taken_up: None,
         }
     }
 
@@ -216,8 +236,17 @@ impl Grant {
             return None;
         }
         self.lease.release();
-        #[cfg(feature = "metrics")]
-        shielded(|| observe::finished(self.lease.call(), self.since));
+        match self.taken_up {
+            Some(since) => {
+                let held = self.commands.now().since(since);
+                let shared = self.commands.shared();
+                shielded(|| observe::finished(shared, &self.lease, held));
+            }
+            #[cfg(feature = "metrics")]
+            None => shielded(|| self.lease.call().measured().undelivered()),
+            #[cfg(not(feature = "metrics"))]
+            None => {}
+        }
         Some((&self.commands, self.lease.tenure()))
     }
 

@@ -12,7 +12,6 @@ use tracing::Span;
 
 use super::tenure::Tenure;
 use super::{Call, WeakCommands};
-use crate::clock::Time;
 use crate::mode::Mode;
 use crate::timing::check_ttl;
 use crate::{Error, LossReason};
@@ -54,7 +53,7 @@ struct Part {
 
 impl Lease {
     pub(crate) fn new(tenure: Arc<Tenure>, token: u64, call: Arc<Call>) -> Self {
-        tenure.hold(&call);
+        tenure.hold(&call, token);
         Self {
             first: Arc::new(Part {
                 tenure,
@@ -198,8 +197,7 @@ impl Lease {
     }
 
     /// The call that has it.
-    #[cfg(feature = "metrics")]
-    pub(crate) fn call(&self) -> &Call {
+    pub(super) fn call(&self) -> &Call {
         &self.first.call
     }
 
@@ -228,12 +226,12 @@ impl Part {
     fn remaining(&self) -> Duration {
         match self.ended() {
             Some(_) => Duration::ZERO,
-            None => self.tenure.valid_until().since(Time::now()),
+            None => self.tenure.valid_until().since(self.tenure.pool().now()),
         }
     }
 
     fn is_valid(&self) -> bool {
-        self.ended().is_none() && Time::now() < self.tenure.valid_until()
+        self.ended().is_none() && self.tenure.pool().now() < self.tenure.valid_until()
     }
 
     fn over(&self) -> Option<LossReason> {

@@ -27,21 +27,24 @@ use std::{fmt, process};
 
 use tokio::runtime;
 use tokio::sync::{Notify, mpsc as mpsc_async, oneshot};
-use tracing::debug_span;
 use tracing::field::Empty;
+use tracing::{Span, debug_span};
 
 pub(crate) use call::Call;
 pub(crate) use grant::{Acquiring, Grant};
 pub use lease::Lease;
-pub(crate) use start::start;
+#[cfg(feature = "testing")]
+pub(crate) use start::start_here;
+pub(crate) use start::{Settings, start};
 pub use stats::PoolStats;
 pub(crate) use stats::{Counters, count_unreported};
 pub(crate) use trace_context::CallTrace;
 
 use crate::Error;
 use crate::backend::Capabilities;
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::key::Key;
+use crate::listener::Listeners;
 use crate::protocol::{self, Caller, LineName, Queued, Released, Terms, Waiter};
 use questions::Question;
 use recovery::shielded;
@@ -74,8 +77,8 @@ impl Reply {
 struct WaitingCall(Arc<Call>);
 
 impl WaitingCall {
-    fn refuse(self, counters: &Counters, key: &Key, error: Error) {
-        observe::refused(counters, self.0.trace(), key, &error);
+    fn refuse(self, shared: &Shared, key: &Key, error: Error) {
+        observe::refused(shared, self.0.trace(), key, &error);
         wake(self.0.refuse(error));
     }
 }
@@ -124,6 +127,8 @@ struct Shared {
     /// Wakes the I/O thread.
     wake: Notify,
     counters: Counters,
+    listeners: Listeners,
+    clock: Clock,
     response_timeout: Duration,
     /// Where the I/O thread hears what the service is to be asked.
     questions: mpsc_async::UnboundedSender<Question>,
@@ -164,6 +169,11 @@ impl WeakCommands {
         &self.shared.counters
     }
 
+    /// The present time of the pool's clock.
+    pub(super) fn now(&self) -> Time {
+        self.shared.clock.now()
+    }
+
     /// Returns whether both are handles of the same pool.
     pub(crate) fn is_of(&self, pool: &Commands) -> bool {
         Arc::ptr_eq(&self.shared, pool.shared())
@@ -184,13 +194,18 @@ impl Shared {
     fn with<T>(&self, act: impl FnOnce(&mut Coordinator, Time) -> T) -> T {
         let (result, is_due) = {
             let mut coordinator = self.coordinator();
-            let result = act(&mut coordinator, Time::now());
+            let result = act(&mut coordinator, self.clock.now());
             (result, coordinator.is_due())
         };
         if is_due {
             self.wake.notify_one();
         }
         result
+    }
+
+    /// Whether anybody wants to know how long calls wait and hold.
+    fn is_observed(&self) -> bool {
+        cfg!(feature = "metrics") || !self.listeners.is_empty()
     }
 
     /// Call it before locking any mutex: in a forked process the mutex may be locked for ever.
@@ -209,7 +224,7 @@ impl Commands {
     /// ends.
     fn new(
         coordinator: Coordinator,
-        response_timeout: Duration,
+        settings: Settings,
         runtime: runtime::Handle,
         questions: mpsc_async::UnboundedSender<Question>,
         io_thread: mpsc::Receiver<()>,
@@ -219,7 +234,9 @@ impl Commands {
                 coordinator: Mutex::new(coordinator),
                 wake: Notify::new(),
                 counters: Counters::default(),
-                response_timeout,
+                listeners: settings.listeners,
+                clock: settings.clock,
+                response_timeout: settings.limits.response_timeout,
                 questions,
                 io_thread: Mutex::new(io_thread),
                 process: process::id(),
@@ -233,10 +250,14 @@ impl Commands {
         &self.0.shared
     }
 
+    /// The present time of the pool's clock.
+    pub(crate) fn now(&self) -> Time {
+        self.0.shared.clock.now()
+    }
+
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Arc<Terms>) -> Acquiring {
-        let (key, label) = (&terms.key, terms.label);
-        let span = debug_span!("lock", %key, lock = %label, fencing_token = Empty);
+        let span = call_span(&terms);
         Acquiring::begin(self.clone(), terms, CallTrace::new(span))
     }
 
@@ -246,7 +267,7 @@ impl Commands {
         let key = terms.key.clone();
         let caller = WaitingCall(Arc::clone(call));
         if let Err(error) = self.shared().check_process() {
-            caller.refuse(self.counters(), &key, error);
+            caller.refuse(self.shared(), &key, error);
             return None;
         }
         let queued = self
@@ -255,7 +276,7 @@ impl Commands {
         match queued {
             Queued::Waiting { waiter, is_first } => Some((waiter, is_first)),
             Queued::Refused(caller, error) => {
-                caller.refuse(self.counters(), &key, error);
+                caller.refuse(self.shared(), &key, error);
                 None
             }
         }
@@ -307,10 +328,10 @@ impl Commands {
         token: u64,
     ) -> Result<Option<Waker>, Gone> {
         let WaitingCall(call) = &waiter.caller;
-        shielded(|| observe::acquired(self.counters(), call, tenure.key(), token));
+        shielded(|| observe::granted(self.shared(), call, tenure.key(), token));
         let lease = Lease::new(Arc::clone(tenure), token, Arc::clone(call));
         let grant = Grant::new(lease, self.clone());
-        call.grant(grant, Time::now()).map_err(|undelivered| {
+        call.grant(grant, self.now()).map_err(|undelivered| {
             undelivered.forget();
             Gone
         })
@@ -335,6 +356,13 @@ impl Commands {
             coordinator.extend(now, tenure.line(), tenure.id(), (token, ttl), reply)
         });
         Some(answer?.await.unwrap_or(Err(Error::Closed)))
+    }
+
+    /// Ends the leases of a key here, as if the lock service had said that they are gone.
+    #[cfg(feature = "testing")]
+    pub(crate) fn lose(&self, key: &Key) {
+        self.shared()
+            .with(|coordinator, now| coordinator.lose(now, key));
     }
 
     pub(crate) async fn shutdown(&self, within: Duration) -> Result<(), Error> {
@@ -386,6 +414,19 @@ impl Commands {
             .with(|coordinator, now| request(coordinator, now, Reply::Call(reply)));
         asked.ok().map(|()| answer)
     }
+}
+
+/// The span of a call, with names as OpenTelemetry has them: `docs/observability.md` promises them.
+fn call_span(terms: &Terms) -> Span {
+    debug_span!(
+        "lock",
+        lock.key = %terms.key,
+        lock.template = terms.label.template(),
+        lock.function = %terms.label,
+        lock.mode = %terms.mode,
+        lock.fencing_token = Empty,
+        "error.type" = Empty,
+    )
 }
 
 /// The waiter is gone, and its lease goes to another waiter.

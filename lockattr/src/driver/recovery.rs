@@ -7,6 +7,7 @@
 
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 use tracing::error;
@@ -27,8 +28,8 @@ impl<B: Backend> Driver<B> {
     }
 
     fn start_over(&mut self) {
-        let counters = self.commands.counters();
-        counters.restarted.add_one();
+        let shared = Arc::clone(&self.commands.shared);
+        shared.counters.restarted.add_one();
         shielded(|| error!("the I/O thread of a pool panicked; its leases are lost"));
         let mut forgotten = self.commands.shared.coordinator().clear();
         for tenure in mem::take(&mut self.tenures).into_values() {
@@ -36,7 +37,8 @@ impl<B: Backend> Driver<B> {
             tenure.end(reason);
             let lost = Notice::Lost(reason);
             let holder = tenure.holder();
-            shielded(|| observe(counters, holder.as_deref(), tenure.key(), &lost));
+            let holder = holder.as_ref().map(|(call, token)| (&**call, Some(*token)));
+            shielded(|| observe(&shared, holder, tenure.key(), &lost));
         }
         self.attempts.clear();
         let mut waiters = mem::take(&mut forgotten.waiters);
@@ -56,7 +58,7 @@ impl<B: Backend> Driver<B> {
                 key: key.shared(),
                 source: BackendError::new(BackendErrorKind::Unavailable, message),
             };
-            shielded(|| waiter.caller.refuse(counters, &key, error));
+            shielded(|| waiter.caller.refuse(&shared, &key, error));
         }
         // Requests for a release or an extension get an error, because their channels close.
         shielded(|| drop(forgotten));

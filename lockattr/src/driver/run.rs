@@ -90,7 +90,7 @@ impl<B: Backend> Driver<B> {
     /// Runs one round of the coordinator, and performs its effects. Returns how many leases are
     /// unfinished.
     fn round(&mut self, events: &mut Vec<Event>) -> usize {
-        let now = Time::now();
+        let now = self.commands.now();
         let (overdue, unfinished) = {
             let mut coordinator = self.commands.shared.coordinator();
             for event in events.drain(..) {
@@ -119,7 +119,7 @@ impl<B: Backend> Driver<B> {
     /// Takes in the events that came while the process stood still, before anything counts as
     /// overdue.
     async fn catch_up(&mut self, inputs: &mut Inputs<'_, '_>) {
-        if Time::now().since(self.wakeup) < STANDSTILL {
+        if self.commands.now().since(self.wakeup) < STANDSTILL {
             return;
         }
         for _ in 0..TURNS_OF_AN_ANSWER {
@@ -141,7 +141,7 @@ impl<B: Backend> Driver<B> {
         if self.poll_messages(cx, inputs) {
             return Poll::Ready(());
         }
-        let now = Time::now();
+        let now = self.commands.now();
         let (wakeup, unfinished) = {
             let mut coordinator = self.commands.shared.coordinator();
             (coordinator.sleep(now), coordinator.unfinished())

@@ -3,14 +3,27 @@
 use std::sync::mpsc;
 use std::thread;
 
+use tokio::runtime;
 use tokio::sync::{mpsc as mpsc_async, oneshot};
 use tracing::dispatcher;
 
+use super::questions::Question;
 use super::run::Driver;
 use super::{Commands, Coordinator, thread_end, trace_context};
 use crate::Error;
 use crate::backend::{Backend, OwnerIds};
+use crate::clock::Clock;
+use crate::listener::Listeners;
 use crate::protocol::Limits;
+
+/// What a pool's I/O thread works with, besides its backend.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) limits: Limits,
+    pub(crate) owners: OwnerIds,
+    pub(crate) listeners: Listeners,
+    pub(crate) clock: Clock,
+}
 
 /// Starts the I/O thread and waits until `connect` has made the backend on it.
 ///
@@ -18,21 +31,51 @@ use crate::protocol::Limits;
 ///
 /// The error of `connect`, and [`Error::System`] when the thread cannot be started.
 pub(crate) async fn start<B, F>(
-    limits: Limits,
-    owners: OwnerIds,
+    settings: Settings,
     connect: impl FnOnce() -> F + Send + 'static,
 ) -> Result<Commands, Error>
 where
     B: Backend,
     F: Future<Output = Result<B, Error>>,
 {
-    start_on(thread::Builder::new(), limits, owners, connect).await
+    start_on(thread::Builder::new(), settings, connect).await
+}
+
+/// Starts a pool without a thread: it runs as a task of the present runtime, and so by its clock.
+///
+/// # Panics
+///
+/// Outside of a tokio runtime.
+#[cfg(feature = "testing")]
+pub(crate) fn start_here<B: Backend + Send>(settings: Settings, backend: B) -> Commands {
+    let (is_over, io_task) = mpsc::channel::<()>();
+    let runtime = runtime::Handle::current();
+    let (commands, asked) = commands_of(&backend, settings, runtime.clone(), io_task);
+    let weak = commands.downgrade();
+    runtime.spawn(async move {
+        let _is_over = is_over;
+        Driver::new(backend, asked, weak).run().await;
+    });
+    commands
+}
+
+/// Makes the first handle of a pool, and what its driver is asked by.
+fn commands_of(
+    backend: &impl Backend,
+    settings: Settings,
+    runtime: runtime::Handle,
+    io_thread: mpsc::Receiver<()>,
+) -> (Commands, mpsc_async::UnboundedReceiver<Question>) {
+    let (jitter, owners) = (fastrand::Rng::new(), settings.owners.clone());
+    let coordinator = Coordinator::new(settings.limits, backend.capabilities(), owners, jitter);
+    let (asks, asked) = mpsc_async::unbounded_channel();
+    let commands = Commands::new(coordinator, settings, runtime, asks, io_thread);
+    (commands, asked)
 }
 
 async fn start_on<B, F>(
     thread: thread::Builder,
-    limits: Limits,
-    owners: OwnerIds,
+    settings: Settings,
     connect: impl FnOnce() -> F + Send + 'static,
 ) -> Result<Commands, Error>
 where
@@ -47,25 +90,15 @@ where
         let _is_over = is_over;
         // Events that belong to no call are traced where the pool was built.
         let _default = dispatch.as_ref().map(dispatcher::set_default);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build();
+        let runtime = runtime::Builder::new_current_thread().enable_all().build();
         let runtime = match runtime {
             Ok(runtime) => runtime,
             Err(error) => return drop(ready.send(Err(Error::system("a runtime", &error)))),
         };
         match runtime.block_on(connect()) {
             Ok(backend) => {
-                let jitter = fastrand::Rng::new();
-                let coordinator = Coordinator::new(limits, backend.capabilities(), owners, jitter);
-                let (asks, asked) = mpsc_async::unbounded_channel();
-                let commands = Commands::new(
-                    coordinator,
-                    limits.response_timeout,
-                    runtime.handle().clone(),
-                    asks,
-                    io_thread,
-                );
+                let (commands, asked) =
+                    commands_of(&backend, settings, runtime.handle().clone(), io_thread);
                 let weak = commands.downgrade();
                 // If the builder no longer waits, the commands are dropped and `run` ends at once.
                 drop(ready.send(Ok(commands)));
@@ -102,9 +135,14 @@ mod tests {
                 time: Duration::ZERO,
             },
         };
-        let owners = OwnerIds::random().unwrap();
+        let settings = Settings {
+            limits,
+            owners: OwnerIds::random().unwrap(),
+            listeners: Listeners::default(),
+            clock: Clock::Machine,
+        };
         let too_large = thread::Builder::new().stack_size(usize::MAX / 2);
-        let started = start_on(too_large, limits, owners, || async {
+        let started = start_on(too_large, settings, || async {
             Ok(MemoryBackend::private())
         });
         let error = started.await.unwrap_err();

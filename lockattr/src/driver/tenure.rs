@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::recovery::shielded;
 use super::{Call, WeakCommands};
 use crate::LossReason;
 use crate::backend::LeaseId;
@@ -22,8 +23,8 @@ pub(crate) struct Tenure {
     valid_until: AtomicU64,
     ended: OnceLock<LossReason>,
     on_end: Notify,
-    /// The present holder's call.
-    holder: Mutex<Option<Arc<Call>>>,
+    /// The present holder's call, and its fencing token.
+    holder: Mutex<Option<(Arc<Call>, u64)>>,
     /// Does not keep the pool: leases may be stored anywhere.
     pool: WeakCommands,
 }
@@ -76,10 +77,12 @@ impl Tenure {
     }
 
     /// Makes this call the holder.
-    pub(crate) fn hold(&self, call: &Arc<Call>) {
-        let before = self.lock_holder().replace(Arc::clone(call));
-        // Its span may end here, which is foreign code, so not under the mutex.
-        drop(before);
+    pub(crate) fn hold(&self, call: &Arc<Call>, token: u64) {
+        let before = self.lock_holder().replace((Arc::clone(call), token));
+        // Spans are foreign code, so not under the mutex.
+        if let Some((before, _)) = before {
+            shielded(|| call.trace().follows_from(before.trace()));
+        }
     }
 
     /// Returns the reason for which it is over, if it is.
@@ -97,12 +100,12 @@ impl Tenure {
         &self.pool
     }
 
-    /// The call of the present holder, or of the last one.
-    pub(crate) fn holder(&self) -> Option<Arc<Call>> {
+    /// The call of the present holder, or of the last one, and its fencing token.
+    pub(crate) fn holder(&self) -> Option<(Arc<Call>, u64)> {
         self.lock_holder().clone()
     }
 
-    fn lock_holder(&self) -> MutexGuard<'_, Option<Arc<Call>>> {
+    fn lock_holder(&self) -> MutexGuard<'_, Option<(Arc<Call>, u64)>> {
         self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -38,6 +38,22 @@ impl CallTrace {
         &self.span
     }
 
+    /// Links this call's span to that of the call before it: OpenTelemetry shows that as a link.
+    ///
+    /// An id means nothing to another subscriber, so only spans of the process' global one are linked.
+    pub(super) fn follows_from(&self, before: &Self) {
+        let are_enabled = !self.span.is_disabled() && !before.span.is_disabled();
+        if are_enabled && self.is_global() && before.is_global() {
+            self.span.follows_from(before.span.id());
+        }
+    }
+
+    fn is_global(&self) -> bool {
+        // Nothing but its text tells. If that changes, spans have no links, and a test fails.
+        let dispatch = self.dispatch.as_ref();
+        dispatch.is_some_and(|dispatch| format!("{dispatch:?}").starts_with("Dispatch::Global"))
+    }
+
     /// Emits an event of this level to the call's dispatcher, with the call's span as its parent.
     pub(super) fn emit(&self, level: Level, event: impl FnOnce(&Span)) {
         match &self.dispatch {

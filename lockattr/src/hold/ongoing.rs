@@ -183,7 +183,7 @@ impl Ongoing {
         if let Some(reason) = lease.over() {
             lease.pool().counters().finished_after_loss.add_one();
             let (key, fencing_token) = (lease.key(), lease.fencing_token());
-            warn!(parent: lease.span(), key, fencing_token, %reason, "the body finished after its lease was over");
+            warn!(parent: lease.span(), lock.key = key, lock.fencing_token = fencing_token, lock.loss = %reason, "the body finished after its lease was over");
         }
         Some((grant, release))
     }
@@ -248,8 +248,8 @@ impl Watch {
             let key = self.lease.key();
             warn!(
                 parent: self.lease.span(),
-                key,
-                ?idle,
+                lock.key = key,
+                lock.idle = ?idle,
                 "a body that holds its lock was not polled; set `max_hold` to bound how long it keeps others out"
             );
         }

@@ -26,6 +26,8 @@ use super::{Confirming, LockPool, Offered, Pool, registry};
 use crate::Error;
 #[cfg(feature = "redis")]
 use crate::backend::redis::RedisOptions;
+use crate::driver::Commands;
+use crate::listener::{Listener, Listeners};
 use crate::mode::Mode;
 use crate::protocol::Batch;
 use crate::service_url::ServiceUrl;
@@ -67,6 +69,7 @@ pub struct LockPoolBuilder {
     batch: Batch,
     checks_lock_order: bool,
     required: Vec<Mode>,
+    listeners: Listeners,
     #[cfg(feature = "redis")]
     redis: RedisOptions,
 }
@@ -104,6 +107,7 @@ impl Default for LockPoolBuilder {
             },
             checks_lock_order: cfg!(debug_assertions),
             required: Vec::new(),
+            listeners: Listeners::default(),
             #[cfg(feature = "redis")]
             redis: RedisOptions::default(),
         }
@@ -239,6 +243,12 @@ impl LockPoolBuilder {
         self
     }
 
+    /// Tells this listener what happens to the pool's locks, besides those given before.
+    pub fn listener(mut self, listener: impl Listener) -> Self {
+        self.listeners.add(listener);
+        self
+    }
+
     /// Connects.
     ///
     /// # Errors
@@ -261,8 +271,12 @@ impl LockPoolBuilder {
         if matches!(&service, Service::Url(url) if !url.is_memory()) {
             place = format!("{place} prefix={}", self.redis.prefix);
         }
-        let (default_ttl, default_wait) = (self.default_ttl, self.default_wait);
-        let (default_release, checks_lock_order) = (self.default_release, self.checks_lock_order);
+        let commands = self.clone().connect(service).await?;
+        self.complete(commands, place).await
+    }
+
+    /// Makes a pool of the connections.
+    async fn complete(self, commands: Commands, place: String) -> Result<LockPool, Error> {
         #[cfg(feature = "redis")]
         let strict = self.redis.strict;
         #[cfg(not(feature = "redis"))]
@@ -271,29 +285,27 @@ impl LockPoolBuilder {
         let mut confirming = Confirming::by_default_of(&self.redis);
         #[cfg(not(feature = "redis"))]
         let mut confirming = Confirming::default();
-        let required = self.required.clone();
-        let commands = self.connect(service).await?;
         let all = commands.capabilities();
         confirming.found(all.has_confirmation())?;
         let offered = Offered {
             modes: all.has_modes(),
             min_hold: all.has_min_hold(),
         };
-        required
+        self.required
             .into_iter()
             .try_for_each(|mode| offered.check_mode(mode))?;
         let pool = LockPool(std::sync::Arc::new(Pool {
             commands,
-            default_ttl,
-            default_wait,
-            default_release,
+            default_ttl: self.default_ttl,
+            default_wait: self.default_wait,
+            default_release: self.default_release,
             shortest_ttl: AtomicU64::new(u64::MAX),
             confirming,
             offered,
-            checks_lock_order,
+            checks_lock_order: self.checks_lock_order,
             place,
         }));
-        pool.note_ttl(default_ttl);
+        pool.note_ttl(self.default_ttl);
         pool.check(strict).await?;
         Ok(pool)
     }

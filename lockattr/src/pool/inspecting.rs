@@ -172,7 +172,7 @@ impl LockPool {
         for holder in &had_it {
             let Holder { key, who, .. } = holder;
             let token = holder.fencing_token;
-            warn!(%key, %who, token, "a lock was taken away from its holder by force");
+            warn!(lock.key = %key, lock.holder = %who, lock.fencing_token = token, "a lock was taken away from its holder by force");
         }
         Ok(!had_it.is_empty())
     }

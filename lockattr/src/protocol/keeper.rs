@@ -10,6 +10,8 @@ use super::lanes::Lanes;
 use super::{Batch, Notice};
 use crate::backend::{Attempt, AttemptId, Capabilities, Claim, Event, LeaseId, OwnerIds, Waiting};
 use crate::clock::Time;
+#[cfg(feature = "testing")]
+use crate::key::Key;
 use crate::{Error, LossReason, timing};
 
 /// Limits that a pool sets.
@@ -245,6 +247,18 @@ impl Keeper {
                 if !acquisition.is_over() {
                     acquisition.fail_with(Error::Closed, step);
                     acquisition.relinquish(step);
+                }
+            });
+        }
+    }
+
+    /// Ends the leases of a key, as if the lock service had said that they are gone.
+    #[cfg(feature = "testing")]
+    pub(crate) fn lose(&mut self, now: Time, key: &Key) {
+        for id in self.ids() {
+            self.step(now, id, |acquisition, step| {
+                if acquisition.key() == key {
+                    acquisition.lose(LossReason::Gone, step);
                 }
             });
         }

@@ -21,6 +21,7 @@ const LAYERS: &[&[&str]] = &[
         "key",
         "keys",
         "label",
+        "listener",
         "metrics",
         "mode",
         "spec",
@@ -50,7 +51,7 @@ const LAYERS: &[&[&str]] = &[
         "key_macro",
         "__private",
     ],
-    &["conformance"],
+    &["conformance", "testing"],
 ];
 
 /// The modules that each module imports.

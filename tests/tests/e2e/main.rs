@@ -3,6 +3,7 @@
 //! One binary, because each takes seconds to build. Tests that install a pool, measure their
 //! process or load the machine are binaries of their own.
 
+mod dashboard;
 mod examples;
 mod exits;
 mod extensions;
@@ -13,6 +14,7 @@ mod layers;
 mod leader;
 mod leases;
 mod links;
+mod listener;
 mod lock_order;
 mod min_hold;
 mod other_attributes;
@@ -24,6 +26,7 @@ mod several_keys;
 mod shares;
 mod startup;
 mod taken_up;
+mod test_pool;
 mod tls;
 mod toy_backend;
 mod versions;

@@ -14,14 +14,16 @@ const PAGE: usize = 256;
 
 impl MemoryBackend {
     pub(super) fn answers(&self) -> Inspector {
-        let server = Arc::clone(&self.server);
-        Box::new(move |inspection| Box::pin(std::future::ready(Ok(inspect(&server, inspection)))))
+        let (server, clock) = (Arc::clone(&self.server), self.clock.clone());
+        Box::new(move |inspection| {
+            let found = inspect(&server, clock.now(), inspection);
+            Box::pin(std::future::ready(Ok(found)))
+        })
     }
 }
 
-fn inspect(server: &Shared, inspection: Inspection) -> Inspected {
+fn inspect(server: &Shared, now: Time, inspection: Inspection) -> Inspected {
     let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
-    let now = Time::now();
     let holders = |keys: &[Key]| -> Vec<Holder> {
         let found = keys.iter().flat_map(|key| server.holders(now, key));
         let dated = found.map(|(since, holder)| Holder {

@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 pub(crate) use server::{Handoff, Server};
 
 use super::{Attempt, Backend, Capabilities, Event, Examination, Inspector};
-use crate::clock::Time;
+use crate::clock::{Clock, Time};
 use crate::diagnosis::{Diagnosis, Finding, Severity, Topic};
 
 type Shared = Mutex<Server<UnboundedSender<Event>>>;
@@ -24,6 +24,7 @@ type Shared = Mutex<Server<UnboundedSender<Event>>>;
 #[derive(Debug)]
 pub(crate) struct MemoryBackend {
     server: Arc<Shared>,
+    clock: Clock,
     events: UnboundedReceiver<Event>,
     inbox: UnboundedSender<Event>,
 }
@@ -49,10 +50,24 @@ impl MemoryBackend {
         Self::on(server)
     }
 
+    /// Returns the same backend with another clock.
+    #[cfg(feature = "testing")]
+    pub(crate) fn by_clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Returns a backend that shares its locks with this one.
+    #[cfg(feature = "testing")]
+    pub(crate) fn beside(&self) -> Self {
+        Self::on(Arc::clone(&self.server)).by_clock(self.clock.clone())
+    }
+
     fn on(server: Arc<Shared>) -> Self {
         let (inbox, events) = unbounded_channel();
         Self {
             server,
+            clock: Clock::Machine,
             events,
             inbox,
         }
@@ -121,7 +136,7 @@ impl Backend for MemoryBackend {
     }
 
     fn submit(&mut self, attempt: Attempt) {
-        let now = Time::now();
+        let now = self.clock.now();
         let reply = self
             .server()
             .execute(now, &attempt, self.inbox.clone(), |handoff| {

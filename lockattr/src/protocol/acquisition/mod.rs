@@ -166,7 +166,7 @@ impl Acquisition {
         }
     }
 
-    fn key(&self) -> &Key {
+    pub(super) fn key(&self) -> &Key {
         &self.terms.key
     }
 

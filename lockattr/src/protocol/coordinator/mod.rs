@@ -23,6 +23,8 @@ use super::local_queues::{Failures, Handover, Joined, LocalQueues, Order};
 use super::{Limits, LineName, Terms, Waiter};
 use crate::backend::{Attempt, AttemptId, Capabilities, Event, LeaseId, OwnerIds};
 use crate::clock::Time;
+#[cfg(feature = "testing")]
+use crate::key::Key;
 use shutdown::Shutdown;
 
 /// `C` is a call that waits for a lease, `R` is where an answer to a request goes.
@@ -90,6 +92,13 @@ impl<C: Caller, R> Coordinator<C, R> {
             sleeps_until: Time::NEVER,
             is_over: false,
         }
+    }
+
+    /// Ends the leases of a key, as if the lock service had said that they are gone.
+    #[cfg(feature = "testing")]
+    pub(crate) fn lose(&mut self, now: Time, key: &Key) {
+        self.keeper.lose(now, key);
+        self.settle(now);
     }
 
     pub(crate) fn claim_window(&self) -> Duration {
