@@ -315,8 +315,12 @@ fn expr<T>(constant: Option<&Constant<T>>) -> Option<&Expr> {
     constant.and_then(Constant::expr)
 }
 
+pub(crate) fn option_names() -> [&'static str; 22] {
+    OPTIONS.map(|(name, _)| name)
+}
+
 fn describe_unknown(name: &str) -> String {
-    let names = OPTIONS.map(|(name, _)| name);
+    let names = option_names();
     match (name, suggest::nearest(name, names)) {
         ("timeout" | "wait_timeout", _) => format!("unknown option `{name}`; did you mean `wait`?"),
         ("expire" | "expiry" | "lease", _) => {

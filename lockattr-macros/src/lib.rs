@@ -48,3 +48,15 @@ pub fn key(input: TokenStream) -> TokenStream {
 pub fn assert_held(input: TokenStream) -> TokenStream {
     key_call::assert_held(input.into()).into()
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_option_is_described() {
+        let table = include_str!("options.md");
+        for name in crate::args::option_names() {
+            let row = format!("\n| `{name} = ");
+            assert!(table.contains(&row), "`{name}` is not in docs/options.md");
+        }
+    }
+}

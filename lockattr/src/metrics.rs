@@ -1,4 +1,4 @@
-//! What the [`metrics`](::metrics) facade is told: the names, units and labels that the README lists.
+//! What the [`metrics`](::metrics) facade is told: the names, units and labels that docs/observability.md lists.
 //!
 //! The labels say which function asked, and for which keys as a template: never a filled-in key, of which
 //! there may be as many as there are orders.

@@ -15,7 +15,7 @@ use crate::eventually::PATIENCE;
 use crate::program::Program;
 use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 
-/// The rights of the pools' user: exactly the rights that the README asks for.
+/// The rights of the pools' user: exactly the rights that docs/operations.md asks for.
 pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set +del +exists \
                           +pexpire +pttl +time +lpop +lpos +lrem +rpush +publish +subscribe \
                           +hdel +hget +hgetall +hlen +hset +lindex";

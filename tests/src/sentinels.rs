@@ -17,7 +17,7 @@ use crate::{CANARY, Host, Network, RedisServer, eventually, is_soon};
 
 /// The name of the master in all deployments.
 pub const MASTER_NAME: &str = "mymaster";
-/// The rights of a pool's user at a sentinel: exactly the rights that the README asks for.
+/// The rights of a pool's user at a sentinel: exactly the rights that docs/deployments.md asks for.
 pub const SENTINEL_RIGHTS: &str =
     "-@all &+switch-master +subscribe +sentinel|master +sentinel|get-master-addr-by-name";
 /// A sentinel gives a failover up when a step of it takes 3 s, and does nothing for 30 s after it stood still for

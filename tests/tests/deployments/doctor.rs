@@ -297,10 +297,10 @@ fn without_numbers(text: &str) -> String {
     words.join("\n").replace(" ahead of", " behind")
 }
 
-/// The README shows what is printed for this server.
+/// docs/operations.md shows what is printed for this server.
 #[tokio::test]
-async fn the_readme_shows_a_report_as_it_is() {
-    let shown = include_str!("../../../README.md");
+async fn the_guide_shows_a_report_as_it_is() {
+    let shown = include_str!("../../../docs/operations.md");
     let (_, shown) = shown.split_once("```text\nredis://").unwrap();
     let (shown, _) = shown.split_once("```").unwrap();
     let settings = ["--appendonly", "yes", "--maxmemory-policy", "volatile-lru"];

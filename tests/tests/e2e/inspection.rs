@@ -293,7 +293,7 @@ async fn a_missing_right_is_named() {
         };
         assert_eq!(source.kind(), BackendErrorKind::Refused, "{text}");
         assert_eq!(error.key(), Some(key));
-        for part in ["+llen", "+scan", "README"] {
+        for part in ["+llen", "+scan", "docs/operations.md"] {
             assert!(text.contains(part), "{text}");
         }
     }

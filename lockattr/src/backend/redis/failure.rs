@@ -80,7 +80,7 @@ pub(super) fn is_about_rights(error: &str) -> bool {
 fn explained(error: &str) -> String {
     let error = without_args(error);
     if is_about_rights(error) {
-        format!("{error}; see `rights` in the README")
+        format!("{error}; see `Rights` in docs/operations.md")
     } else {
         error.to_owned()
     }

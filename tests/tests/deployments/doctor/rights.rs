@@ -19,7 +19,7 @@ async fn rights_that_are_missing_are_named() {
             .unwrap_err();
         let text = refused.to_string();
         assert!(
-            text.contains(&command.to_uppercase()) && text.contains("README"),
+            text.contains(&command.to_uppercase()) && text.contains("docs/operations.md"),
             "{text}"
         );
         assert!(

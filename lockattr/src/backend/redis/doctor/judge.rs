@@ -56,7 +56,7 @@ fn rights(seen: &Seen) -> Finding {
         (Severity::Warning, "calls that wait for a lock fail")
     };
     let said = format!("the user may not call {}: {so}", missing.join(", "));
-    finding(severity, Topic::Rights, said).with_remedy("the rights in the README")
+    finding(severity, Topic::Rights, said).with_remedy("the rights in docs/operations.md")
 }
 
 fn version(seen: &Seen) -> Option<Finding> {
