@@ -80,13 +80,19 @@ mod tests {
     fn each_file_is_a_page() {
         let pages = PAGES.iter().map(|(file, _)| *file);
         let known: BTreeSet<String> = pages.chain(OTHERS).map(str::to_owned).collect();
-        assert_eq!(files("", ".md"), known, "the folder, and the list in pages.rs");
+        assert_eq!(
+            files("", ".md"),
+            known,
+            "the folder, and the list in pages.rs"
+        );
     }
 
     #[test]
     fn all_rust_is_compiled() {
         for (file, page) in PAGES {
-            let fences = page.lines().filter_map(|line| line.trim_start().strip_prefix("```"));
+            let fences = page
+                .lines()
+                .filter_map(|line| line.trim_start().strip_prefix("```"));
             // Every other one closes a block.
             for language in fences.step_by(2) {
                 // Rustdoc takes a block without a language for Rust.
