@@ -29,6 +29,7 @@ pages! {
     choosing = "choosing.md",
     patterns = "patterns.md",
     anti_patterns = "anti-patterns.md",
+    testing = "testing.md",
     deployments = "deployments.md",
     large_clusters = "large-clusters.md",
     operations = "operations.md",
