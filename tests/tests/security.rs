@@ -158,6 +158,18 @@ async fn share_locks(pool: &LockPool, other: &LockPool) -> Result<bool, Error> {
     Ok(true)
 }
 
+/// docs/operations.md lists the rights of the suite's user, and no others.
+#[test]
+fn the_guide_lists_these_rights() {
+    let guide = include_str!("../../docs/operations.md");
+    let between = |start, end| guide.split_once(start)?.1.split_once(end);
+    let (of_all, _) = between("```text\n-@all", "```").expect("the rights of any pool");
+    let (of_shares, _) = between("| `shared` and `permits` | `", "`").expect("those of shares");
+    let listed = format!("-@all {of_all} {of_shares}");
+    let listed: Vec<&str> = listed.split_whitespace().collect();
+    assert_eq!(listed, RIGHTS.split_whitespace().collect::<Vec<_>>());
+}
+
 /// The rest of the suite shows that the rights are enough.
 #[tokio::test]
 async fn no_right_is_superfluous() {
