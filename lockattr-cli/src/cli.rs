@@ -2,6 +2,7 @@
 
 use clap::{ArgAction, ColorChoice, Parser, Subcommand};
 
+use crate::bench::Bench;
 use crate::completions::Completions;
 use crate::connection::Connection;
 use crate::doctor::Doctor;
@@ -12,6 +13,7 @@ use crate::man::Man;
 use crate::release::Release;
 use crate::run::Run;
 use crate::run::launch::Launch;
+use crate::watch::Watch;
 
 /// The locks of lockattr: who holds what, and commands that run under a lock.
 #[derive(Parser)]
@@ -58,7 +60,15 @@ pub(crate) enum Command {
     ///
     /// The list is no snapshot: a key that is taken or released meanwhile may be in it or not.
     Ls(Ls),
-    /// Shows all that is known of one key
+    /// Shows who holds which key, again and again
+    ///
+    /// The keys that are granted most often come first, as far as refreshes show it: a fencing token that was not
+    /// there at the refresh before is a grant. What is granted and given back between two refreshes is not seen, nor
+    /// that a process passes a lease on among its own calls. Each refresh costs the server as much as an `ls`.
+    ///
+    /// With --json, a line for each refresh.
+    Watch(Watch),
+    /// Shows all that is known of one key, and who waits for it
     Inspect(Inspect),
     /// Takes a key away from whoever holds it
     ///
@@ -67,6 +77,13 @@ pub(crate) enum Command {
     Release(Release),
     /// Says what the lock service can and cannot promise
     Doctor(Doctor),
+    /// Measures how fast locks are taken and given back
+    ///
+    /// It loads the lock service: not for one that is in use. The keys begin with `lockattr-bench:` and a random
+    /// number, so no other locks are touched, and nothing is left behind but the counters of fencing tokens, which
+    /// all keys share. Tasks that share a key pass it on inside the process, mostly without a request, as those
+    /// of any program do.
+    Bench(Bench),
     /// Runs a command under a lock
     ///
     /// Waits for the lock, runs the command in a process group of its own, and releases the lock when the
@@ -94,4 +111,5 @@ Exit codes:
   69   the lock service cannot be reached, refused the request, or failed
   71   the operating system refused something
   74   the output cannot be written
+  128 + n  signal n ended it (watch, bench)
 `lockattr run --help` lists those of `run`.";

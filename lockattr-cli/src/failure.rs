@@ -65,7 +65,7 @@ impl Failure {
         }
     }
 
-    fn line(&self) -> String {
+    pub(crate) fn line(&self) -> String {
         let mut line = self.to_string();
         let mut source = self.source();
         while let Some(error) = source {

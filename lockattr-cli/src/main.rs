@@ -5,6 +5,7 @@
 #[cfg(not(unix))]
 compile_error!("lockattr-cli needs a Unix: `lockattr run` works with process groups and signals");
 
+mod bench;
 mod cli;
 mod completions;
 mod confirm;
@@ -14,6 +15,7 @@ mod exit;
 mod failure;
 mod holder_view;
 mod inspect;
+mod listing;
 mod ls;
 mod man;
 mod mode_name;
@@ -22,8 +24,13 @@ mod parse;
 mod plain;
 mod release;
 mod run;
+mod signals;
 mod span;
+mod table;
 mod trace;
+mod waiter_view;
+mod watch;
+mod who;
 
 use std::process::ExitCode;
 
@@ -64,11 +71,14 @@ fn execute(cli: Cli) -> Result<Exit, Failure> {
 
 async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
     let (connection, mut output) = (cli.connection, Output::new(cli.json));
+    let verbose = cli.verbose;
     match cli.command {
         Command::Ls(ls) => ls.execute(&connection, &mut output).await,
+        Command::Watch(watch) => watch.execute(&connection, &mut output, verbose).await,
         Command::Inspect(inspect) => inspect.execute(&connection, &mut output).await,
         Command::Release(release) => release.execute(&connection, &mut output).await,
         Command::Doctor(doctor) => doctor.execute(&connection, &mut output).await,
+        Command::Bench(bench) => bench.execute(&connection, &mut output).await,
         Command::Run(run) => run.execute(&connection).await,
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),

@@ -51,7 +51,8 @@ impl Release {
             return self.finish(output, &holders, false);
         }
         if !output.is_json() {
-            output.line(describe(&self.key, &holders))?;
+            let waiters = holders.first().map_or(0, |holder| holder.waiters);
+            output.line(describe(&self.key, &holders, waiters))?;
             output.line(WHAT_IT_BREAKS)?;
         }
         if !self.force {

@@ -1,6 +1,7 @@
 //! Times, read from and written for people.
 
-use std::time::Duration;
+use std::fmt::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lockattr::Wait;
 
@@ -33,6 +34,16 @@ pub(crate) fn short(span: Duration) -> String {
     humantime::format_duration(span).to_string()
 }
 
+/// Writes a point in time in RFC 3339. `None` for one that nobody means: other programs can write what they like
+/// under a lock's name.
+pub(crate) fn date(time: SystemTime) -> Option<String> {
+    // humantime panics before 1970, and fails after 9999.
+    time.duration_since(UNIX_EPOCH).ok()?;
+    let mut text = String::new();
+    write!(text, "{}", humantime::format_rfc3339_millis(time)).ok()?;
+    Some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,6 +57,16 @@ mod tests {
             parse_span(wrong).unwrap_err();
             parse_wait(wrong).unwrap_err();
         }
+    }
+
+    #[test]
+    fn times_that_nobody_means_are_left_out() {
+        let moment = Duration::from_millis(1500);
+        let text = date(UNIX_EPOCH + moment);
+        assert_eq!(text.as_deref(), Some("1970-01-01T00:00:01.500Z"));
+        assert_eq!(date(UNIX_EPOCH - moment), None);
+        let far = Duration::from_secs(10_000 * 366 * 86_400);
+        assert_eq!(date(UNIX_EPOCH + far), None);
     }
 
     #[test]

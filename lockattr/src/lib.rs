@@ -41,6 +41,7 @@ mod mode;
 mod model_check;
 mod pool;
 mod protocol;
+mod queue;
 mod request;
 mod service_url;
 mod spec;
@@ -71,6 +72,7 @@ pub use mode::Mode;
 #[cfg(feature = "serde")]
 pub use pool::PoolSettings;
 pub use pool::{Holders, LockPool, LockPoolBuilder};
+pub use queue::{Queue, Waiter};
 pub use request::{Acquire, LockRequest};
 pub use spec::{OnLost, Release, Wait};
 
@@ -102,6 +104,8 @@ const _: () = {
         BackendError,
         BackendErrorKind,
         Holder,
+        Queue,
+        Waiter,
     )>();
     is_robust::<(PoolStats, Diagnosis, Finding, Severity, Topic)>();
     #[cfg(feature = "redis")]

@@ -21,7 +21,7 @@ pub const RIGHTS: &str = "-@all ~lockattr:* &lockattr:* +eval +evalsha +get +set
                           +hdel +hget +hgetall +hlen +hset +lindex";
 const USER: &str = "locker";
 /// The rights that looking at locks needs, beside those of any pool.
-const INSPECTION_RIGHTS: [&str; 2] = ["+llen", "+scan"];
+const INSPECTION_RIGHTS: [&str; 3] = ["+llen", "+lrange", "+scan"];
 
 /// A server on its own port, without persistence, that ends with this value.
 ///
@@ -316,6 +316,16 @@ impl RedisServer {
     pub(crate) fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         let said = self.raw(command).expect("an answer");
         redis::from_redis_value(said).expect("an answer of this kind")
+    }
+
+    /// Returns how often it has refused its users something, as its ACL LOG says.
+    ///
+    /// # Panics
+    ///
+    /// When the server cannot be reached.
+    #[must_use]
+    pub fn refusals(&self) -> usize {
+        self.ask::<Vec<redis::Value>>(&["ACL", "LOG"]).len()
     }
 
     /// Lets the pools' user look at locks.

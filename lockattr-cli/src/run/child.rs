@@ -10,9 +10,10 @@ use nix::unistd::Pid;
 use rustix::process::{WaitOptions, WaitStatus, waitpid};
 use tokio::signal::unix::{self, SignalKind};
 
-use super::{cannot_listen, launch};
+use super::launch;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::signals::cannot_listen;
 
 /// A process that was started, and the group that it leads.
 pub(super) struct Child {

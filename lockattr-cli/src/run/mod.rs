@@ -3,11 +3,9 @@
 mod child;
 pub(crate) mod launch;
 mod options;
-mod signals;
 mod supervision;
 mod terminal;
 
-use std::io;
 use std::time::Duration;
 
 use lockattr::{Guard, Lease, LockPool, LossReason};
@@ -16,15 +14,15 @@ use nix::sys::signal::Signal;
 use crate::connection::{Connection, close};
 use crate::exit::Exit;
 use crate::failure::{Failure, say};
+use crate::signals::Signals;
 use child::Child;
 pub(crate) use options::Run;
-use signals::Signals;
 use supervision::{End, Supervision};
 
 impl Run {
     pub(crate) async fn execute(self, connection: &Connection) -> Result<Exit, Failure> {
         // From now on a signal ends nothing by itself: a lease would be left behind.
-        let mut signals = Signals::forwarded().map_err(cannot_listen)?;
+        let mut signals = Signals::forwarded()?;
         let pool = tokio::select! {
             signal = signals.next() => return Ok(Exit::by_signal(signal as i32)),
             pool = connection.open() => pool?,
@@ -67,10 +65,6 @@ impl Run {
         let supervision = Supervision::new(child, guard.lease(), signals, grace);
         supervision.run().await
     }
-}
-
-fn cannot_listen(source: io::Error) -> Failure {
-    Failure::system("listen to signals", source)
 }
 
 /// What a lost lease says to the person at the terminal.

@@ -7,11 +7,11 @@ use nix::sys::signal::Signal;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::child::{Change, Child};
-use super::signals::Signals;
+use super::say_lost;
 use super::terminal::Terminal;
-use super::{cannot_listen, say_lost};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::signals::Signals;
 
 /// How often a group that has to end is looked at; nothing tells when its last process has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -72,7 +72,7 @@ impl<'a> Supervision<'a> {
     }
 
     async fn until_it_ends(&mut self) -> Result<Exit, Failure> {
-        let mut job = Signals::of([Signal::SIGTSTP, Signal::SIGCONT]).map_err(cannot_listen)?;
+        let mut job = Signals::of([Signal::SIGTSTP, Signal::SIGCONT])?;
         loop {
             let is_lost = self.killed_at.is_some();
             let killed_at = self.killed_at.unwrap_or_else(Instant::now);

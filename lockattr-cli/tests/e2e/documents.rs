@@ -14,7 +14,7 @@ fn lockattr(arguments: &[&str]) -> Command {
 fn shells_get_their_completions() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let said = run(&mut lockattr(&["completions", shell])).exits_with(0);
-        for part in ["inspect", "force", "min-hold"] {
+        for part in ["inspect", "force", "min-hold", "watch", "bench", "seconds"] {
             assert!(said.out.contains(part), "{shell}");
         }
     }
@@ -30,6 +30,10 @@ fn manual_pages_are_written() {
     let folder = Folder::new();
     let mut command = lockattr(&["man"]);
     run(command.arg(folder.path())).exits_with(0);
+    for name in ["watch", "bench", "inspect"] {
+        let page = folder.read(&format!("lockattr-{name}.1"));
+        assert!(page.contains(".TH"), "{name}: {page}");
+    }
     let page = folder.read("lockattr-run.1");
     assert!(
         page.contains("LOCKATTR_TOKEN") && page.contains("75"),

@@ -1,14 +1,18 @@
 //! The program, end to end, on real servers.
 
+mod bench;
 mod connection;
 mod doctor;
 mod documents;
 mod inspect;
 mod ls;
+mod pictures;
 mod program;
 mod release;
 mod run;
 mod terminal;
+mod tmux;
+mod watch;
 
 use std::time::Duration;
 

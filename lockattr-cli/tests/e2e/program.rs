@@ -140,6 +140,11 @@ impl Running {
         kill(Pid::from_raw(id), signal).unwrap();
     }
 
+    /// Returns what it has said on its standard output so far.
+    pub(crate) fn out(&self) -> String {
+        self.out.text()
+    }
+
     /// Waits until it has said this on its standard output.
     #[track_caller]
     pub(crate) fn says(&self, text: &str) {

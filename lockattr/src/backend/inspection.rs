@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::error::BackendError;
 use crate::holder::Holder;
 use crate::key::Key;
+use crate::queue::Queue;
 
 /// What is asked about locks, for [`LockPool::holders`](crate::LockPool::holders) and its like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,14 @@ pub enum Inspection {
         /// Where to go on: the `next` of the page before. `None` for the first page.
         after: Option<Arc<str>>,
     },
+    /// Who waits for the key.
+    #[non_exhaustive]
+    Queue {
+        /// The key.
+        key: Key,
+        /// How many waiters are told at most; the others are counted.
+        limit: usize,
+    },
     /// Takes the key away from all that have it, also from one that has finished and keeps others out, and
     /// hands it to the first waiter as a release does. Asks who had it.
     ForceRelease(Key),
@@ -35,12 +44,27 @@ pub struct Inspected {
     /// Of a page: where the next one begins, in the backend's own words; `None` if it is the last. A page
     /// without holders need not be the last.
     pub next: Option<Arc<str>>,
+    /// To [`Inspection::Queue`] only. `None` if the service does not say who waits: then
+    /// [`LockPool::queue`](crate::LockPool::queue) is refused.
+    pub queue: Option<Queue>,
 }
 
 impl Inspected {
-    /// Makes an answer.
+    /// Makes an answer about holders.
     pub fn new(holders: Vec<Holder>, next: Option<Arc<str>>) -> Self {
-        Self { holders, next }
+        Self {
+            holders,
+            next,
+            queue: None,
+        }
+    }
+
+    /// Makes the answer to [`Inspection::Queue`].
+    pub fn of_queue(queue: Queue) -> Self {
+        Self {
+            queue: Some(queue),
+            ..Self::default()
+        }
     }
 }
 

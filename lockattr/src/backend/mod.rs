@@ -56,6 +56,7 @@ pub use crate::clock::Time;
 use crate::diagnosis::Diagnosis;
 pub use crate::error::{BackendError, BackendErrorKind};
 pub use crate::holder::Holder;
+pub use crate::queue::{Queue, Waiter};
 
 /// An examination of the service that is under way.
 pub type Examination = Pin<Box<dyn Future<Output = Diagnosis> + Send>>;
@@ -94,7 +95,8 @@ pub trait Backend: 'static {
     }
 
     /// Returns what answers questions about the locks of any pool, by the ways to the service that there are
-    /// now. Defaults to none: then [`LockPool::holder`](crate::LockPool::holder) and its like are refused.
+    /// now. Defaults to none: then [`LockPool::holder`](crate::LockPool::holder) and its like are refused. It
+    /// answers what it does not know with [`Inspected::default`].
     fn inspector(&self) -> Option<Inspector> {
         None
     }

@@ -25,6 +25,7 @@ mod outcomes;
 mod pools;
 mod process;
 mod queue;
+mod told;
 
 use std::fmt;
 use std::time::Duration;
@@ -160,6 +161,7 @@ impl<C> Conformance<C> {
                 queue::refused_and_cancelled_waiters_have_no_place,
                 queue::nobody_overtakes_a_waiter_when_a_lease_ends,
                 queue::a_waiter_that_is_gone_costs_its_claim,
+                told::waiters_are_told_in_turn,
             );
         }
         if all.has_modes() {

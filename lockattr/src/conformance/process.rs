@@ -12,7 +12,7 @@ use super::Checked;
 use crate::RedisOptions;
 use crate::backend::{
     Attempt, AttemptId, Backend, BackendError, Capabilities, Claim, Confirmation, Event, Granted,
-    IfHeld, LeaseId, Op, Outcome, OwnerId, OwnerIds, Reply, Time,
+    IfHeld, Inspected, Inspection, LeaseId, Op, Outcome, OwnerId, OwnerIds, Reply, Time,
 };
 use crate::key::Key;
 use crate::label::Label;
@@ -181,6 +181,19 @@ impl Process {
 
     pub(super) fn claim(&self) -> Claim {
         self.claim
+    }
+
+    /// The part of its owner ids that nobody else may know.
+    pub(super) fn secret(&self) -> &str {
+        self.owners.prefix()
+    }
+
+    /// Asks about locks. `None` if the service has no answers.
+    pub(super) async fn inspect(
+        &self,
+        inspection: Inspection,
+    ) -> Option<Result<Inspected, BackendError>> {
+        Some(self.backend.inspector()?(inspection).await)
     }
 
     /// Submits an attempt, once there is room for it.

@@ -5,7 +5,7 @@ mod flawed;
 use std::time::Duration;
 
 use super::process::Fleet;
-use super::{Conformance, Violations, leases, modes, outcomes, pools, queue};
+use super::{Conformance, Violations, leases, modes, outcomes, pools, queue, told};
 use crate::backend::memory::MemoryBackend;
 use flawed::{Flaw, Flawed};
 
@@ -86,6 +86,8 @@ mod finds {
         WaitersNeverLeave => queue::refused_and_cancelled_waiters_have_no_place,
         NewcomersOvertake => queue::nobody_overtakes_a_waiter_when_a_lease_ends,
         GoneWaitersStay => queue::a_waiter_that_is_gone_costs_its_claim,
+        TellsLastWaitersFirst => told::waiters_are_told_in_turn,
+        ForgetsToCount => told::waiters_are_told_in_turn,
         ReadersAreAlone => modes::readers_come_together_and_writers_alone,
         WritersReadToo => modes::readers_come_together_and_writers_alone,
         WritersNeverLeave => modes::a_writer_that_leaves_lets_readers_in,

@@ -10,12 +10,13 @@ use crate::Error;
 use crate::asked_key::Key;
 use crate::backend::{Inspected, Inspection};
 use crate::holder::Holder;
+use crate::queue::Queue;
 
 /// All of these ask the lock service, and look at the locks of all processes that share this pool's prefix. What
 /// they return may be over by then: it is for people, for dashboards and for tests. To do something that
 /// excludes others, take the lock.
 ///
-/// On a Redis server the pool's user needs the rights `+llen` and `+scan` besides.
+/// On a Redis server the pool's user needs the rights `+llen`, `+lrange` and `+scan` besides.
 impl LockPool {
     /// Returns who has the key: of several holders (readers, permits) the first. `None` if it is free.
     ///
@@ -133,6 +134,60 @@ impl LockPool {
         }
     }
 
+    /// Returns who waits for the key, in the order of their turn: the first `limit` of them
+    /// ([`Queue::MOST`] at most), and how many wait behind these.
+    ///
+    /// A [`Queue`] is what the lock service has; calls that wait inside a process, behind its place, are not in
+    /// it. On a quorum it is the longest queue that one of its servers has: one server at a time keeps the queue
+    /// of a key, and what was waited for while that one was away can be missing. Where no messages come from the
+    /// server (a proxy), waiters poll, and have no place in a queue.
+    ///
+    /// # Errors
+    ///
+    /// As [`holder`](Self::holder); [`Error::Config`] also for a lock service of your own whose inspector does not
+    /// answer [`Inspection::Queue`](crate::backend::Inspection::Queue).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let _guard = pool.lock("prices").await?;
+    /// let reader = tokio::spawn(pool.lock("prices").shared().acquire());
+    /// while pool.queue("prices", 0).await?.is_empty() {
+    ///     tokio::task::yield_now().await;
+    /// }
+    /// let queue = pool.queue("prices", 100).await?;
+    /// assert_eq!(queue.waiters[0].mode, Some(lockattr::Mode::Shared));
+    /// assert_eq!(queue.more, 0);
+    /// for (place, waiter) in (1..).zip(&queue.waiters) {
+    ///     println!("{place}: {waiter}");
+    /// }
+    /// # reader.abort();
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn queue(&self, key: impl Into<Key>, limit: usize) -> Result<Queue, Error> {
+        let key = key.into();
+        let question = Inspection::Queue {
+            key: key.checked()?,
+            limit: limit.min(Queue::MOST),
+        };
+        let answer = self.inspect(key.as_str(), question).await?;
+        answer.queue.ok_or_else(|| {
+            Error::config(
+                "backend",
+                "the lock service of this pool does not say who waits for a key; let its \
+                 `Backend::inspector` answer `Inspection::Queue`",
+            )
+        })
+    }
+
     /// Takes the key away from all that have it, and hands it to the first waiter as a release does. Returns
     /// whether anybody had it.
     ///
@@ -240,7 +295,7 @@ impl Holders {
                 prefix: Arc::clone(&self.prefix),
                 after: after.clone(),
             };
-            let Inspected { holders, next } = self.pool.inspect(&self.prefix, question).await?;
+            let Inspected { holders, next, .. } = self.pool.inspect(&self.prefix, question).await?;
             self.place = match next {
                 None => Place::End,
                 next => Place::At(next),

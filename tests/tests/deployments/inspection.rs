@@ -44,6 +44,12 @@ async fn takes_away(pool: &LockPool, other: &LockPool) {
             .is_some_and(|holder| holder.waiters == 1)
     })
     .await;
+    let queue = pool.queue("job", 9).await.unwrap();
+    let waiters: Vec<&str> = queue.waiters.iter().map(|it| &*it.who).collect();
+    assert!(
+        matches!(waiters[..], [who] if who.contains("inspection.rs:")),
+        "{queue:?}"
+    );
     let holder = pool.holder("job").await.unwrap().unwrap();
     let token = stuck.lease().fencing_token();
     assert!(

@@ -1,5 +1,7 @@
 //! Looking at locks from outside, and taking them away.
 
+mod waiters;
+
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
@@ -293,7 +295,7 @@ async fn a_missing_right_is_named() {
         };
         assert_eq!(source.kind(), BackendErrorKind::Refused, "{text}");
         assert_eq!(error.key(), Some(key));
-        for part in ["+llen", "+scan", "docs/operations.md"] {
+        for part in ["+llen", "+lrange", "+scan", "docs/operations.md"] {
             assert!(text.contains(part), "{text}");
         }
     }

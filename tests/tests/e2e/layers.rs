@@ -24,6 +24,7 @@ const LAYERS: &[&[&str]] = &[
         "listener",
         "metrics",
         "mode",
+        "queue",
         "spec",
         "template",
         "timing",

@@ -38,6 +38,8 @@ async fn the_attribute_uses_it() {
     // Nobody made it say who has a key.
     let refused = pools[0].holder("order:7").await.unwrap_err().to_string();
     assert!(refused.contains("`Backend::inspector`"), "{refused}");
+    let refused = pools[0].queue("order:7", 9).await.unwrap_err().to_string();
+    assert!(refused.contains("`Backend::inspector`"), "{refused}");
     // Without a queue it polls.
     let waiting = tokio::spawn(other.acquire());
     lockattr_tests::eventually_async("it waits", || async { pools[1].stats().waited == 1 }).await;

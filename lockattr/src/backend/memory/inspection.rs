@@ -8,6 +8,7 @@ use crate::backend::{Inspected, Inspection, Inspector};
 use crate::clock::Time;
 use crate::holder::Holder;
 use crate::key::Key;
+use crate::queue::{Queue, Waiter};
 
 /// How many keys a page has at most.
 const PAGE: usize = 256;
@@ -24,10 +25,11 @@ impl MemoryBackend {
 
 fn inspect(server: &Shared, now: Time, inspection: Inspection) -> Inspected {
     let mut server = server.lock().unwrap_or_else(PoisonError::into_inner);
+    let date = |since| SystemTime::now().checked_sub(now.since(since));
     let holders = |keys: &[Key]| -> Vec<Holder> {
         let found = keys.iter().flat_map(|key| server.holders(now, key));
         let dated = found.map(|(since, holder)| Holder {
-            since: SystemTime::now().checked_sub(now.since(since)),
+            since: date(since),
             ..holder
         });
         dated.collect()
@@ -45,6 +47,16 @@ fn inspect(server: &Shared, now: Time, inspection: Inspection) -> Inspected {
             keys.truncate(PAGE);
             let next = keys.last().filter(|_| has_more).map(Key::shared);
             Inspected::new(holders(&keys), next)
+        }
+        Inspection::Queue { key, limit } => {
+            let (first, count) = server.waiters(&key, limit);
+            let dated = first.into_iter().map(|(since, waiter)| Waiter {
+                since: date(since),
+                ..waiter
+            });
+            let waiters: Vec<Waiter> = dated.collect();
+            let more = count - waiters.len();
+            Inspected::of_queue(Queue::new(waiters, more))
         }
         Inspection::ForceRelease(key) => {
             let found = holders(std::slice::from_ref(&key));

@@ -13,6 +13,7 @@ use crate::backend::{Attempt, Granted, IfHeld, Op, OwnerId, Reply};
 use crate::clock::Time;
 use crate::holder;
 use crate::key::Key;
+use crate::queue;
 pub(crate) use lock::Handoff;
 use lock::{Holder, Lock, reserve};
 
@@ -93,6 +94,12 @@ impl<W: Clone> Server<W> {
         lock.map_or_else(Vec::new, |lock| lock.holders(now, key))
     }
 
+    /// The first that wait for the key, and since when; and how many there are.
+    pub(crate) fn waiters(&self, key: &Key, limit: usize) -> (Vec<(Time, queue::Waiter)>, usize) {
+        let lock = self.locks.get(key);
+        lock.map_or_else(Default::default, |lock| lock.waiters(limit))
+    }
+
     /// Takes the key away from all that have it.
     pub(crate) fn take_away(
         &mut self,
@@ -154,7 +161,7 @@ impl<W: Clone> Server<W> {
                 Ok(true) if lock.has_no_waiter() => {}
                 Ok(_) => {
                     if let Some(address) = address {
-                        lock.queue_up(attempt, address);
+                        lock.queue_up(now, attempt, address);
                     }
                     return lock.held(now);
                 }

@@ -1,4 +1,4 @@
-//! Who has a key, by the word of a majority.
+//! Who has a key, by the word of a majority; and who waits for it.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -25,6 +25,10 @@ pub(super) fn inspector(
             match inspection {
                 Inspection::Page { prefix, after } => {
                     servers.page(prefix, Place::read(after.as_deref())).await
+                }
+                Inspection::Queue { .. } => {
+                    let answers = servers.ask(&inspection).await;
+                    servers.longest_queue(&answers)
                 }
                 other => {
                     let answers = servers.ask(&other).await;
@@ -100,7 +104,7 @@ impl Servers {
         let after = place.after.clone();
         let listed = ask(Inspection::Page { prefix, after }).await;
         let (listed, mut next) = match listed {
-            Ok(Inspected { holders, next }) => (
+            Ok(Inspected { holders, next, .. }) => (
                 holders,
                 Place {
                     after: next,
@@ -149,18 +153,45 @@ impl Servers {
         Ok(Inspected::new(holders, has_more.then(|| next.write())))
     }
 
+    /// One server keeps the queue of a key. Others can have what was waited for while that one was away.
+    ///
     /// # Errors
     ///
     /// When no majority has answered.
-    fn agree(&self, answers: &[Answer]) -> Answer {
-        let majority = majority(self.members.len());
+    fn longest_queue(&self, answers: &[Answer]) -> Answer {
+        let queues = self
+            .of_majority(answers)?
+            .filter_map(|it| it.queue.as_ref());
+        // Of several that are as long, the last.
+        let longest = queues.max_by_key(|queue| queue.len());
+        Ok(longest
+            .cloned()
+            .map_or_else(Inspected::default, Inspected::of_queue))
+    }
+
+    /// # Errors
+    ///
+    /// When no majority has answered.
+    fn of_majority<'a>(
+        &self,
+        answers: &'a [Answer],
+    ) -> Result<impl Iterator<Item = &'a Inspected> + use<'a>, BackendError> {
         let answered = answers.iter().flatten();
-        if answered.clone().count() < majority {
+        if answered.clone().count() < majority(self.members.len()) {
             let said = self.names.iter().zip(answers);
             let said =
                 said.filter_map(|(name, it)| Some((name.as_str(), Some(it.as_ref().err()?))));
             return Err(no_majority(self.names.len(), said));
         }
+        Ok(answered)
+    }
+
+    /// # Errors
+    ///
+    /// When no majority has answered.
+    fn agree(&self, answers: &[Answer]) -> Answer {
+        let majority = majority(self.members.len());
+        let answered = self.of_majority(answers)?;
         let mut votes: BTreeMap<(&str, u64), Vec<&Holder>> = BTreeMap::new();
         let mut waiters: BTreeMap<&str, usize> = BTreeMap::new();
         for holder in answered.flat_map(|it| &it.holders) {
@@ -204,6 +235,8 @@ mod tests {
 
     use super::*;
     use crate::backend::{BackendErrorKind, Inspecting};
+    use crate::mode::Mode;
+    use crate::queue::{Queue, Waiter};
 
     /// What one server has: keys, and by whom.
     type Stored = &'static [(&'static str, &'static str)];
@@ -239,6 +272,11 @@ mod tests {
                     keys.iter().flat_map(|key| has(key.as_str())).collect(),
                     None,
                 ),
+                Inspection::Queue { key, .. } => {
+                    let waiters = has(key.as_str()).into_iter();
+                    let waiters = waiters.map(|it| Waiter::new(&it.who, Mode::Exclusive));
+                    Inspected::of_queue(Queue::new(waiters.collect(), 0))
+                }
                 Inspection::ForceRelease(key) => Inspected::new(has(key.as_str()), None),
             };
             Box::pin(std::future::ready(Ok(answer)))
@@ -288,6 +326,26 @@ mod tests {
         }
         let split = Inspection::Keys(vec![Key::new("split").unwrap()]);
         assert_eq!(ask(split).await.unwrap().holders, []);
+    }
+
+    #[tokio::test]
+    async fn the_longest_queue_is_told() {
+        let ask = quorum([
+            Some(&[("other", "x")]),
+            Some(&[("k", "one"), ("k", "two")]),
+            Some(&[("k", "late")]),
+        ]);
+        let queue = |key: &str| Inspection::Queue {
+            key: Key::new(key).unwrap(),
+            limit: 9,
+        };
+        let told = ask(queue("k")).await.unwrap().queue.unwrap();
+        let waiters: Vec<&str> = told.waiters.iter().map(|it| &*it.who).collect();
+        assert_eq!(waiters, ["one", "two"]);
+        assert!(ask(queue("free")).await.unwrap().queue.unwrap().is_empty());
+        let two_away = quorum([None, Some(&[("k", "one")]), None]);
+        let error = two_away(queue("k")).await.unwrap_err().to_string();
+        assert!(error.contains("no majority"), "{error}");
     }
 
     #[tokio::test]

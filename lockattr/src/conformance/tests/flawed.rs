@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::backend::memory::MemoryBackend;
 use crate::backend::{
-    Attempt, AttemptId, Backend, Capabilities, Event, Granted, IfHeld, Op, OwnerId, OwnerIds,
-    Reply, Time,
+    Attempt, AttemptId, Backend, Capabilities, Event, Granted, IfHeld, Inspector, Op, OwnerId,
+    OwnerIds, Reply, Time,
 };
 use crate::key::Key;
 use crate::mode::Mode;
@@ -40,6 +40,8 @@ pub(super) enum Flaw {
     WaitersNeverLeave,
     NewcomersOvertake,
     GoneWaitersStay,
+    TellsLastWaitersFirst,
+    ForgetsToCount,
     ReadersAreAlone,
     WritersReadToo,
     WritersNeverLeave,
@@ -213,6 +215,24 @@ impl Flawed {
 impl Backend for Flawed {
     fn capabilities(&self) -> Capabilities {
         self.memory.capabilities()
+    }
+
+    fn inspector(&self) -> Option<Inspector> {
+        let (flaw, memory) = (self.flaw, self.memory.inspector()?);
+        Some(Box::new(move |inspection| {
+            let answer = memory(inspection);
+            Box::pin(async move {
+                let mut answer = answer.await?;
+                if let Some(queue) = &mut answer.queue {
+                    match flaw {
+                        TellsLastWaitersFirst => queue.waiters.reverse(),
+                        ForgetsToCount => queue.more = 0,
+                        _ => {}
+                    }
+                }
+                Ok(answer)
+            })
+        }))
     }
 
     fn submit(&mut self, attempt: Attempt) {

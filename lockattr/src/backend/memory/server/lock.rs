@@ -11,6 +11,7 @@ use crate::holder;
 use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
+use crate::queue;
 
 /// A lease handed to a waiter.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +59,7 @@ pub(super) struct Waiter<W> {
     owner: OwnerId,
     mode: Mode,
     label: Label,
+    since: Since,
     claim: Claim,
     address: W,
 }
@@ -136,7 +138,7 @@ impl<W> Lock<W> {
         self.holders.push(holder);
     }
 
-    pub(super) fn queue_up(&mut self, attempt: &Attempt, address: W) {
+    pub(super) fn queue_up(&mut self, now: Time, attempt: &Attempt, address: W) {
         if self
             .queue
             .iter()
@@ -148,6 +150,7 @@ impl<W> Lock<W> {
             owner: attempt.owner.clone(),
             mode: attempt.mode,
             label: attempt.label,
+            since: Since(now),
             claim: attempt.claim,
             address,
         });
@@ -188,6 +191,15 @@ impl<W> Lock<W> {
             .collect();
         found.sort_by_key(|(_, holder)| holder.fencing_token);
         found
+    }
+
+    /// The first waiters, and since when they wait; and how many there are.
+    pub(super) fn waiters(&self, limit: usize) -> (Vec<(Time, queue::Waiter)>, usize) {
+        let first = self.queue.iter().take(limit).map(|it| {
+            let who = it.label.to_string();
+            (it.since.0, queue::Waiter::new(&who, it.mode))
+        });
+        (first.collect(), self.queue.len())
     }
 
     /// Takes the key away from all that have it.

@@ -22,6 +22,7 @@ static INSPECT: &str = concat!(
 );
 static INSPECT_SHA1: LazyLock<String> =
     LazyLock::new(|| redis::Script::new(INSPECT).get_hash().to_owned());
+static QUEUE: &str = include_str!("../lua/queue.lua");
 static TAKE_AWAY: &str = concat!(
     // As acquire.lua leaves them to the rest: nothing was read, and nothing taken.
     "local clock, found, taken\n",
@@ -43,6 +44,13 @@ pub(super) fn inspect(lock: &str) -> Cmd {
 pub(super) fn inspect_again(lock: &str) -> Cmd {
     let mut call = redis::cmd("EVALSHA");
     call.arg(&*INSPECT_SHA1).arg(1).arg(lock);
+    call
+}
+
+/// Asks who waits for a lock.
+pub(super) fn queue(lock: &str, limit: usize) -> Cmd {
+    let mut call = redis::cmd("EVAL");
+    call.arg(QUEUE).arg(1).arg(lock).arg(limit);
     call
 }
 

@@ -1,6 +1,7 @@
 //! Answers to questions about locks: who has them, of the pools of all processes with this prefix.
 
 mod ask;
+mod places;
 mod stored;
 
 use std::sync::Arc;
@@ -47,6 +48,12 @@ impl Servers {
                 Ok(Inspected::new(holders, None))
             }
             Inspection::Page { prefix, after } => self.page(&prefix, after.as_deref()).await,
+            Inspection::Queue { key, limit } => {
+                let at = (self.link_of(&key), self.cluster.as_ref());
+                let call = ask::queue(&self.lock(&key), limit);
+                let answer = self.connections.ask(at, call).await?;
+                Ok(Inspected::of_queue(places::queue(&answer)?))
+            }
             Inspection::ForceRelease(key) => {
                 let at = (self.link_of(&key), self.cluster.as_ref());
                 let call = ask::take_away(&self.lock(&key), &self.names, self.cluster.is_some());
@@ -149,6 +156,6 @@ fn with_rights(error: BackendError) -> BackendError {
     if !super::failure::is_about_rights(&error.to_string()) {
         return error;
     }
-    let said = format!("{error} (who looks at locks needs +llen and +scan)");
+    let said = format!("{error} (who looks at locks needs +llen, +lrange and +scan)");
     BackendError::new(BackendErrorKind::Refused, said)
 }

@@ -1,4 +1,4 @@
-//! The signals that this process passes on.
+//! The signals that do not end this process at once.
 
 use std::future::poll_fn;
 use std::io;
@@ -7,38 +7,48 @@ use std::task::Poll;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{self, SignalKind};
 
-/// Those that would end this process.
-const FORWARDED: [Signal; 6] = [
+use crate::failure::Failure;
+
+/// Those by which a person or a system ends a process.
+const ENDING: [Signal; 4] = [
     Signal::SIGINT,
     Signal::SIGTERM,
     Signal::SIGHUP,
     Signal::SIGQUIT,
-    Signal::SIGUSR1,
-    Signal::SIGUSR2,
 ];
+/// Those that would end this process, and may mean something else to a command.
+const OTHERS: [Signal; 2] = [Signal::SIGUSR1, Signal::SIGUSR2];
 
 /// Signals that no longer do what they do by default.
-pub(super) struct Signals(Vec<(Signal, unix::Signal)>);
+pub(crate) struct Signals(Vec<(Signal, unix::Signal)>);
 
 impl Signals {
-    /// Those that are forwarded. A signal that is ignored stays so, here and in the command: `nohup` and
+    /// Those that a command gets. A signal that is ignored stays so, here and in the command: `nohup` and
     /// shells without job control rely on that.
-    pub(super) fn forwarded() -> io::Result<Self> {
-        let ignored = ignored();
-        let all = FORWARDED.into_iter();
-        Self::of(all.filter(|signal| ignored & bit(*signal) == 0))
+    pub(crate) fn forwarded() -> Result<Self, Failure> {
+        Self::unless_ignored(ENDING.into_iter().chain(OTHERS))
     }
 
-    pub(super) fn of(signals: impl IntoIterator<Item = Signal>) -> io::Result<Self> {
+    /// Those that mean the end. A signal that is ignored stays so.
+    pub(crate) fn ending() -> Result<Self, Failure> {
+        Self::unless_ignored(ENDING)
+    }
+
+    fn unless_ignored(signals: impl IntoIterator<Item = Signal>) -> Result<Self, Failure> {
+        let (ignored, signals) = (ignored(), signals.into_iter());
+        Self::of(signals.filter(|signal| ignored & bit(*signal) == 0))
+    }
+
+    pub(crate) fn of(signals: impl IntoIterator<Item = Signal>) -> Result<Self, Failure> {
         let streams = signals.into_iter().map(|signal| {
             let kind = SignalKind::from_raw(signal as i32);
-            Ok((signal, unix::signal(kind)?))
+            Ok((signal, unix::signal(kind).map_err(cannot_listen)?))
         });
-        streams.collect::<io::Result<_>>().map(Self)
+        streams.collect::<Result<_, Failure>>().map(Self)
     }
 
     /// Waits for the next one. Cancel safe.
-    pub(super) async fn next(&mut self) -> Signal {
+    pub(crate) async fn next(&mut self) -> Signal {
         poll_fn(|cx| {
             let mut streams = self.0.iter_mut();
             let came = streams.find_map(|(signal, stream)| match stream.poll_recv(cx) {
@@ -49,6 +59,10 @@ impl Signals {
         })
         .await
     }
+}
+
+pub(crate) fn cannot_listen(source: io::Error) -> Failure {
+    Failure::system("listen to signals", source)
 }
 
 fn bit(signal: Signal) -> u64 {

@@ -27,9 +27,9 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn accepts(&self, view: &HolderView) -> bool {
-        let host = self.host.is_none() || self.host == view.host;
+        let host = self.host.is_none() || self.host == view.who.host;
         let function = self.function.as_ref().is_none_or(|text| {
-            let function = view.function.as_ref();
+            let function = view.who.function.as_ref();
             function.is_some_and(|function| function.contains(text))
         });
         let waited = !self.waited || view.waiters > 0;
