@@ -39,6 +39,8 @@ impl Guarded {
 #[tokio::test]
 async fn it_conforms() -> Result<(), Violations> {
     let cluster = RedisCluster::start(3, 0);
+    let nodes = cluster.nodes().iter();
+    nodes.for_each(RedisServer::allow_inspection);
     let settings = LockPool::builder().url(cluster.url());
     let checks = Conformance::of(settings).ttl(Duration::from_millis(600));
     checks.check().await

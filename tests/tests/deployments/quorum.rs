@@ -32,6 +32,8 @@ async fn take(pool: &LockPool, key: &str) -> u64 {
 #[tokio::test]
 async fn it_conforms() -> Result<(), Violations> {
     let quorum = Quorum::start(3);
+    let nodes = quorum.nodes.iter();
+    nodes.for_each(lockattr_tests::RedisServer::allow_inspection);
     let checks = Conformance::of(builder(quorum.url())).ttl(Duration::from_millis(800));
     checks.check().await
 }
@@ -39,6 +41,8 @@ async fn it_conforms() -> Result<(), Violations> {
 #[tokio::test]
 async fn it_conforms_while_a_minority_of_five_is_down() -> Result<(), Violations> {
     let mut quorum = Quorum::start(5);
+    let nodes = quorum.nodes.iter();
+    nodes.for_each(lockattr_tests::RedisServer::allow_inspection);
     quorum.nodes[1].kill();
     quorum.nodes[4].kill();
     let checks = Conformance::of(builder(quorum.url())).ttl(Duration::from_millis(800));
