@@ -111,5 +111,5 @@ Exit codes:
   69   the lock service cannot be reached, refused the request, or failed
   71   the operating system refused something
   74   the output cannot be written
-  128 + n  signal n ended it (watch, bench)
+  128+n signal n ended it (watch, bench)
 `lockattr run --help` lists those of `run`.";

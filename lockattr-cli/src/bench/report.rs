@@ -93,7 +93,7 @@ impl fmt::Display for Report {
         } = self;
         writeln!(
             f,
-            "{} pairs of acquire and release in {:.1} s, {:.0} a second ({tasks} tasks, {keys} keys)",
+            "{} pairs of acquire and release in {:.1} s, {:.0} a second (tasks: {tasks}, keys: {keys})",
             measured.pair.count(),
             took.as_secs_f64(),
             self.pairs_per_second(),
@@ -115,7 +115,7 @@ impl fmt::Display for Report {
         ] {
             write!(f, "\n{name:<8}")?;
             for micros in [times.at(0.5), times.at(0.99), times.max()] {
-                let time = format!("{:.2?}", Duration::from_micros(micros));
+                let time = format!("{}.{:03}ms", micros / 1000, micros % 1000);
                 write!(f, "{time:>12}")?;
             }
         }
@@ -146,11 +146,11 @@ mod tests {
     fn a_report_says_how_fast_it_was() {
         let text = report(100, 7).to_string();
         let lines: Vec<&str> = text.lines().collect();
-        let first = "100 pairs of acquire and release in 2.0 s, 50 a second (4 tasks, 2 keys)";
+        let first = "100 pairs of acquire and release in 2.0 s, 50 a second (tasks: 4, keys: 2)";
         assert_eq!(lines[0], first);
         assert!(lines[1].starts_with("7 of the leases"), "{text}");
         assert!(
-            lines[3].starts_with("acquire") && lines[3].ends_with("ms"),
+            lines[3].starts_with("acquire") && lines[3].ends_with(" 100.031ms"),
             "{text}"
         );
         assert_eq!(lines.len(), 6, "{text}");

@@ -34,7 +34,7 @@ pub(crate) struct Watch {
     /// The pause between two refreshes; after one that took longer, as long as that
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = parse_interval)]
     interval: Duration,
-    /// The order, which a key changes
+    /// The order at the start; letters change it
     #[arg(long, value_name = "BY", default_value = "grants")]
     sort: Order,
     /// How many keys a line of JSON has, the first in this order

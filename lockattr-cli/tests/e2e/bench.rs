@@ -55,7 +55,7 @@ fn people_get_a_table() {
     let said = run(&mut lockattr(&server, arguments)).exits_with(0);
     for part in [
         "pairs of acquire and release",
-        "2 tasks, 2 keys",
+        "tasks: 2, keys: 2",
         "p50",
         "p99",
         "max",
