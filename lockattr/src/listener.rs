@@ -1,4 +1,4 @@
-//! Hooks for what happens to the locks of a pool.
+//! Hooks for what happens to the locks of a pool: [`Listener`] has an example.
 
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};

@@ -243,7 +243,8 @@ impl LockPoolBuilder {
         self
     }
 
-    /// Tells this listener what happens to the pool's locks, besides those given before.
+    /// Tells this listener what happens to the pool's locks, besides those given before. See
+    /// [`listener`](crate::listener) for an example.
     pub fn listener(mut self, listener: impl Listener) -> Self {
         self.listeners.add(listener);
         self

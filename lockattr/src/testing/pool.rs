@@ -77,6 +77,21 @@ impl TestPool {
     /// # Panics
     ///
     /// When the key cannot be locked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # tokio::time::pause();
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// let other = locks.hold("order:42").await;
+    /// assert!(locks.lock("order:42").try_acquire().await?.is_none());
+    /// other.release().await;
+    /// assert!(locks.lock("order:42").try_acquire().await?.is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn hold(&self, key: impl Into<Key>) -> OtherHolder {
         let request = self.other.lock(key).wait(Wait::Forever);
         let holder = request.caller("another process").acquire().await;
@@ -85,6 +100,24 @@ impl TestPool {
 
     /// Lets the lock service refuse all requests from now on, until [`recover`](Self::recover): acquires fail once
     /// their `wait` is over, and leases are lost once they cannot be renewed in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # tokio::time::pause();
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// let lost = locks.lock("order:42").run(|_| async {
+    ///     locks.fail();
+    ///     std::future::pending::<()>().await
+    /// });
+    /// assert!(lost.await.unwrap_err().is_lost()); // after 30 s of the paused time
+    /// locks.recover();
+    /// locks.lock("order:42").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fail(&self) {
         self.faults.set_failing(true);
     }
@@ -98,6 +131,22 @@ impl TestPool {
 
     /// Lets each answer of the lock service come so much later. After more than the pool's
     /// [`response_timeout`](LockPoolBuilder::response_timeout) it counts as lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # tokio::time::pause();
+    /// use std::time::Duration;
+    ///
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// locks.delay(Duration::from_millis(300));
+    /// locks.lock("order:42").await?;
+    /// assert!(locks.acquisitions()[0].waited >= Duration::from_millis(300));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn delay(&self, answers: Duration) {
         self.faults.set_delay(answers);
     }
@@ -108,6 +157,21 @@ impl TestPool {
     /// # Errors
     ///
     /// As [`force_release`](LockPool::force_release).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # tokio::time::pause();
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// let guard = locks.lock("order:42").await?;
+    /// assert!(locks.lose("order:42").await?);
+    /// guard.lost().await;
+    /// assert!(!guard.is_valid());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn lose(&self, key: impl Into<Key>) -> Result<bool, Error> {
         let key = key.into();
         let had_it = self.other.force_release(key.clone()).await?;
@@ -117,6 +181,23 @@ impl TestPool {
 
     /// Returns what the calls of the pool acquired so far, in order. What [`hold`](Self::hold) took is not among
     /// it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # tokio::time::pause();
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// locks.lock("order:42").caller("shop").await?.release().await;
+    /// let all = locks.acquisitions();
+    /// assert_eq!((&*all[0].key, &*all[0].function), ("order:42", "shop"));
+    /// assert!(all[0].held.is_some() && all[0].lost.is_none());
+    /// locks.forget();
+    /// assert!(locks.acquisitions().is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn acquisitions(&self) -> Vec<Acquisition> {
         self.record.acquisitions()
     }
