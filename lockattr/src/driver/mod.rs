@@ -117,7 +117,11 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.shared.wake.notify_one();
+        // In a forked process, what waits in `wake` was on the stack of a thread that is not there, and whose stack
+        // another thread may have by now.
+        if self.shared.check_process().is_ok() {
+            self.shared.wake.notify_one();
+        }
     }
 }
 

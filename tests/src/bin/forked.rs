@@ -94,6 +94,8 @@ async fn in_the_child(
         assert!(taken.is_none(), "the parent still holds `{key}`");
     }
     own.shutdown(AT_ONCE).await.unwrap();
+    // The parent's pool, which was replaced above, is gone without a trace.
+    assert_eq!(own.stats().restarted, 0);
 }
 
 async fn hold(pool: &LockPool, key: &str) -> Guard {
