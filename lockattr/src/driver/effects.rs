@@ -23,8 +23,8 @@ impl<B> Driver<B> {
             } => self.grant(lease, &waiter, token, valid_until),
             Effect::Refused { waiter, error } => {
                 let key = waiter.key().clone();
-                let shared = Arc::clone(&self.commands.shared);
-                waiter.caller.refuse(&shared, &key, error);
+                let shared = &self.commands.shared;
+                waiter.caller.refuse(shared, &key, error);
             }
             Effect::Noticed {
                 lease,

@@ -88,9 +88,7 @@ impl Acquiring {
         }));
         Ok(())
     }
-}
 
-impl Acquiring {
     /// The caller takes up what it gets.
     fn observed(&self, mut answer: Result<Grant, Error>) -> Result<Grant, Error> {
         let shared = self.commands.shared();

@@ -315,7 +315,7 @@ async fn a_service_without_replicas_refuses() {
 async fn a_missing_right_is_told() {
     let server = RedisServer::start();
     let error = builder(&server, 1).build().await.unwrap_err();
-    let told = |error: &Error| error.to_string().contains("rights");
+    let told = |error: &Error| error.to_string().contains("docs/operations.md");
     assert!(told(&error), "{error}");
     let pool = pool(&server, 0).await;
     let once = pool.lock("k").confirm_replicas(1).wait(LONG);

@@ -175,7 +175,7 @@ async fn it_needs_a_right_of_its_own() {
         panic!("{refused:?}");
     };
     assert_eq!(source.kind(), BackendErrorKind::Refused);
-    for part in ["+lrange", "README"] {
+    for part in ["+lrange", "docs/operations.md"] {
         assert!(refused.to_string().contains(part), "{refused}");
     }
     // The others do without it, and so does the number of waiters.
