@@ -49,7 +49,7 @@ impl Orders {
         Ok(())
     }
 
-    /// Leaves the work to whoever does it already.
+    /// Leaves the work to the process that does it already.
     #[distributed_lock(key = "report", on_busy = "skip")]
     async fn report(&self) -> Result<Option<usize>, OrderError> {
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -27,7 +27,7 @@ impl Postgres {
     pub fn start() -> io::Result<Self> {
         let pg_ctl = find("pg_ctl")?;
         let dir = env::temp_dir().join(format!("lockattr-postgres-{}", process::id()));
-        // Whoever reaches the socket may do everything, so nobody else may.
+        // A user who reaches the socket may do everything, so no other user may reach it.
         fs::DirBuilder::new().mode(0o700).create(&dir)?;
         let is_root = fs::metadata(&dir)?.uid() == 0;
         // From here on the folder is removed, whatever happens.

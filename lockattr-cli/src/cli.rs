@@ -70,7 +70,7 @@ pub(crate) enum Command {
     Watch(Watch),
     /// Shows all that is known of one key, and who waits for it
     Inspect(Inspect),
-    /// Takes a key away from whoever holds it
+    /// Takes a key away from its holder
     ///
     /// The first waiter gets the key, and the body of the holder is told of the loss only at its next renewal,
     /// within a third of its ttl. Until then two may run at once, which only fencing tokens make harmless.

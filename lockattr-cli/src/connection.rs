@@ -6,6 +6,7 @@ use clap::Args;
 use lockattr::{LockPool, LockPoolBuilder, RedisOptions};
 
 use crate::failure::{Failure, say};
+use crate::given::given;
 use crate::span::parse_span;
 
 /// How long the end of the program waits for releases that are under way.
@@ -90,11 +91,9 @@ impl Connection {
     /// Connects also where locks can be lost.
     pub(crate) async fn open_to_examine(&self, ttl: Option<Duration>) -> Result<LockPool, Failure> {
         let builder = self.builder(None)?;
-        let builder = match ttl {
-            Some(ttl) => builder.default_ttl(ttl),
-            None => builder,
-        };
-        Ok(builder.build().await?)
+        Ok(given(builder, ttl, LockPoolBuilder::default_ttl)
+            .build()
+            .await?)
     }
 
     fn builder(&self, strict: Option<bool>) -> Result<LockPoolBuilder, Failure> {
@@ -108,31 +107,15 @@ impl Connection {
                           that the others use, redis://host:port/";
             return Err(Failure::usage(reason));
         }
-        let mut redis = RedisOptions::new();
-        if let Some(prefix) = &self.prefix {
-            redis = redis.prefix(prefix);
-        }
-        if let Some(connections) = self.connections {
-            redis = redis.connections(connections);
-        }
-        if let Some(strict) = strict {
-            redis = redis.strict(strict);
-        }
-        if let Some(replicas) = self.confirm_replicas {
-            redis = redis.confirm_replicas(replicas);
-        }
-        if let Some(fsync) = self.confirm_fsync {
-            redis = redis.confirm_fsync(fsync);
-        }
-        if let Some(time) = self.confirm_within {
-            redis = redis.confirm_within(time);
-        }
-        if let Some(timeout) = self.member_timeout {
-            redis = redis.member_timeout(timeout);
-        }
-        if let Some(delay) = self.restart_delay {
-            redis = redis.restart_delay(delay);
-        }
+        let redis = RedisOptions::new();
+        let redis = given(redis, self.prefix.as_deref(), RedisOptions::prefix);
+        let redis = given(redis, self.connections, RedisOptions::connections);
+        let redis = given(redis, strict, RedisOptions::strict);
+        let redis = given(redis, self.confirm_replicas, RedisOptions::confirm_replicas);
+        let redis = given(redis, self.confirm_fsync, RedisOptions::confirm_fsync);
+        let redis = given(redis, self.confirm_within, RedisOptions::confirm_within);
+        let redis = given(redis, self.member_timeout, RedisOptions::member_timeout);
+        let redis = given(redis, self.restart_delay, RedisOptions::restart_delay);
         Ok(LockPool::builder().url(url).redis(redis))
     }
 }

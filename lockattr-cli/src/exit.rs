@@ -16,7 +16,7 @@ impl Exit {
     pub(crate) const LOST: Self = Self(70);
     pub(crate) const OS_ERROR: Self = Self(71);
     pub(crate) const IO_ERROR: Self = Self(74);
-    /// Somebody else holds the lock.
+    /// Another holder has the lock.
     pub(crate) const BUSY: Self = Self(75);
     pub(crate) const NOT_EXECUTABLE: Self = Self(126);
     pub(crate) const NOT_FOUND: Self = Self(127);

@@ -13,6 +13,7 @@ mod connection;
 mod doctor;
 mod exit;
 mod failure;
+mod given;
 mod holder_view;
 mod inspect;
 mod listing;

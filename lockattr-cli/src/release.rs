@@ -1,4 +1,4 @@
-//! `lockattr release`: takes a key away from whoever holds it.
+//! `lockattr release`: takes a key away from its holder.
 
 use clap::Args;
 use lockattr::LockPool;

@@ -13,7 +13,7 @@ pub(crate) fn of<const COLUMNS: usize>(
     table
         .load_style(TableStyle::new())
         .set_content_arrangement(ContentArrangement::Dynamic)
-        // Whoever prints it removes them where they are not wanted.
+        // The output removes them where they are not wanted.
         .enforce_styling()
         .set_header(header.map(|name| Cell::new(name).add_attribute(Attribute::Bold)))
         .add_rows(rows);

@@ -86,21 +86,14 @@ pub(crate) enum Outcome {
 }
 
 /// What is known of one call.
-#[derive(Debug)]
-pub(crate) struct Measured {
-    label: Label,
-    has_waited: AtomicBool,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Measured<'a> {
+    pub(crate) label: Label,
+    pub(crate) has_waited: &'a AtomicBool,
 }
 
-impl Measured {
-    pub(crate) fn new(label: Label) -> Self {
-        Self {
-            label,
-            has_waited: AtomicBool::new(false),
-        }
-    }
-
-    fn labels(&self) -> Vec<Pair> {
+impl Measured<'_> {
+    fn labels(self) -> Vec<Pair> {
         match self.label {
             Label::Function(function) => vec![
                 Pair::from_static_parts("lock", function.keys),
@@ -117,22 +110,22 @@ impl Measured {
         }
     }
 
-    fn labels_and(&self, name: &'static str, value: &'static str) -> Vec<Pair> {
+    fn labels_and(self, name: &'static str, value: &'static str) -> Vec<Pair> {
         let mut labels = self.labels();
         labels.push(Pair::from_static_parts(name, value));
         labels
     }
 
     /// The key is held by another call.
-    pub(crate) fn waits(&self) {
+    pub(crate) fn waits(self) {
         self.has_waited.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn asks(&self) {
+    pub(crate) fn asks(self) {
         gauge!(WAITING, self.labels()).increment(1);
     }
 
-    pub(crate) fn answered(&self, outcome: Outcome, after: Duration) {
+    pub(crate) fn answered(self, outcome: Outcome, after: Duration) {
         gauge!(WAITING, self.labels()).decrement(1);
         let text = match outcome {
             Outcome::Acquired => "acquired",
@@ -150,21 +143,21 @@ impl Measured {
         }
     }
 
-    pub(crate) fn holds(&self) {
+    pub(crate) fn holds(self) {
         gauge!(HELD, self.labels()).increment(1);
     }
 
-    pub(crate) fn finished(&self, after: Duration) {
+    pub(crate) fn finished(self, after: Duration) {
         self.undelivered();
         histogram!(HOLD, self.labels()).record(after);
     }
 
     /// The lease did not reach its caller.
-    pub(crate) fn undelivered(&self) {
+    pub(crate) fn undelivered(self) {
         gauge!(HELD, self.labels()).decrement(1);
     }
 
-    pub(crate) fn lost(&self, reason: LossReason) {
+    pub(crate) fn lost(self, reason: LossReason) {
         let text = match reason {
             LossReason::Expired => "expired",
             LossReason::Gone => "gone",
@@ -176,19 +169,19 @@ impl Measured {
         counter!(LOST, self.labels_and("reason", text)).increment(1);
     }
 
-    pub(crate) fn missed(&self) {
+    pub(crate) fn missed(self) {
         counter!(MISSED, self.labels()).increment(1);
     }
 
-    pub(crate) fn renewal_failed(&self) {
+    pub(crate) fn renewal_failed(self) {
         counter!(RENEWALS_FAILED, self.labels()).increment(1);
     }
 
-    pub(crate) fn passed_on(&self) {
+    pub(crate) fn passed_on(self) {
         counter!(PASSED_ON, self.labels()).increment(1);
     }
 
-    pub(crate) fn released_late(&self) {
+    pub(crate) fn released_late(self) {
         counter!(LATE_RELEASES, self.labels()).increment(1);
     }
 }

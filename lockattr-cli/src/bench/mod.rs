@@ -13,6 +13,7 @@ use lockattr::{Error, LockPool, LockRequest, Wait};
 use crate::connection::{Connection, close};
 use crate::exit::Exit;
 use crate::failure::{Failure, say};
+use crate::given::given;
 use crate::output::Output;
 use crate::signals::Signals;
 use crate::span::parse_wait;
@@ -94,11 +95,7 @@ impl Bench {
         let tasks = (0..self.tasks).map(|task| {
             let key = format!("lockattr-bench:{run:016x}:{}", task % self.keys());
             let request = pool.lock(key).caller("lockattr bench");
-            let request = match self.wait {
-                Some(wait) => request.wait(wait),
-                None => request,
-            };
-            pairs(request, end, measured)
+            pairs(given(request, self.wait, LockRequest::wait), end, measured)
         });
         try_join_all(tasks).await?;
         Ok(())

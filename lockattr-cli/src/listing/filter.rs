@@ -17,7 +17,7 @@ pub(super) struct Filter {
     /// Only what functions hold whose name has this text in it
     #[arg(long, value_name = "TEXT")]
     function: Option<String>,
-    /// Only keys that somebody waits for
+    /// Only keys for which a process waits
     #[arg(long)]
     waited: bool,
     /// Only what is held for longer than this, such as 30s

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use lockattr::{LockPool, LockRequest, Wait};
 
+use crate::given::given;
 use crate::span::{parse_span, parse_wait};
 
 /// The options of `run`.
@@ -54,26 +55,13 @@ impl Run {
     pub(super) fn request(&self, pool: &LockPool) -> LockRequest {
         // Once for the whole program, so it need not be freed.
         let caller: &'static str = Box::leak(self.caller().into_boxed_str());
-        let mut request = pool.lock(self.key.clone()).caller(caller);
-        if let Some(ttl) = self.ttl {
-            request = request.ttl(ttl);
-        }
-        if let Some(wait) = self.wait {
-            request = request.wait(wait);
-        }
-        if self.shared {
-            request = request.shared();
-        }
-        if let Some(permits) = self.permits {
-            request = request.permits(permits);
-        }
-        if let Some(weight) = self.weight {
-            request = request.weight(weight);
-        }
-        if let Some(min_hold) = self.min_hold {
-            request = request.min_hold(min_hold);
-        }
-        request
+        let request = pool.lock(self.key.clone()).caller(caller);
+        let request = given(request, self.ttl, LockRequest::ttl);
+        let request = given(request, self.wait, LockRequest::wait);
+        let request = given(request, self.shared.then_some(()), |it, ()| it.shared());
+        let request = given(request, self.permits, LockRequest::permits);
+        let request = given(request, self.weight, LockRequest::weight);
+        given(request, self.min_hold, LockRequest::min_hold)
     }
 }
 
@@ -84,7 +72,7 @@ Exit codes:
   69   the lock service cannot be reached, refused the request, or failed
   70   the lease was lost while the command ran
   71   the operating system refused something
-  75   somebody else holds the lock, and --wait is over
+  75   another holder has the lock, and --wait is over
   126  the command cannot be executed
   127  the command is not found
   128 + the number of a signal that ended the wait for the lock

@@ -111,7 +111,7 @@ impl<'a> Supervision<'a> {
     fn stopped(&mut self, by: i32) -> Result<(), Failure> {
         self.is_stopped = true;
         let Some(terminal) = &self.terminal else {
-            // Somebody else stopped it, and lets it go on.
+            // Another process stopped it, and lets it go on.
             return Ok(());
         };
         if terminal.child_stopped(by)? {

@@ -21,7 +21,7 @@ pub(super) struct History {
 }
 
 struct Seen {
-    /// Those of the latest refresh at which somebody had the key.
+    /// The tokens of the latest refresh at which the key was held.
     tokens: HashSet<u64>,
     at: Instant,
     /// When new tokens were seen, and how many.

@@ -48,7 +48,7 @@ async fn wait_for(pool: &LockPool, key: &'static str) -> JoinHandle<Guard> {
 }
 
 async fn becomes_waited(pool: &LockPool, key: &str) {
-    eventually_async("somebody waits", || async {
+    eventually_async("a call waits", || async {
         let holder = pool.holder(key).await.unwrap();
         holder.is_some_and(|holder| holder.waiters == 1)
     })

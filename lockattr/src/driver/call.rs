@@ -1,6 +1,8 @@
 //! One call, from its request to its lease.
 
 use std::mem;
+#[cfg(feature = "metrics")]
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -20,7 +22,7 @@ pub(crate) struct Call {
     trace: CallTrace,
     label: Label,
     #[cfg(feature = "metrics")]
-    measured: Measured,
+    has_waited: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -63,14 +65,17 @@ impl Call {
             trace,
             label,
             #[cfg(feature = "metrics")]
-            measured: Measured::new(label),
+            has_waited: AtomicBool::new(false),
             state: Mutex::new(State::Waiting(None)),
         }
     }
 
     #[cfg(feature = "metrics")]
-    pub(super) fn measured(&self) -> &Measured {
-        &self.measured
+    pub(super) fn measured(&self) -> Measured<'_> {
+        Measured {
+            label: self.label,
+            has_waited: &self.has_waited,
+        }
     }
 
     pub(crate) fn trace(&self) -> &CallTrace {

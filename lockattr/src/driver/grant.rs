@@ -163,7 +163,7 @@ pub(crate) struct Grant {
     is_over: bool,
     /// Whether its `min_hold` counts.
     keeps: bool,
-    /// When the caller got it, if somebody wants to know how long it is held.
+    /// When the caller got it, if metrics or listeners are told how long it is held.
     taken_up: Option<Time>,
 }
 

@@ -7,6 +7,7 @@
 mod call;
 mod effects;
 mod grant;
+mod handover;
 mod lease;
 mod observe;
 mod pause;
@@ -27,8 +28,6 @@ use std::{fmt, process};
 
 use tokio::runtime;
 use tokio::sync::{Notify, mpsc as mpsc_async, oneshot};
-use tracing::field::Empty;
-use tracing::{Span, debug_span};
 
 pub(crate) use call::Call;
 pub(crate) use grant::{Acquiring, Grant};
@@ -45,9 +44,8 @@ use crate::backend::Capabilities;
 use crate::clock::{Clock, Time};
 use crate::key::Key;
 use crate::listener::Listeners;
-use crate::protocol::{self, Caller, LineName, Queued, Released, Terms, Waiter};
+use crate::protocol::{self, Caller, LineName, Queued, Terms};
 use questions::Question;
-use recovery::shielded;
 use tenure::Tenure;
 
 type Coordinator = protocol::Coordinator<WaitingCall, Reply>;
@@ -207,7 +205,7 @@ impl Shared {
         result
     }
 
-    /// Whether anybody wants to know how long calls wait and hold.
+    /// Whether metrics or listeners are told how long calls wait and hold.
     fn is_observed(&self) -> bool {
         cfg!(feature = "metrics") || !self.listeners.is_empty()
     }
@@ -261,8 +259,8 @@ impl Commands {
 
     /// Asks for a lease. The request is cancelled when the answer's future is dropped.
     pub(crate) fn acquire(&self, terms: Arc<Terms>) -> Acquiring {
-        let span = call_span(&terms);
-        Acquiring::begin(self.clone(), terms, CallTrace::new(span))
+        let trace = CallTrace::of(&terms);
+        Acquiring::begin(self.clone(), terms, trace)
     }
 
     /// Joins the queue of the key. Returns the waiter's number and whether it is the first, or `None`
@@ -299,46 +297,6 @@ impl Commands {
         if is_releasing {
             thread_end::await_releases(self);
         }
-    }
-
-    /// Hands the lease over to the next waiter of this process, or gives it back to the lock
-    /// service. `keeps` says whether its `min_hold` counts.
-    fn hand_over(&self, tenure: &Arc<Tenure>, keeps: bool, mut request: Option<Reply>) {
-        loop {
-            let released = self.shared().with(|coordinator, now| {
-                coordinator.release(now, tenure.line(), (tenure.id(), keeps), &mut request)
-            });
-            match released {
-                Released::Over => return thread_end::await_releases(self),
-                Released::Passed { waiter, token } => {
-                    if let Ok(waker) = self.deliver(tenure, &waiter, token) {
-                        self.counters().passed_on.add_one();
-                        #[cfg(feature = "metrics")]
-                        shielded(|| waiter.caller.0.measured().passed_on());
-                        // This may run in a destructor, where a panic of the next waiter's waker
-                        // would abort the process.
-                        return shielded(|| wake(waker));
-                    }
-                }
-            }
-        }
-    }
-
-    /// Offers a waiter its lease. Returns the waker to be called, or an error if the waiter is gone.
-    fn deliver(
-        &self,
-        tenure: &Arc<Tenure>,
-        waiter: &Waiter<WaitingCall>,
-        token: u64,
-    ) -> Result<Option<Waker>, Gone> {
-        let WaitingCall(call) = &waiter.caller;
-        shielded(|| observe::granted(self.shared(), call, tenure.key(), token));
-        let lease = Lease::new(Arc::clone(tenure), token, Arc::clone(call));
-        let grant = Grant::new(lease, self.clone());
-        call.grant(grant, self.now()).map_err(|undelivered| {
-            undelivered.forget();
-            Gone
-        })
     }
 
     /// Extends the lease of the holder of `token`.
@@ -419,19 +377,3 @@ impl Commands {
         asked.ok().map(|()| answer)
     }
 }
-
-/// The span of a call, with names as OpenTelemetry has them: `docs/observability.md` promises them.
-fn call_span(terms: &Terms) -> Span {
-    debug_span!(
-        "lock",
-        lock.key = %terms.key,
-        lock.template = terms.label.template(),
-        lock.function = %terms.label,
-        lock.mode = %terms.mode,
-        lock.fencing_token = Empty,
-        "error.type" = Empty,
-    )
-}
-
-/// The waiter is gone, and its lease goes to another waiter.
-struct Gone;

@@ -181,7 +181,7 @@ pub(super) fn observe(
 }
 
 #[cfg(feature = "metrics")]
-fn measure(call: &Measured, notice: &Notice) {
+fn measure(call: Measured<'_>, notice: &Notice) {
     match notice {
         Notice::RenewalFailed(_) | Notice::ReservationFailed(_) => call.renewal_failed(),
         Notice::Lost(reason) => call.lost(*reason),

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use tracing::field::Empty;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::NoSubscriber;
-use tracing::{Dispatch, Level, Span, dispatcher};
+use tracing::{Dispatch, Level, Span, debug_span, dispatcher};
+
+use crate::protocol::Terms;
 
 /// The span of a call, and the dispatcher under which it was made.
 ///
@@ -18,8 +21,18 @@ pub(crate) struct CallTrace {
 }
 
 impl CallTrace {
-    /// For a call that this thread makes.
-    pub(super) fn new(span: Span) -> Self {
+    /// For a call that this thread makes. The names are as OpenTelemetry has them: `docs/observability.md`
+    /// promises them.
+    pub(super) fn of(terms: &Terms) -> Self {
+        let span = debug_span!(
+            "lock",
+            lock.key = %terms.key,
+            lock.template = terms.label.template(),
+            lock.function = %terms.label,
+            lock.mode = %terms.mode,
+            lock.fencing_token = Empty,
+            "error.type" = Empty,
+        );
         Self {
             span,
             dispatch: present_dispatcher(),

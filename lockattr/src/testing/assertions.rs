@@ -5,7 +5,7 @@
 ///
 /// # Panics
 ///
-/// When nobody did, with all that was acquired.
+/// When no call did, or not so many times, with all that was acquired.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ macro_rules! assert_acquired {
 ///
 /// # Panics
 ///
-/// When somebody did, with all that was acquired.
+/// When a call did, with all that was acquired.
 #[macro_export]
 macro_rules! assert_not_acquired {
     ($locks:expr, $key:expr $(,)?) => {

@@ -11,10 +11,11 @@ use tracing::info;
 
 use super::cluster::{Cluster, discover};
 use super::confirm::{Beside, Copies};
+use super::connection::Connection;
 use super::dial::Dialer;
 use super::hello::Refusal;
 use super::hosts;
-use super::link::{Connection, Link};
+use super::link::Link;
 use super::names::Names;
 use super::sentinel::Following;
 use super::stream::Address;

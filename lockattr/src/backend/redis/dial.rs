@@ -16,8 +16,8 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::confirm::{self, Copies};
+use super::connection::Connection;
 use super::hello::{self, Refusal};
-use super::link::Connection;
 use super::names::Names;
 use super::scripts::{Call, Caller};
 use super::sentinel::{self, Following, Sentinels};

@@ -1,20 +1,17 @@
-//! One connection, or the effort to get one, and how long it may be silent.
+//! The way to a server: a connection, or the effort to get one, and how long it may be silent.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use redis::aio::MultiplexedConnection;
-use tokio::task::{AbortHandle, JoinHandle};
+use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use super::confirm::Beside;
+use super::connection::{Connection, FAR};
 use super::dial::Dialer;
-use super::scripts::Known;
 use super::stream::Address;
 use crate::backend::{Attempt, BackendError};
 use crate::clock::Time;
-#[cfg(feature = "metrics")]
-use crate::metrics::connection as metrics;
 
 /// After so long a silence the server is asked for its time: a way that is closed without a word is
 /// noticed before a caller meets it, and one that is not used is not forgotten.
@@ -29,96 +26,6 @@ const BUSY: usize = 2;
 /// Where an answer takes longer than this at best, it is the way that takes time and not the server, and
 /// attempts do not wait for each other.
 const NEAR: Duration = Duration::from_millis(1);
-/// So far ahead that it is never.
-const FAR: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// A connection; its socket is closed with this value, whatever is still asked by it.
-pub(super) struct Connection {
-    pub(super) shared: MultiplexedConnection,
-    pub(super) generation: u64,
-    /// Which server it leads to, where that may change.
-    pub(super) server: Option<Address>,
-    /// How long the server takes for an answer, at best.
-    pub(super) round_trip: Duration,
-    pub(super) known: Known,
-    driver: AbortHandle,
-    unanswered: usize,
-    /// How long the server may keep the answers back, to confirm them.
-    pub(super) blocks_for: Duration,
-    /// Since when nothing has come, or nothing was asked before.
-    silent_since: Instant,
-    /// When silence was noticed; what was to be read by then has a moment to be read.
-    noticed: Option<Instant>,
-}
-
-impl Connection {
-    pub(super) fn new(
-        shared: MultiplexedConnection,
-        generation: u64,
-        driver: &JoinHandle<()>,
-    ) -> Self {
-        #[cfg(feature = "metrics")]
-        metrics::opened();
-        Self {
-            shared,
-            generation,
-            server: None,
-            round_trip: FAR,
-            known: Known::default(),
-            driver: driver.abort_handle(),
-            unanswered: 0,
-            blocks_for: Duration::ZERO,
-            silent_since: Instant::now(),
-            noticed: None,
-        }
-    }
-
-    pub(super) fn sent(&mut self) {
-        if self.unanswered == 0 {
-            self.hears();
-        }
-        self.unanswered += 1;
-        #[cfg(feature = "metrics")]
-        metrics::asked();
-    }
-
-    pub(super) fn answered(&mut self) {
-        #[cfg(feature = "metrics")]
-        metrics::answered(self.unanswered.min(1));
-        self.unanswered = self.unanswered.saturating_sub(1);
-        self.hears();
-    }
-
-    /// Whether an answer is awaited.
-    pub(super) fn is_asked(&self) -> bool {
-        self.unanswered > 0
-    }
-
-    /// Something has come.
-    pub(super) fn hears(&mut self) {
-        self.silent_since = Instant::now();
-        self.noticed = None;
-    }
-
-    /// Whether an answer is late already, so that the next connection is worth having.
-    pub(super) fn is_late(&self, patience: Duration) -> bool {
-        self.unanswered > 0 && self.silent_since.elapsed() >= self.suspicious_after(patience)
-    }
-
-    /// A quarter of the patience, and longer than an answer takes anyway.
-    fn suspicious_after(&self, patience: Duration) -> Duration {
-        (patience / 4).max(self.round_trip.saturating_mul(2)) + self.blocks_for
-    }
-}
-
-impl Drop for Connection {
-    fn drop(&mut self) {
-        self.driver.abort();
-        #[cfg(feature = "metrics")]
-        metrics::closed(self.unanswered);
-    }
-}
-
 pub(super) struct Link {
     pub(super) dialer: Arc<Dialer>,
     pub(super) connection: Option<Connection>,
@@ -298,6 +205,7 @@ impl Link {
 #[cfg(test)]
 mod tests {
     use redis::RedisConnectionInfo;
+    use redis::aio::MultiplexedConnection;
 
     use super::*;
     use crate::backend::redis::failure;

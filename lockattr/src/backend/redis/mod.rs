@@ -8,6 +8,7 @@ mod answers;
 mod cluster;
 mod confirm;
 mod connect;
+mod connection;
 mod dial;
 mod doctor;
 #[cfg(test)]
@@ -54,8 +55,9 @@ use super::{
 use crate::clock::Time;
 use cluster::{Cluster, Table};
 use confirm::Verdict;
+use connection::Connection;
 use hello::Refusal;
-use link::{Connection, LARGEST_BATCH, Link};
+use link::{LARGEST_BATCH, Link};
 use names::Names;
 pub use options::RedisOptions;
 pub(crate) use quorum::connect as connect_quorum;

@@ -6,8 +6,9 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use super::connection::Connection;
 use super::hello::Refusal;
-use super::link::{Alarm, Connection};
+use super::link::Alarm;
 use super::{RedisBackend, Report, dial, failure};
 use crate::backend::{Backend as _, BackendError, Event};
 

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use redis::aio::MultiplexedConnection;
 use redis::{Cmd, ErrorKind, Pipeline, RedisError, RedisResult, ServerErrorKind, Value};
 
-use super::link::{Connection, Link};
+use super::connection::Connection;
+use super::link::Link;
 use super::scripts::{Call, Caller};
 use super::{Answer, RedisBackend, connect, failure};
 use crate::backend::{Attempt, Confirmation, Event};
