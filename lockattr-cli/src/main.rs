@@ -26,6 +26,7 @@ mod plain;
 mod release;
 mod run;
 mod signals;
+mod sort;
 mod span;
 mod table;
 mod trace;

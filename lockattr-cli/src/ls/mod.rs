@@ -1,6 +1,5 @@
 //! `lockattr ls`: who holds which key.
 
-mod sort;
 mod table;
 
 use clap::Args;
@@ -10,7 +9,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::listing::Listing;
 use crate::output::Output;
-use sort::Sort;
+use crate::sort::Sort;
 
 /// The options of `ls`.
 #[derive(Args)]
@@ -39,7 +38,7 @@ impl Ls {
             Ok(())
         });
         listing.await?;
-        self.sort.unwrap_or_default().sort(&mut found);
+        self.sort.unwrap_or_default().sort(&mut found, |view| view);
         if output.is_json() {
             for view in &found {
                 output.object(view)?;

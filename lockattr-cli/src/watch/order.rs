@@ -1,10 +1,9 @@
 //! The order of the keys.
 
-use std::cmp::Reverse;
-
 use clap::ValueEnum;
 
 use super::refresh::Row;
+use crate::sort::Sort;
 
 /// What is looked at first; then the key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,18 +47,16 @@ impl Order {
     }
 
     pub(super) fn sort(self, rows: &mut [&Row]) {
-        rows.sort_by(|one, other| one.holder.key.cmp(&other.holder.key));
-        match self {
-            Self::Grants => rows.sort_by(|one, other| {
-                let rate = |row: &Row| row.grants.unwrap_or(-1.0);
-                rate(other).total_cmp(&rate(one))
-            }),
-            Self::Waiters => rows.sort_by_key(|row| Reverse(row.holder.waiters)),
-            Self::Held => {
-                rows.sort_by_key(|row| (row.holder.started.is_none(), row.holder.started));
-            }
-            Self::Ttl => rows.sort_by_key(|row| row.holder.ttl_left),
-            Self::Key => {}
+        let by = match self {
+            Self::Grants | Self::Key => Sort::Key,
+            Self::Waiters => Sort::Waiters,
+            Self::Held => Sort::Held,
+            Self::Ttl => Sort::Ttl,
+        };
+        by.sort(rows, |row| &row.holder);
+        if let Self::Grants = self {
+            let rate = |row: &Row| row.grants.unwrap_or(-1.0);
+            rows.sort_by(|one, other| rate(other).total_cmp(&rate(one)));
         }
     }
 }

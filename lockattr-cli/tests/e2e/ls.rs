@@ -143,7 +143,7 @@ async fn the_order_can_be_chosen() {
         assert_eq!(keys(&server, &["--sort", by]), expected, "{by}");
     }
     // Two may have begun in the same millisecond; the server's clock can be behind ours.
-    let since = keys(&server, &["--sort", "since"]);
+    let since = keys(&server, &["--sort", "held"]);
     let began = |key: &str| {
         let said = run(&mut lockattr(&server, ["inspect", key, "--json"]));
         said.objects()[0]["holders"][0]["since"]

@@ -8,12 +8,12 @@ use crate::holder_view::HolderView;
 
 /// What is looked at first; then the key and the token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum Sort {
+pub(crate) enum Sort {
     /// By the key
     #[default]
     Key,
     /// What is held longest comes first
-    Since,
+    Held,
     /// What ends first comes first
     Ttl,
     /// The key that most wait for comes first
@@ -21,13 +21,17 @@ pub(super) enum Sort {
 }
 
 impl Sort {
-    pub(super) fn sort(self, views: &mut [HolderView]) {
-        views.sort_by(|a, b| (&a.key, a.token).cmp(&(&b.key, b.token)));
+    /// Sorts what each item shows of a holder.
+    pub(crate) fn sort<T>(self, items: &mut [T], of: impl Fn(&T) -> &HolderView) {
+        items.sort_by(|a, b| {
+            let (a, b) = (of(a), of(b));
+            (&a.key, a.token).cmp(&(&b.key, b.token))
+        });
         match self {
             Self::Key => {}
-            Self::Since => views.sort_by_key(|view| (view.started.is_none(), view.started)),
-            Self::Ttl => views.sort_by_key(|view| view.ttl_left),
-            Self::Waiters => views.sort_by_key(|view| Reverse(view.waiters)),
+            Self::Held => items.sort_by_key(|it| (of(it).started.is_none(), of(it).started)),
+            Self::Ttl => items.sort_by_key(|it| of(it).ttl_left),
+            Self::Waiters => items.sort_by_key(|it| Reverse(of(it).waiters)),
         }
     }
 }
@@ -56,11 +60,11 @@ mod tests {
         ];
         for (sort, keys) in [
             (Sort::Key, "abcd"),
-            (Sort::Since, "bacd"),
+            (Sort::Held, "bacd"),
             (Sort::Ttl, "bdca"),
             (Sort::Waiters, "cabd"),
         ] {
-            sort.sort(&mut views);
+            sort.sort(&mut views, |view| view);
             let found: String = views.iter().map(|view| view.key.as_str()).collect();
             assert_eq!(found, keys, "{sort:?}");
         }
