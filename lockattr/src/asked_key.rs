@@ -31,6 +31,13 @@ pub struct Key {
 
 impl Key {
     /// Returns the key's text; if the key cannot be locked, as much of the text as there is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let id = 42;
+    /// assert_eq!(lockattr::key!("order:{id}").as_str(), "order:42");
+    /// ```
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -41,6 +48,14 @@ impl Key {
     /// # Errors
     ///
     /// [`Error::InvalidKey`], with the reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let name = "";
+    /// let invalid = lockattr::key!("user:{name}").check().unwrap_err();
+    /// assert!(matches!(invalid, lockattr::Error::InvalidKey { .. }));
+    /// ```
     pub fn check(&self) -> Result<(), Error> {
         match self.problem {
             None => Ok(()),

@@ -61,21 +61,61 @@ impl Busy {
     }
 
     /// The key that is locked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::Busy;
+    ///
+    /// fn later(busy: Busy) -> Result<String, lockattr::Error> {
+    ///     Ok(format!("{} is held", busy.key()))
+    /// }
+    /// ```
     pub fn key(&self) -> &str {
         &self.key
     }
 
     /// Who holds it, as far as the lock service knows: host, process and function.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::Busy;
+    ///
+    /// fn later(busy: Busy) -> Result<String, lockattr::Error> {
+    ///     Ok(format!("{} has it", busy.holder().unwrap_or("another process")))
+    /// }
+    /// ```
     pub fn holder(&self) -> Option<&str> {
         self.holder.as_deref()
     }
 
     /// How long this call waited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::Busy;
+    ///
+    /// fn later(busy: Busy) -> Result<String, lockattr::Error> {
+    ///     Ok(format!("it was held for {:?}", busy.waited()))
+    /// }
+    /// ```
     pub fn waited(&self) -> Duration {
         self.waited
     }
 
     /// When the present lease ends if it is not renewed; a hint for `Retry-After`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::Busy;
+    ///
+    /// fn later(busy: Busy) -> Result<String, lockattr::Error> {
+    ///     Ok(format!("it may be free in {:?}", busy.retry_after()))
+    /// }
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

@@ -1,7 +1,11 @@
 //! What a lock service can and cannot promise, as it is set up: in words and as data.
 
+mod finding;
+
 use std::fmt;
 use std::time::Duration;
+
+pub use finding::{Finding, Severity, Topic};
 
 /// A lease should last so many round trips: it is renewed after a third of them, and a renewal may have
 /// to be tried again.
@@ -20,72 +24,16 @@ pub struct Diagnosis {
     findings: Vec<Finding>,
 }
 
-/// One thing that was looked at.
-///
-/// Its [`Display`](fmt::Display) is what was seen, and the remedy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// What was looked at.
-    pub topic: Topic,
-    /// Which server it is about; `None` for all of them, or for the service as a whole.
-    pub server: Option<String>,
-    /// What was seen, in words.
-    pub seen: String,
-    /// What to do about it.
-    pub remedy: Option<String>,
-}
-
-/// How bad a [`Finding`] is, from the best to the worst.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[non_exhaustive]
-pub enum Severity {
-    /// As it should be.
-    Good,
-    /// The service cannot promise more, as it is set up. Nothing is wrong.
-    Limit,
-    /// It could not be read, and nothing is assumed.
-    Unknown,
-    /// Locks can be lost, or can fail soon. A pool warns of it at start-up, and does not start if it is
-    /// [strict](crate::RedisOptions::strict).
-    Warning,
-    /// Locks do not work. A pool does not start.
-    Broken,
-}
-
-/// What a [`Finding`] is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Topic {
-    /// What the service consists of.
-    Deployment,
-    /// The server's version, and what it lacks.
-    Version,
-    /// What the user may do.
-    Rights,
-    /// Whether waiters are told of their lease.
-    Messages,
-    /// Whether the server evicts locks when its memory is full.
-    Eviction,
-    /// What is left after a restart.
-    Persistence,
-    /// Replicas, and how far they are behind.
-    Replication,
-    /// Whether a cluster serves all of its slots.
-    Cluster,
-    /// The server's clock against that of this machine.
-    Clock,
-    /// The time for an answer, against the ttl.
-    RoundTrip,
-    /// Whether the server closes idle connections.
-    IdleTimeout,
-}
-
 impl Diagnosis {
     /// For a [backend](crate::backend) of your own: a diagnosis without findings, of a deployment in a
     /// few words.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let diagnosis = lockattr::Diagnosis::of("three nodes of etcd");
+    /// assert_eq!(diagnosis.deployment(), "three nodes of etcd");
+    /// ```
     pub fn of(deployment: impl Into<String>) -> Self {
         Self {
             place: String::new(),
@@ -98,33 +46,101 @@ impl Diagnosis {
     }
 
     /// Adds how long the service takes for an answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let diagnosis = lockattr::Diagnosis::of("one server");
+    /// let diagnosis = diagnosis.with_round_trip(Duration::from_micros(120));
+    /// ```
     pub fn with_round_trip(mut self, took: Duration) -> Self {
         self.round_trip = Some(took);
         self
     }
 
     /// Adds a finding.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Diagnosis, Finding, Severity, Topic};
+    ///
+    /// let finding = Finding::new(Severity::Good, Topic::Clock, "0 ms ahead");
+    /// let diagnosis = Diagnosis::of("one server").with(finding);
+    /// assert_eq!(diagnosis.findings().len(), 1);
+    /// ```
     pub fn with(mut self, finding: Finding) -> Self {
         self.findings.push(finding);
         self
     }
 
     /// The pool's lock service: its URL without the password.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// assert_eq!(lockattr::doctor(&pool).await?.place(), "memory://");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn place(&self) -> &str {
         &self.place
     }
 
     /// What the service consists of, in a few words.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// println!("{}", lockattr::doctor(&pool).await?.deployment());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn deployment(&self) -> &str {
         &self.deployment
     }
 
     /// The findings, the worst ones first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// for finding in lockattr::doctor(&pool).await?.findings() {
+    ///     println!("{finding}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn findings(&self) -> &[Finding] {
         &self.findings
     }
 
     /// How bad the worst finding is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use lockattr::Severity;
+    ///
+    /// let diagnosis = lockattr::doctor(&pool).await?;
+    /// assert!(diagnosis.worst() < Severity::Warning, "{diagnosis}");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn worst(&self) -> Severity {
         let worst = self.findings.iter().map(|finding| finding.severity).max();
         worst.unwrap_or(Severity::Unknown)
@@ -172,46 +188,6 @@ fn judge_ttl(took: Duration, ttl: Duration) -> Finding {
     Finding::new(Severity::Warning, Topic::RoundTrip, seen).with_remedy(remedy)
 }
 
-impl Finding {
-    /// For a [backend](crate::backend) of your own. `seen` must hold no password.
-    pub fn new(severity: Severity, topic: Topic, seen: impl Into<String>) -> Self {
-        Self {
-            severity,
-            topic,
-            server: None,
-            seen: seen.into(),
-            remedy: None,
-        }
-    }
-
-    /// Adds what to do about it.
-    #[must_use]
-    pub fn with_remedy(mut self, remedy: impl Into<String>) -> Self {
-        self.remedy = Some(remedy.into());
-        self
-    }
-
-    /// Says which server it is about.
-    #[must_use]
-    pub fn at(mut self, server: impl Into<String>) -> Self {
-        self.server = Some(server.into());
-        self
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(server) = &self.server {
-            write!(f, "{server}: ")?;
-        }
-        f.write_str(&self.seen)?;
-        match &self.remedy {
-            Some(remedy) => write!(f, " (remedy: {remedy})"),
-            None => Ok(()),
-        }
-    }
-}
-
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}: {}", self.place, self.deployment)?;
@@ -227,36 +203,6 @@ impl fmt::Display for Diagnosis {
             }
         }
         Ok(())
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Good => "good",
-            Self::Limit => "limit",
-            Self::Unknown => "unknown",
-            Self::Warning => "warning",
-            Self::Broken => "BROKEN",
-        })
-    }
-}
-
-impl fmt::Display for Topic {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Deployment => "deployment",
-            Self::Version => "version",
-            Self::Rights => "rights",
-            Self::Messages => "messages",
-            Self::Eviction => "eviction",
-            Self::Persistence => "persistence",
-            Self::Replication => "replication",
-            Self::Cluster => "cluster",
-            Self::Clock => "clock",
-            Self::RoundTrip => "round trip",
-            Self::IdleTimeout => "idle timeout",
-        })
     }
 }
 

@@ -265,16 +265,61 @@ impl Error {
     }
 
     /// Returns whether the lock was simply held by another call.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Duration;
+    ///
+    /// let guard = pool.lock("order:42").await?;
+    /// let error = pool.lock("order:42").wait(Duration::ZERO).await.unwrap_err();
+    /// assert!(error.is_busy());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_busy(&self) -> bool {
         matches!(self, Self::Busy { .. })
     }
 
     /// Returns whether the lock was held and then lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Duration;
+    ///
+    /// let request = pool.lock("order:42").max_hold(Duration::from_millis(100));
+    /// let error = request.run(|_lease| std::future::pending::<()>()).await.unwrap_err();
+    /// assert!(error.is_lost());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_lost(&self) -> bool {
         matches!(self, Self::Lost { .. })
     }
 
     /// Returns the error's key, if it has one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Duration;
+    ///
+    /// let guard = pool.lock("order:42").await?;
+    /// let error = pool.lock("order:42").wait(Duration::ZERO).await.unwrap_err();
+    /// assert_eq!(error.key(), Some("order:42"));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key(&self) -> Option<&str> {
         match self {
             Self::Busy { key, .. }
@@ -292,6 +337,21 @@ impl Error {
     /// Returns how long to wait before trying again, for errors that are temporary.
     ///
     /// The value suits HTTP's `Retry-After`: at least one second, rounded up to whole seconds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Duration;
+    ///
+    /// let guard = pool.lock("order:42").await?;
+    /// let error = pool.lock("order:42").wait(Duration::ZERO).await.unwrap_err();
+    /// assert!(error.retry_after().is_some());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         let wait = match self {
             Self::Busy { retry_after, .. } => retry_after.unwrap_or_default(),

@@ -38,6 +38,20 @@ impl Guard {
     }
 
     /// Returns the lease that this guard keeps.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").await?;
+    /// let lease = guard.lease().clone(); // may be kept; the guard alone keeps the lock
+    /// guard.release().await;
+    /// assert!(!lease.is_valid());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lease(&self) -> &Lease {
         self.0.lease()
     }

@@ -58,6 +58,15 @@ pub struct Holder {
 impl Holder {
     /// For a [backend](crate::backend) of your own; what it knows besides is set in the fields. `who` must
     /// hold no owner id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let holder = lockattr::Holder::new("order:42", "web-1/7 shop::pay", Duration::from_secs(9));
+    /// assert_eq!(&*holder.who, "web-1/7 shop::pay");
+    /// ```
     pub fn new(key: &str, who: &str, ttl_left: Duration) -> Self {
         Self {
             key: key.into(),

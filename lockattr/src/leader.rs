@@ -88,16 +88,57 @@ pub struct Leadership(Lease);
 impl Leadership {
     /// Returns a number that is greater than that of every leader before: the lease's
     /// [fencing token](Lease::fencing_token). Let what the leader writes to refuse smaller ones.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let election = lockattr::lead("billing").pool(&pool);
+    /// let first = election.run(async |leadership| leadership.epoch()).await?;
+    /// # let election = lockattr::lead("billing").pool(&pool);
+    /// let second = election.run(async |leadership| leadership.epoch()).await?;
+    /// assert!(second > first);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn epoch(&self) -> u64 {
         self.0.fencing_token()
     }
 
     /// Returns whether this is still the leader, by this machine's clock.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let election = lockattr::lead("billing").pool(&pool);
+    /// let is_leader = election.run(async |leadership| leadership.is_leader());
+    /// assert!(is_leader.await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_leader(&self) -> bool {
         self.0.is_valid()
     }
 
     /// Returns the lease behind it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let election = lockattr::lead("billing").pool(&pool);
+    /// let key = election.run(async |leadership| leadership.lease().key().to_owned());
+    /// println!("{} is led", key.await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn lease(&self) -> &Lease {
         &self.0
     }
@@ -105,12 +146,38 @@ impl Leadership {
 
 impl Election {
     /// How long others wait for a leader that has crashed. 50 ms to 24 h; defaults to the pool's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Duration;
+    ///
+    /// let election = lockattr::lead("billing").pool(&pool).ttl(Duration::from_secs(5));
+    /// election.run(async |_leadership| ()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
     /// The pool to use. Defaults to the installed one, or that of the scope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let election = lockattr::lead("billing").pool(&pool);
+    /// election.run(async |_leadership| ()).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pool(mut self, pool: &LockPool) -> Self {
         self.pool = PoolSource::Given(pool.clone());
         self
@@ -132,6 +199,22 @@ impl Election {
     /// # Cancel safety
     ///
     /// Dropping the future drops the body, if it runs, and steps down in the background.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let election = lockattr::lead("billing").pool(&pool);
+    /// let epoch = election.run(async |leadership| {
+    ///     println!("leads as epoch {}", leadership.epoch());
+    ///     leadership.epoch()
+    /// });
+    /// assert!(epoch.await? > 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn run<T, F>(self, mut body: impl FnMut(Leadership) -> F) -> Result<T, Error>
     where
         F: Future<Output = T>,

@@ -110,18 +110,60 @@ impl<'a> LockCall<'a> {
     }
 
     /// The key, filled in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::listener::{Acquired, Listener};
+    ///
+    /// struct Prints;
+    ///
+    /// impl Listener for Prints {
+    ///     fn on_acquired(&self, acquired: &Acquired<'_>) {
+    ///         println!("{}", acquired.call.key());
+    ///     }
+    /// }
+    /// ```
     pub fn key(&self) -> &'a str {
         self.key.as_str()
     }
 
     /// The attribute's key as it stands there, `order:{order_id}`; of several keys all, with spaces between.
     /// Empty for keys that expressions make, and for `pool.lock(…)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::listener::{Acquired, Listener};
+    ///
+    /// struct Prints;
+    ///
+    /// impl Listener for Prints {
+    ///     fn on_acquired(&self, acquired: &Acquired<'_>) {
+    ///         println!("{}", acquired.call.template());
+    ///     }
+    /// }
+    /// ```
     pub fn template(&self) -> &'static str {
         self.label.template()
     }
 
     /// The path of the function under the attribute, the name given to
     /// [`LockRequest::caller`](crate::LockRequest::caller), or file and line of `pool.lock(…)`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::listener::{Acquired, Listener};
+    ///
+    /// struct Prints;
+    ///
+    /// impl Listener for Prints {
+    ///     fn on_acquired(&self, acquired: &Acquired<'_>) {
+    ///         println!("{}", acquired.call.function());
+    ///     }
+    /// }
+    /// ```
     pub fn function(&self) -> impl fmt::Display + use<> {
         self.label
     }

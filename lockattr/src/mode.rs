@@ -40,6 +40,14 @@ pub enum Mode {
 
 impl Mode {
     /// Permits with this weight, of which there are so many.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::Mode;
+    ///
+    /// assert_eq!(Mode::permits(5, 2).to_string(), "permits = 5");
+    /// ```
     pub const fn permits(permits: u32, weight: u32) -> Self {
         Self::Permits { permits, weight }
     }

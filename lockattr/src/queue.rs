@@ -29,16 +29,47 @@ impl Queue {
     pub const MOST: usize = 10_000;
 
     /// For a [backend](crate::backend) of your own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Mode, Queue, Waiter};
+    ///
+    /// let queue = Queue::new(vec![Waiter::new("web-1/7 shop::pay", Mode::Shared)], 2);
+    /// assert_eq!(queue.len(), 3);
+    /// ```
     pub fn new(waiters: Vec<Waiter>, more: usize) -> Self {
         Self { waiters, more }
     }
 
     /// Returns how many wait, those that were not asked for among them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// assert_eq!(pool.queue("order:42", 10).await?.len(), 0);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn len(&self) -> usize {
         self.waiters.len() + self.more
     }
 
     /// Returns whether nobody waits.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// assert!(pool.queue("order:42", 10).await?.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -66,6 +97,13 @@ pub struct Waiter {
 impl Waiter {
     /// For a [backend](crate::backend) of your own; since when it waits is set in the field. `who` must hold no
     /// owner id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let waiter = lockattr::Waiter::new("web-1/7 shop::pay", lockattr::Mode::Exclusive);
+    /// assert_eq!(waiter.to_string(), "web-1/7 shop::pay (exclusive)");
+    /// ```
     pub fn new(who: &str, mode: Mode) -> Self {
         Self {
             who: who.into(),

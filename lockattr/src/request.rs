@@ -1,5 +1,7 @@
 //! A request for the attribute's lock, made by function calls.
 
+mod options;
+
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -14,9 +16,8 @@ use crate::guard::Guard;
 use crate::hold::{AwaitRelease, Locked, enter_with};
 use crate::keys::Keys;
 use crate::label::Label;
-use crate::mode::Mode;
 use crate::pool::{LockPool, PoolSource};
-use crate::spec::{OnLost, Options, Release, Wait};
+use crate::spec::Options;
 
 /// A request for a lock, made by [`LockPool::lock`] or [`LockPool::lock_all`].
 ///
@@ -117,148 +118,6 @@ impl LockRequest {
         }
     }
 
-    /// How long the lease lasts without renewal: after a crash, other calls wait this long.
-    /// 50 ms to 24 h.
-    pub fn ttl(mut self, ttl: Duration) -> Self {
-        self.options.ttl = Some(ttl);
-        self
-    }
-
-    /// How long to queue: a [`Duration`] (zero means to try once), or [`Wait::Forever`].
-    pub fn wait(mut self, wait: impl Into<Wait>) -> Self {
-        self.options.wait = Some(wait.into());
-        self
-    }
-
-    /// Whether the lease is renewed while it is held. Defaults to true.
-    pub fn renew(mut self, renew: bool) -> Self {
-        self.options.renew = renew;
-        self
-    }
-
-    /// The longest time that renewal keeps the lease. Defaults to no limit.
-    pub fn max_hold(mut self, max_hold: Duration) -> Self {
-        self.options.max_hold = Some(max_hold);
-        self
-    }
-
-    /// Lets other shared holders have the key at the same time; without this, a lease keeps all others
-    /// out.
-    pub fn shared(mut self) -> Self {
-        self.options.mode = Mode::Shared;
-        self
-    }
-
-    /// Lets others with permits have the key at the same time, while fewer than this number are taken.
-    ///
-    /// All calls of a key use the same number; others are refused while one has it.
-    pub fn permits(mut self, permits: u32) -> Self {
-        let weight = match self.options.mode {
-            Mode::Permits { weight, .. } => weight,
-            _ => 1,
-        };
-        self.options.mode = Mode::Permits { permits, weight };
-        self
-    }
-
-    /// With [`permits`](Self::permits): how many this request takes, all at once. Defaults to 1.
-    pub fn weight(mut self, weight: u32) -> Self {
-        let permits = match self.options.mode {
-            Mode::Permits { permits, .. } => permits,
-            // Refused later: there is no weight without permits.
-            _ => 0,
-        };
-        self.options.mode = Mode::Permits { permits, weight };
-        self
-    }
-
-    /// Keeps other calls out for at least this long after the grant, also when this one has finished
-    /// before: for jobs that are started by several machines at about the same time.
-    ///
-    /// [`run`](Self::run) counts every value of its body as success, an `Err` too; after a panic, and
-    /// when it is cancelled, other calls are let in at once. A guard keeps them out however it ends.
-    pub fn min_hold(mut self, min_hold: Duration) -> Self {
-        self.options.min_hold = Some(min_hold);
-        self
-    }
-
-    /// Whether [`min_hold`](Self::min_hold) also counts when the body panicked or was cancelled.
-    /// Defaults to false.
-    pub fn min_hold_on_failure(mut self, counts: bool) -> Self {
-        self.options.min_hold_on_failure = counts;
-        self
-    }
-
-    /// What [`run`](Self::run) does when the lease is lost. Defaults to [`OnLost::Cancel`].
-    pub fn on_lost(mut self, on_lost: OnLost) -> Self {
-        self.options.on_lost = on_lost;
-        self
-    }
-
-    /// Code that blocks its thread cannot be cancelled.
-    #[cfg(feature = "blocking")]
-    pub(crate) fn without_cancelling(mut self) -> Self {
-        if self.options.on_lost == OnLost::Cancel {
-            self.options.on_lost = OnLost::Error;
-        }
-        self
-    }
-
-    /// Whether [`run`](Self::run) nests when the task already holds the key. Defaults to false.
-    ///
-    /// A nested request uses its own [`on_lost`](Self::on_lost); all else comes from the outer
-    /// lease. Nested requests that run side by side take turns. If the outer lease is over, they
-    /// fail with [`Error::Lost`].
-    pub fn reentrant(mut self, reentrant: bool) -> Self {
-        self.options.reentrant = reentrant;
-        self
-    }
-
-    /// Whether [`run`](Self::run) waits for the release. Defaults to the pool's.
-    pub fn release(mut self, release: Release) -> Self {
-        self.options.release = Some(release);
-        self
-    }
-
-    /// How many replicas must have a grant before it counts, and each renewal after it; 0 for none.
-    /// Defaults to the pool's [`RedisOptions::confirm_replicas`](crate::RedisOptions::confirm_replicas),
-    /// where it is explained.
-    ///
-    /// A service without replicas refuses the request with [`Error::Config`].
-    pub fn confirm_replicas(mut self, replicas: u8) -> Self {
-        self.options.confirm_replicas = Some(replicas);
-        self
-    }
-
-    /// Whether a grant must be on the server's disk before it counts, and each renewal after it.
-    /// Defaults to the pool's [`RedisOptions::confirm_fsync`](crate::RedisOptions::confirm_fsync), where
-    /// it is explained.
-    pub fn confirm_fsync(mut self, fsync: bool) -> Self {
-        self.options.confirm_fsync = Some(fsync);
-        self
-    }
-
-    /// Names the caller in [`Holder::who`](crate::Holder::who), traces and metrics, instead of the file and line
-    /// of this call: what people look for when they ask who has the key. It must not hold secrets, since it is
-    /// stored with the lock.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), lockattr::Error> {
-    /// # let pool = lockattr::LockPool::memory().await?;
-    /// let _guard = pool.lock("order:42").caller("billing::import").await?;
-    /// let holder = pool.holder("order:42").await?.expect("we have it");
-    /// assert!(holder.who.ends_with("billing::import"));
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn caller(mut self, name: &'static str) -> Self {
-        self.label = Label::Named(name);
-        self
-    }
-
     /// Waits for the lock.
     ///
     /// # Errors
@@ -271,6 +130,19 @@ impl LockRequest {
     ///
     /// Cancel safe: a lease that the server may have granted by then is released in the background.
     /// The place in the queue is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").acquire().await?;
+    /// println!("under the token {}", guard.fencing_token());
+    /// guard.release().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn acquire(self) -> Result<Guard, Error> {
         let acquiring = self.begin()?;
         acquiring.await.map(Guard::new)
@@ -296,6 +168,19 @@ impl LockRequest {
     /// # Cancel safety
     ///
     /// As [`acquire`](Self::acquire).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").try_acquire().await?;
+    /// assert!(guard.is_some());
+    /// assert!(pool.lock("order:42").try_acquire().await?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn try_acquire(self) -> Result<Option<Guard>, Error> {
         match self.wait(Duration::ZERO).acquire().await {
             Ok(guard) => Ok(Some(guard)),

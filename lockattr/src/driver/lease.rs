@@ -1,5 +1,7 @@
 //! The holder's view of its lease.
 
+mod part;
+
 use std::fmt;
 use std::iter::once;
 use std::panic::{RefUnwindSafe, UnwindSafe};
@@ -15,6 +17,7 @@ use super::{Call, WeakCommands};
 use crate::mode::Mode;
 use crate::timing::check_ttl;
 use crate::{Error, LossReason};
+use part::Part;
 
 /// Ownership of a key, or of [several](crate::LockPool::lock_all), until a point in time: alone, or beside others
 /// as far as its [mode](Self::mode) says.
@@ -43,14 +46,6 @@ pub struct Lease {
     others: Option<Arc<[Arc<Part>]>>,
 }
 
-/// The lease of one key.
-struct Part {
-    tenure: Arc<Tenure>,
-    token: u64,
-    is_released: AtomicBool,
-    call: Arc<Call>,
-}
-
 impl Lease {
     pub(crate) fn new(tenure: Arc<Tenure>, token: u64, call: Arc<Call>) -> Self {
         tenure.hold(&call, token);
@@ -74,16 +69,52 @@ impl Lease {
     }
 
     /// The key that is locked; the first in order, if there are [several](Self::keys).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").await?;
+    /// assert_eq!(guard.lease().key(), "order:42");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn key(&self) -> &str {
         self.first.key()
     }
 
     /// The keys that are locked, in order.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock_all(["b", "a"]).acquire().await?;
+    /// assert!(guard.lease().keys().eq(["a", "b"]));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.parts().map(|part| part.key())
     }
 
     /// Beside whom the key is held.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("prices").shared().await?;
+    /// assert_eq!(guard.mode(), lockattr::Mode::Shared);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn mode(&self) -> Mode {
         self.first.tenure.mode()
     }
@@ -96,12 +127,40 @@ impl Lease {
     ///
     /// If there are several keys, each has a number of its own, and this is the first key's: use
     /// [`token_of`](Self::token_of).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").await?;
+    /// let earlier = guard.fencing_token();
+    /// guard.release().await;
+    /// let guard = pool.lock("order:42").await?;
+    /// assert!(guard.fencing_token() > earlier);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn fencing_token(&self) -> u64 {
         self.first.token
     }
 
     /// Returns the [fencing token](Self::fencing_token) of this key; `None` if it is not one of the
     /// lease's.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock_all(["account:1", "account:2"]).acquire().await?;
+    /// assert!(guard.token_of("account:2").is_some());
+    /// assert_eq!(guard.token_of("account:3"), None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn token_of(&self, key: &str) -> Option<u64> {
         let part = self.parts().find(|part| part.key() == key);
         part.map(|part| part.token)
@@ -109,6 +168,23 @@ impl Lease {
 
     /// Returns how long the lease is valid if it is not renewed; zero once it is over. Of several
     /// keys, the one that ends first counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Duration;
+    ///
+    /// let guard = pool.lock("order:42").await?;
+    /// assert!(guard.remaining() > Duration::from_secs(20), "of the 30 s that are the default");
+    /// # let lease = guard.lease().clone();
+    /// # guard.release().await;
+    /// # assert_eq!(lease.remaining(), Duration::ZERO);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn remaining(&self) -> Duration {
         let all = self.parts().map(|part| part.remaining());
         all.min().unwrap_or_default()
@@ -120,6 +196,21 @@ impl Lease {
     /// `Instant` can be made of it. An `Instant` cannot be set by anybody, as the time of day can, but it
     /// stands still while the machine is suspended, and the lease does not: ask
     /// [`is_valid`](Self::is_valid) before a side effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Instant;
+    ///
+    /// let guard = pool.lock("order:42").await?;
+    /// let deadline = guard.expires_at(); // for a request that is made under the lease
+    /// assert!(deadline > Instant::now());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn expires_at(&self) -> Instant {
         // In this order it is never too late.
         let now = Instant::now();
@@ -128,6 +219,20 @@ impl Lease {
 
     /// Returns whether the lease is valid, by this machine's clock: for all of its keys. Cheap enough
     /// to call right before each side effect.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").await?;
+    /// if guard.is_valid() {
+    ///     println!("writing now");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_valid(&self) -> bool {
         self.parts().all(|part| part.is_valid())
     }
@@ -137,6 +242,21 @@ impl Lease {
     /// # Cancel safety
     ///
     /// Cancel safe: dropping the future loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let guard = pool.lock("order:42").await?;
+    /// let lease = guard.lease().clone();
+    /// let ends = tokio::spawn(async move { lease.lost().await });
+    /// guard.release().await;
+    /// assert_eq!(ends.await.unwrap(), lockattr::LossReason::Released);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn lost(&self) -> LossReason {
         if self.others.is_none() {
             return self.first.lost().await;
@@ -160,6 +280,21 @@ impl Lease {
     /// # Cancel safety
     ///
     /// When the future is dropped, the lease may have been extended or not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// use std::time::Duration;
+    ///
+    /// let guard = pool.lock("order:42").await?;
+    /// guard.extend(Duration::from_secs(60)).await?;
+    /// assert!(guard.remaining() > Duration::from_secs(50));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn extend(&self, ttl: Duration) -> Result<(), Error> {
         check_ttl(ttl)?;
         if self.others.is_none() {
@@ -208,71 +343,6 @@ impl Lease {
 
     fn parts(&self) -> impl Iterator<Item = &Arc<Part>> {
         once(&self.first).chain(self.others.iter().flat_map(|others| others.iter()))
-    }
-}
-
-impl Part {
-    fn key(&self) -> &str {
-        self.tenure.key().as_str()
-    }
-
-    fn ended(&self) -> Option<LossReason> {
-        if self.is_released.load(Ordering::Acquire) {
-            return Some(LossReason::Released);
-        }
-        self.tenure.ended()
-    }
-
-    fn remaining(&self) -> Duration {
-        match self.ended() {
-            Some(_) => Duration::ZERO,
-            None => self.tenure.valid_until().since(self.tenure.pool().now()),
-        }
-    }
-
-    fn is_valid(&self) -> bool {
-        self.ended().is_none() && self.tenure.pool().now() < self.tenure.valid_until()
-    }
-
-    fn over(&self) -> Option<LossReason> {
-        match self.ended() {
-            Some(reason) => Some(reason),
-            None if self.is_valid() => None,
-            // The I/O thread has not noticed the end yet.
-            None => Some(LossReason::Expired),
-        }
-    }
-
-    async fn lost(&self) -> LossReason {
-        loop {
-            let ended = self.tenure.on_end().notified();
-            if let Some(reason) = self.ended() {
-                return reason;
-            }
-            ended.await;
-        }
-    }
-
-    async fn extend(&self, ttl: Duration) -> Result<(), Error> {
-        if let Some(reason) = self.ended() {
-            return Err(self.lost_error(reason));
-        }
-        let commands = self.tenure.pool().upgrade().ok_or(Error::Closed)?;
-        let extended = commands.extend(&self.tenure, self.token, ttl).await;
-        match (extended, self.ended()) {
-            (Some(Err(Error::Lost { reason, .. })), _)
-            | (Some(Err(Error::Closed)) | None, Some(reason)) => Err(self.lost_error(reason)),
-            (Some(answer), _) => answer,
-            (None, None) => Err(self.lost_error(LossReason::Released)),
-        }
-    }
-
-    fn lost_error(&self, reason: LossReason) -> Error {
-        Error::Lost {
-            key: self.tenure.key().shared(),
-            fencing_token: self.token,
-            reason,
-        }
     }
 }
 

@@ -49,6 +49,15 @@ pub struct Problem {
 
 impl Problem {
     /// Describes the error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Error, Problem};
+    ///
+    /// let problem = Problem::new(&Error::Closed);
+    /// assert_eq!(problem.status(), 503);
+    /// ```
     pub fn new(error: &Error) -> Self {
         Self::of(Cause::of(error), error)
     }
@@ -81,6 +90,15 @@ impl Problem {
     /// # Panics
     ///
     /// When it is not between 400 and 599.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Error, Problem};
+    ///
+    /// let problem = Problem::new(&Error::Closed).with_status(500);
+    /// assert_eq!(problem.status(), 500);
+    /// ```
     pub fn with_status(mut self, status: u16) -> Self {
         assert!(
             (400..600).contains(&status),
@@ -91,6 +109,15 @@ impl Problem {
     }
 
     /// Names the kind of problem by a URI, with a title that is the same for all problems of the kind.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Error, Problem};
+    ///
+    /// let problem = Problem::new(&Error::Closed).with_type("https://shop.example/problems/away", "Away");
+    /// assert!(problem.to_json().contains("problems/away"));
+    /// ```
     pub fn with_type(
         mut self,
         uri: impl Into<Cow<'static, str>>,
@@ -102,23 +129,61 @@ impl Problem {
     }
 
     /// Explains what happened in this text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Error, Problem};
+    ///
+    /// let problem = Problem::new(&Error::Closed).with_detail("come back in a minute");
+    /// assert!(problem.to_json().contains("come back in a minute"));
+    /// ```
     pub fn with_detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {
         self.detail = detail.into();
         self
     }
 
     /// Tells the client when to try again, in whole seconds; `None` sends no `Retry-After`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Error, Problem};
+    /// use std::time::Duration;
+    ///
+    /// let problem = Problem::new(&Error::Closed).with_retry_after(Some(Duration::from_secs(60)));
+    /// assert_eq!(problem.retry_after(), Some(Duration::from_secs(60)));
+    /// ```
     pub fn with_retry_after(mut self, after: Option<Duration>) -> Self {
         self.retry_after = after;
         self
     }
 
     /// Returns the status of the answer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Error, Problem};
+    ///
+    /// let problem = Problem::new(&Error::Closed);
+    /// assert_eq!(problem.status(), 503);
+    /// ```
     pub fn status(&self) -> u16 {
         self.status
     }
 
     /// Returns when the client may try again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use lockattr::{Error, Problem};
+    /// use std::time::Duration;
+    ///
+    /// let problem = Problem::new(&Error::Closed);
+    /// assert_eq!(problem.retry_after(), Some(Duration::from_secs(1)));
+    /// ```
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

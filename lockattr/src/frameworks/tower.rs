@@ -55,6 +55,7 @@ pub struct LockLayer<L, E> {
 
 impl<L, E> LockLayer<L, E> {
     /// Locks what `lock` returns for a request; `on_error` answers when the lock is not acquired, or lost.
+    /// See [`LockLayer`] for an example.
     pub fn new<Request, Answer>(lock: L, on_error: E) -> Self
     where
         L: Fn(&Request) -> Option<LockRequest>,

@@ -289,6 +289,21 @@ impl Holders {
     /// # Examples
     ///
     /// See [`LockPool::holders`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// let _order = pool.lock("order:42").await?;
+    /// let mut holders = pool.holders("order:");
+    /// let page = holders.next_page().await?.expect("one is held");
+    /// assert_eq!(&*page[0].key, "order:42");
+    /// assert_eq!(holders.next_page().await?, None);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn next_page(&mut self) -> Result<Option<Vec<Holder>>, Error> {
         while let Place::At(after) = &self.place {
             let question = Inspection::Page {

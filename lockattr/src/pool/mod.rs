@@ -66,6 +66,17 @@ struct Pool {
 
 impl LockPool {
     /// Returns a builder with default settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// let pool = lockattr::LockPool::builder().url("memory://").build().await?;
+    /// # pool.lock("k").await?.release().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn builder() -> LockPoolBuilder {
         LockPoolBuilder::default()
     }
@@ -79,6 +90,16 @@ impl LockPool {
     /// # Errors
     ///
     /// [`Error::Config`] naming the variable that is missing or wrong.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # async fn start() -> Result<(), lockattr::Error> {
+    /// // LOCKATTR_URL=redis://127.0.0.1/
+    /// let pool = lockattr::LockPool::from_env()?.install().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn from_env() -> Result<LockPoolBuilder, Error> {
         LockPoolBuilder::from_variables(|name| std::env::var(name).ok())
     }
@@ -88,6 +109,17 @@ impl LockPool {
     /// # Errors
     ///
     /// [`Error::System`] when its thread cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// let pool = lockattr::LockPool::memory().await?;
+    /// pool.lock("order:42").await?.release().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn memory() -> Result<Self, Error> {
         Self::builder().url("memory://").build().await
     }
@@ -97,6 +129,13 @@ impl LockPool {
     /// # Errors
     ///
     /// [`Error::NotConfigured`] when none is.
+    ///
+    /// # Examples
+    ///
+    /// ```standalone_crate
+    /// let missing = lockattr::LockPool::installed().unwrap_err();
+    /// assert!(matches!(missing, lockattr::Error::NotConfigured { .. }));
+    /// ```
     pub fn installed() -> Result<Self, Error> {
         registry::find(None)
     }
@@ -106,6 +145,13 @@ impl LockPool {
     /// # Errors
     ///
     /// [`Error::NotConfigured`] when none is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let missing = lockattr::LockPool::named("reports").unwrap_err();
+    /// assert!(missing.to_string().contains("reports"));
+    /// ```
     pub fn named(name: &str) -> Result<Self, Error> {
         registry::find(Some(name))
     }
@@ -169,6 +215,18 @@ impl LockPool {
     }
 
     /// Returns the pool's counts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// # let pool = lockattr::LockPool::memory().await?;
+    /// pool.lock("order:42").await?.release().await;
+    /// assert_eq!((pool.stats().acquired, pool.stats().lost), (1, 0));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn stats(&self) -> PoolStats {
         self.0.commands.counters().read()
     }

@@ -38,6 +38,17 @@ impl TestPool {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// locks.lock("order:42").await?.release().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn new() -> Result<Self, Error> {
         Self::with(LockPool::builder()).await
     }
@@ -51,6 +62,22 @@ impl TestPool {
     /// # Panics
     ///
     /// Outside of a tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// use lockattr::testing::TestPool;
+    /// use std::time::Duration;
+    ///
+    /// let settings = lockattr::LockPool::builder().default_wait(Duration::from_millis(20));
+    /// let locks = TestPool::with(settings).await?;
+    /// let other = locks.hold("order:42").await;
+    /// assert!(locks.lock("order:42").await.unwrap_err().is_busy());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn with(settings: LockPoolBuilder) -> Result<Self, Error> {
         let (faults, record) = (Faults::default(), Record::default());
         let clock = Clock::Runtime(RuntimeClock::here());
@@ -124,6 +151,19 @@ impl TestPool {
 
     /// Ends what [`fail`](Self::fail) and [`delay`](Self::delay) have begun. Answers that are on their way arrive
     /// now.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// locks.fail();
+    /// locks.recover();
+    /// locks.lock("order:42").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn recover(&self) {
         self.faults.set_failing(false);
         self.faults.set_delay(Duration::ZERO);
@@ -203,6 +243,19 @@ impl TestPool {
     }
 
     /// Forgets what was acquired so far.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// locks.lock("order:42").await?.release().await;
+    /// locks.forget();
+    /// lockattr::assert_not_acquired!(locks, "order:42");
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn forget(&self) {
         self.record.clear();
     }
@@ -245,6 +298,19 @@ impl Deref for TestPool {
 
 impl OtherHolder {
     /// Releases the key, and waits until the next call has it or it is free.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), lockattr::Error> {
+    /// let locks = lockattr::testing::TestPool::new().await?;
+    /// let other = locks.hold("order:42").await;
+    /// other.release().await;
+    /// assert!(!locks.is_locked("order:42").await?);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn release(self) {
         self.0.release().await;
     }

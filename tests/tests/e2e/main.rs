@@ -4,6 +4,7 @@
 //! process or load the machine are binaries of their own.
 
 mod dashboard;
+mod documented;
 mod examples;
 mod exits;
 mod extensions;

@@ -62,12 +62,24 @@ impl Default for RedisOptions {
 
 impl RedisOptions {
     /// The defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = lockattr::RedisOptions::new();
+    /// ```
     pub fn new() -> Self {
         Self::default()
     }
 
     /// What every name on the server begins with; fleets with different prefixes do not exclude
     /// each other. Defaults to `lockattr`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = lockattr::RedisOptions::new().prefix("shop");
+    /// ```
     pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
         self.prefix = prefix.into();
         self
@@ -75,6 +87,12 @@ impl RedisOptions {
 
     /// Multiplexed connections to the server; the locks are spread over them. Defaults to 1,
     /// which carries tens of thousands of locks a second. A cluster has one connection to each master.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = lockattr::RedisOptions::new().connections(4);
+    /// ```
     pub fn connections(mut self, connections: usize) -> Self {
         self.connections = connections;
         self
@@ -83,6 +101,12 @@ impl RedisOptions {
     /// Refuses to start where [`doctor`](crate::doctor()) finds a
     /// [`Warning`](crate::Severity::Warning), instead of tracing it: locks can be lost (eviction, no
     /// persistence, no messages behind a proxy) or fail soon. Defaults to false.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = lockattr::RedisOptions::new().strict(true);
+    /// ```
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
@@ -125,6 +149,12 @@ impl RedisOptions {
     /// The pool asks by `WAITAOF`, which Redis has since 7.2, and Valkey. A server that lacks it, or has
     /// `appendonly no`, is refused with [`Error::Config`]. With `appendfsync everysec` it takes up to a
     /// second, for which [`confirm_within`](Self::confirm_within) must leave time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let options = lockattr::RedisOptions::new().confirm_fsync(true);
+    /// ```
     pub fn confirm_fsync(mut self, fsync: bool) -> Self {
         self.confirm_fsync = fsync;
         self
@@ -132,6 +162,14 @@ impl RedisOptions {
 
     /// How long the confirmation of a grant or a renewal may take, once the server has executed it. At
     /// most a quarter of the ttl counts. Defaults to 500 ms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = lockattr::RedisOptions::new().confirm_replicas(1).confirm_within(Duration::from_millis(200));
+    /// ```
     pub fn confirm_within(mut self, time: Duration) -> Self {
         self.confirm_within = time;
         self
@@ -140,6 +178,14 @@ impl RedisOptions {
     /// Of a quorum (`redis+quorum://`): how long one server may take for an answer before the others go on
     /// without it, if they can. At most an eighth of the ttl counts. A server that is slow or away costs this
     /// once; until it answers in time again, nothing waits for it. Defaults to 100 ms.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let options = lockattr::RedisOptions::new().member_timeout(Duration::from_millis(50));
+    /// ```
     pub fn member_timeout(mut self, timeout: Duration) -> Self {
         self.member_timeout = timeout;
         self

@@ -98,7 +98,8 @@ enum ReleaseName {
 }
 
 impl LockPoolBuilder {
-    /// Returns a builder with these settings; those that are not there have their defaults.
+    /// Returns a builder with these settings; those that are not there have their defaults. See
+    /// [`PoolSettings`] for an example.
     #[cfg_attr(
         not(feature = "redis"),
         expect(
