@@ -194,7 +194,7 @@ impl LockRequest {
     /// # Errors
     ///
     /// As [`acquire`](Self::acquire), and [`Error::Lost`] when the lease was lost, and the body or,
-    /// with [`OnLost::Error`], its value was dropped.
+    /// with [`OnLost::Error`](crate::OnLost::Error), its value was dropped.
     ///
     /// # Cancel safety
     ///

@@ -250,7 +250,7 @@ impl LockRequest {
     ///
     /// A nested request uses its own [`on_lost`](Self::on_lost); all else comes from the outer
     /// lease. Nested requests that run side by side take turns. If the outer lease is over, they
-    /// fail with [`Error::Lost`].
+    /// fail with [`Error::Lost`](crate::Error::Lost).
     ///
     /// # Examples
     ///
@@ -296,7 +296,7 @@ impl LockRequest {
     /// Defaults to the pool's [`RedisOptions::confirm_replicas`](crate::RedisOptions::confirm_replicas),
     /// where it is explained.
     ///
-    /// A service without replicas refuses the request with [`Error::Config`].
+    /// A service without replicas refuses the request with [`Error::Config`](crate::Error::Config).
     ///
     /// # Examples
     ///

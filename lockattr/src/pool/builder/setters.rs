@@ -190,7 +190,7 @@ impl LockPoolBuilder {
     /// more if the server is more than 180 ms away. At least 50 ms, and 5.3 round trips and 10.5 ms
     /// (above 250 ms, ten round trips), since a lease that is handed to a waiter has to arrive and
     /// to be confirmed within two fifths of it: [`build`](Self::build) measures the round trip, and
-    /// fails with [`Error::Config`] when the window is too short for it.
+    /// fails with [`Error::Config`](crate::Error::Config) when the window is too short for it.
     ///
     /// # Examples
     ///
