@@ -50,8 +50,8 @@ impl Time {
     }
 
     /// Returns the time so long before this one; the beginning of the clock if that is later.
-    #[cfg(feature = "redis")]
-    pub(crate) fn before(self, span: Duration) -> Self {
+    #[must_use]
+    pub fn before(self, span: Duration) -> Self {
         let span = u64::try_from(span.as_nanos()).unwrap_or(u64::MAX);
         Self(self.0.saturating_sub(span))
     }

@@ -36,13 +36,14 @@ pub struct Holder {
     /// Host, process and function, as far as the lock service knows. Empty for a lock in a format that this
     /// version does not know.
     pub who: Arc<str>,
-    /// Since when, by the clock of the holder or of the server. `None` if it is not known.
+    /// Since when, by the clock of the holder or of the server; on `ZooKeeper` since when it asked for the key. `None` if
+    /// it is not known.
     pub since: Option<SystemTime>,
     /// The fencing token of the grant. `None` if it is not known, as on a quorum whose servers granted
     /// different ones.
     pub fencing_token: Option<u64>,
-    /// How long the key is held unless the lease is renewed; [`Duration::MAX`] for a foreign value that does
-    /// not end.
+    /// How long the key is held unless the lease is renewed; [`Duration::MAX`] if that is not known, as on `ZooKeeper`,
+    /// and for a foreign value that does not end.
     pub ttl_left: Duration,
     /// Who else may have the key meanwhile.
     pub mode: Mode,

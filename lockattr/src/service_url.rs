@@ -27,6 +27,17 @@ impl ServiceUrl {
         Self(url.trim().to_owned())
     }
 
+    /// Returns the scheme in lower case, if there is one.
+    pub(crate) fn scheme(&self) -> Option<String> {
+        let (scheme, _) = self.0.split_once("://")?;
+        is_scheme(scheme).then(|| scheme.to_ascii_lowercase())
+    }
+
+    /// Returns the whole URL, with its credentials.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     #[cfg(feature = "redis")]
     pub(crate) fn is_memory(&self) -> bool {
         matches!(self.service(), Ok(Named::Memory { .. }))
@@ -88,11 +99,39 @@ fn without_scheme(url: &str) -> String {
     } else if scheme.ends_with("unix") {
         "the scheme is not followed by `://`; write redis+unix:///path".to_owned()
     } else {
-        "it has no scheme; write redis://host:port/ or memory://".to_owned()
+        "it has no scheme; write redis://host:port/, memory:// or, with the engine, such as postgres://host/database"
+            .to_owned()
     }
 }
 
+/// The schemes of engines that have crates of their own, the crates, and what to call.
+const ENGINES: [(&str, &str, &str); 6] = [
+    (
+        "postgres",
+        "lockattr-postgres",
+        "lockattr_postgres::Postgres",
+    ),
+    (
+        "postgresql",
+        "lockattr-postgres",
+        "lockattr_postgres::Postgres",
+    ),
+    ("etcd", "lockattr-etcd", "lockattr_etcd::Etcd"),
+    ("etcds", "lockattr-etcd", "lockattr_etcd::Etcd"),
+    (
+        "zookeeper",
+        "lockattr-zookeeper",
+        "lockattr_zookeeper::ZooKeeper",
+    ),
+    ("zk", "lockattr-zookeeper", "lockattr_zookeeper::ZooKeeper"),
+];
+
 fn unknown_scheme(scheme: &str) -> String {
+    if let Some((_, package, engine)) = ENGINES.iter().find(|(known, ..)| *known == scheme) {
+        return format!(
+            "{scheme}:// needs the crate `{package}`: call `.engine({engine}::new())` before `build`"
+        );
+    }
     let hint = if scheme.contains("cluster") {
         "; for a cluster write redis+cluster://host:port/"
     } else if scheme.contains("sentinel") {
@@ -210,6 +249,9 @@ mod tests {
         assert!(error("redis+tls://h/").contains("rediss://"));
         assert!(error("redis-sentinel://h/m").contains("redis+sentinel://"));
         assert!(error("redis-cluster://h").contains("redis+cluster://"));
+        assert!(error("PostgreSQL://h").contains("`lockattr-postgres`"));
+        assert!(error("etcd://h").contains("lockattr_etcd::Etcd::new()"));
+        assert!(error("zookeeper://h").contains("`.engine("));
         #[cfg(not(feature = "tls"))]
         for url in ["rediss://x", "rediss+sentinel://x/m", "rediss+cluster://x"] {
             assert!(error(url).contains("feature `tls`"), "{url}");

@@ -96,7 +96,6 @@ pub(crate) const MIN_CLAIM_WINDOW: Duration = Duration::from_millis(50);
 /// left after the drift (see [`validity_end`], [`worth_having`]): 49 % of its ttl must be more than
 /// a round trip and 2 ms. Its confirmation takes another round trip, within the [`patience`] for
 /// that ttl: mostly half of it. The ttl is two fifths of the window (see [`claim_ttl`]).
-#[cfg(any(feature = "redis", test))]
 pub(crate) fn least_claim_window(round_trip: Duration) -> Duration {
     let to_take =
         (round_trip.saturating_mul(53) / 10).saturating_add(Duration::from_micros(10_500));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::owner::{LeaseId, OwnerId};
+use super::who::Who;
 use crate::key::Key;
 use crate::label::Label;
 use crate::mode::Mode;
@@ -54,6 +55,12 @@ impl Attempt {
     /// The function that asks, as text for people who inspect the server.
     pub fn label(&self) -> impl fmt::Display + use<> {
         self.label
+    }
+
+    /// Host, process and function, which a service should keep with the lock: [`Holder::who`](super::Holder::who)
+    /// and [`Waiter::who`](super::Waiter::who) tell it.
+    pub fn who(&self) -> impl fmt::Display + use<> {
+        Who(self.label)
     }
 
     /// What is asked for.

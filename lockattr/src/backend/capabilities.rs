@@ -5,6 +5,8 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::timing;
+
 /// The pauses between attempts for a key that is held, without a queue.
 const POLL_PAUSES: RangeInclusive<Duration> =
     Duration::from_millis(10)..=Duration::from_millis(250);
@@ -77,6 +79,13 @@ impl Capabilities {
     pub fn with_least_claim_window(mut self, window: Duration) -> Self {
         self.least_claim_window = window;
         self
+    }
+
+    /// With a queue: how long an answer of the service takes. The claim window is at least what that needs.
+    #[must_use]
+    pub fn with_round_trip(self, took: Duration) -> Self {
+        let window = timing::least_claim_window(took);
+        self.with_least_claim_window(window)
     }
 
     /// Without a queue: the pauses between two attempts for a key that is held, jittered and

@@ -4,7 +4,8 @@
 //! the same for every lock service. So a backend for another service, in its own crate, is a
 //! [`Backend`] that translates an [`Attempt`] into the service's requests and the service's answers
 //! into [`Event`]s, and declares by its [`Capabilities`] what the service can do.
-//! [`LockPoolBuilder::backend`](crate::LockPoolBuilder::backend) takes it, and `conformance::check`
+//! [`LockPoolBuilder::backend`](crate::LockPoolBuilder::backend) takes it, or
+//! [`LockPoolBuilder::engine`](crate::LockPoolBuilder::engine) for all URLs of a scheme, and `conformance::check`
 //! (feature `conformance`) tests it.
 //!
 //! **Unstable:** this module may change with any version before 1.0.
@@ -29,6 +30,7 @@
 mod answer;
 mod attempt;
 mod capabilities;
+mod engine;
 #[cfg(test)]
 mod fingerprint;
 mod inspection;
@@ -38,6 +40,7 @@ mod owner;
 pub(crate) mod quorum;
 #[cfg(feature = "redis")]
 pub(crate) mod redis;
+mod who;
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -46,6 +49,7 @@ pub use answer::{Event, Failure, Granted, Outcome, Reply};
 pub use attempt::{Attempt, AttemptId, Claim, Confirmation, IfHeld, Op};
 pub use capabilities::Capabilities;
 pub(crate) use capabilities::Waiting;
+pub use engine::{Engine, Patience, Service};
 #[cfg(test)]
 pub(crate) use fingerprint::hash_unordered;
 pub use inspection::{Inspected, Inspecting, Inspection, Inspector};

@@ -20,6 +20,7 @@ mod settings;
 mod variables;
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -27,13 +28,13 @@ use super::{Confirming, LockPool, Offered, Pool, registry};
 use crate::Error;
 #[cfg(feature = "redis")]
 use crate::backend::redis::RedisOptions;
+use crate::backend::{Engine, Service};
 use crate::driver::Commands;
 use crate::listener::Listeners;
 use crate::mode::Mode;
 use crate::protocol::Batch;
 use crate::service_url::ServiceUrl;
 use crate::spec::{Release, Wait};
-use custom::CustomService;
 #[cfg(feature = "serde")]
 pub use settings::PoolSettings;
 
@@ -59,7 +60,8 @@ pub use settings::PoolSettings;
 #[derive(Clone)]
 #[must_use = "settings do nothing until `build` or `install`"]
 pub struct LockPoolBuilder {
-    service: Option<Service>,
+    target: Option<Target>,
+    engines: Vec<Arc<dyn Engine>>,
     default_ttl: Duration,
     default_wait: Wait,
     default_release: Release,
@@ -77,16 +79,16 @@ pub struct LockPoolBuilder {
 
 /// The lock service that the pool uses.
 #[derive(Clone)]
-enum Service {
+enum Target {
     Url(ServiceUrl),
-    Custom(CustomService),
+    Service(Service),
 }
 
-impl fmt::Display for Service {
+impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(url) => url.fmt(f),
-            Self::Custom(service) => service.place.fmt(f),
+            Self::Service(service) => service.fmt(f),
         }
     }
 }
@@ -94,7 +96,8 @@ impl fmt::Display for Service {
 impl Default for LockPoolBuilder {
     fn default() -> Self {
         Self {
-            service: None,
+            target: None,
+            engines: Vec::new(),
             default_ttl: Duration::from_secs(30),
             default_wait: Wait::For(Duration::from_secs(10)),
             default_release: Release::Await,
@@ -139,17 +142,17 @@ impl LockPoolBuilder {
     /// # }
     /// ```
     pub async fn build(self) -> Result<LockPool, Error> {
-        let service = self.check()?;
+        let target = self.check()?;
         #[cfg_attr(
             not(feature = "redis"),
             expect(unused_mut, reason = "it has no prefix")
         )]
-        let mut place = service.to_string();
+        let mut place = target.to_string();
         #[cfg(feature = "redis")]
-        if matches!(&service, Service::Url(url) if !url.is_memory()) {
+        if matches!(&target, Target::Url(url) if !url.is_memory()) {
             place = format!("{place} prefix={}", self.redis.prefix);
         }
-        let commands = self.clone().connect(service).await?;
+        let commands = self.clone().connect(target).await?;
         self.complete(commands, place).await
     }
 
@@ -172,7 +175,7 @@ impl LockPoolBuilder {
         self.required
             .into_iter()
             .try_for_each(|mode| offered.check_mode(mode))?;
-        let pool = LockPool(std::sync::Arc::new(Pool {
+        let pool = LockPool(Arc::new(Pool {
             commands,
             default_ttl: self.default_ttl,
             default_wait: self.default_wait,
@@ -245,7 +248,7 @@ impl LockPoolBuilder {
 
 impl fmt::Debug for LockPoolBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let service = self.service.as_ref().map(Service::to_string);
+        let service = self.target.as_ref().map(Target::to_string);
         let mut fields = f.debug_struct("LockPoolBuilder");
         #[cfg(feature = "redis")]
         fields.field("redis", &self.redis);

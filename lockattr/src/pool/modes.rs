@@ -24,8 +24,8 @@ impl Offered {
             return Ok(());
         };
         let reason = if !self.min_hold {
-            "the lock service of this pool cannot keep others out after a release; drop the option, or use a \
-             Redis or Valkey server"
+            "the lock service of this pool cannot keep others out after a release; drop the option, or use \
+             Redis, Valkey or PostgreSQL"
         } else if min_hold > MAX_TTL {
             "it is above 24h"
         } else if min_hold > ttl && !options.renew {
@@ -62,7 +62,7 @@ impl Offered {
                     "permits"
                 },
                 "the lock service of this pool lets one holder have a key at a time; use a Redis or Valkey \
-                 server that sends messages, a cluster or sentinels, or `memory://`",
+                 server that sends messages, a cluster or sentinels, PostgreSQL, ZooKeeper, or `memory://`",
             ),
         };
         Err(Error::config(setting, reason))

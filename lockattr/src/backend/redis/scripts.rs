@@ -5,7 +5,6 @@ mod code;
 use std::fmt::Write as _;
 use std::sync::LazyLock;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{fs, process};
 
 use redis::aio::MultiplexedConnection;
 use redis::{Arg, Cmd, ErrorKind, RedisResult, ServerErrorKind, Value};
@@ -81,15 +80,6 @@ static RELEASE: LazyLock<Script> = LazyLock::new(|| {
         include_str!("lua/attempts.lua")
     );
     Script::new(4, text)
-});
-
-/// Host and process, as they are written into the value of a lock.
-static PLACE: LazyLock<String> = LazyLock::new(|| {
-    let host = fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .unwrap_or_default();
-    format!("{}/{}", host.trim(), process::id())
 });
 
 /// One call of a script, for several attempts.
@@ -230,11 +220,11 @@ impl Caller<'_> {
         let Some(first) = group.first() else {
             return;
         };
-        let (claim, label) = (&first.claim, first.label);
+        let claim = &first.claim;
         command.arg(Code::of(first).letter()).arg(group.len());
         match first.op {
             Op::Acquire { ttl, if_held } => {
-                let rest = format!(":{now}:{} {label}", *PLACE);
+                let rest = format!(":{now}:{}", first.who());
                 let share = share(first.mode);
                 command.arg(millis(ttl));
                 if share.is_none() {
@@ -286,20 +276,13 @@ impl Caller<'_> {
 
     /// Returns the entry that the script writes when an acquire takes a place in the queue.
     fn entry(&self, attempt: &Attempt) -> String {
-        let Attempt {
-            owner,
-            claim,
-            label,
-            ..
-        } = attempt;
+        let Attempt { owner, claim, .. } = attempt;
+        let who = attempt.who();
         let (ttl, tokens, channel) = (millis(claim.ttl), claim.tokens, self.channel);
         match share(attempt.mode) {
-            None => format!("1:{owner}:{ttl}:{tokens}:{channel}:{} {label}", *PLACE),
+            None => format!("1:{owner}:{ttl}:{tokens}:{channel}:{who}"),
             Some((mode, weight)) => {
-                format!(
-                    "1s:{mode}:{weight}:{owner}:{ttl}:{channel}:{} {label}",
-                    *PLACE
-                )
+                format!("1s:{mode}:{weight}:{owner}:{ttl}:{channel}:{who}")
             }
         }
     }

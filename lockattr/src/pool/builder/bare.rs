@@ -1,6 +1,6 @@
 //! A backend without a pool around it, for the conformance checks.
 
-use super::{LockPoolBuilder, Service};
+use super::{LockPoolBuilder, Target};
 use crate::Error;
 use crate::backend::memory::MemoryBackend;
 #[cfg(feature = "redis")]
@@ -14,8 +14,8 @@ impl LockPoolBuilder {
     /// As [`build`](Self::build).
     pub(crate) async fn connect_bare(self, owners: OwnerIds) -> Result<Box<dyn Backend>, Error> {
         let url = match self.check()? {
-            Service::Url(url) => url,
-            Service::Custom(service) => return service.connect(owners, self.connect_timeout).await,
+            Target::Url(url) => url,
+            Target::Service(service) => return service.connect(owners, self.connect_timeout).await,
         };
         Ok(match url.service()? {
             Named::Memory { name: Some(name) } => Box::new(MemoryBackend::named(name)),

@@ -1,6 +1,6 @@
 //! Which settings a pool refuses.
 
-use super::{LockPoolBuilder, Service};
+use super::{LockPoolBuilder, Target};
 use crate::Error;
 use crate::timing::{MIN_CLAIM_WINDOW, check_ttl};
 
@@ -10,8 +10,8 @@ impl LockPoolBuilder {
     /// # Errors
     ///
     /// [`Error::Config`] naming the setting that is wrong.
-    pub(super) fn check(&self) -> Result<Service, Error> {
-        let service = self.service.clone().ok_or_else(|| {
+    pub(super) fn check(&self) -> Result<Target, Error> {
+        let target = self.target.clone().ok_or_else(|| {
             Error::config("url", "it is not set; call `.url(\"redis://…\")` or, for one process only, `.url(\"memory://\")`")
         })?;
         check_ttl(self.default_ttl).map_err(|_| {
@@ -49,7 +49,10 @@ impl LockPoolBuilder {
             let reason = format!("{set:?} is less than {least:?}: no claim could be in time");
             return Err(Error::config("claim_window", reason));
         }
-        Ok(service)
+        if let Target::Url(url) = &target {
+            return Ok(self.service_of(url)?.map_or(target, Target::Service));
+        }
+        Ok(target)
     }
 }
 

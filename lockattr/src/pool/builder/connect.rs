@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::{LockPoolBuilder, Service};
+use super::{LockPoolBuilder, Target};
 use crate::Error;
 #[cfg(feature = "testing")]
 use crate::backend::Backend;
@@ -21,14 +21,14 @@ use crate::service_url::ServiceUrl;
 use crate::timing::DEFAULT_CLAIM_WINDOW;
 
 impl LockPoolBuilder {
-    pub(super) async fn connect(self, service: Service) -> Result<Commands, Error> {
+    pub(super) async fn connect(self, target: Target) -> Result<Commands, Error> {
         #[cfg(feature = "metrics")]
         crate::metrics::describe();
         let owners = owner_ids()?;
         let settings = self.driver_settings(owners.clone(), Clock::Machine);
-        let url = match service {
-            Service::Url(url) => url,
-            Service::Custom(service) => {
+        let url = match target {
+            Target::Url(url) => url,
+            Target::Service(service) => {
                 let within = self.connect_timeout;
                 return driver::start(settings, move || service.connect(owners, within)).await;
             }

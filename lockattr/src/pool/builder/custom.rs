@@ -1,21 +1,11 @@
-//! A lock service from another crate.
+//! Lock services from other crates.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
-use super::{LockPoolBuilder, Service};
+use super::{LockPoolBuilder, Target};
 use crate::Error;
-use crate::backend::{Backend, BackendError, BackendErrorKind, OwnerIds};
-
-type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
-
-/// How a pool connects to it.
-#[derive(Clone)]
-pub(super) struct CustomService {
-    pub(super) place: Arc<str>,
-    connect: Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>,
-}
+use crate::backend::{Backend, BackendError, Engine, OwnerIds, Patience, Service};
+use crate::service_url::ServiceUrl;
 
 impl LockPoolBuilder {
     /// Uses a lock service from another crate, in place of a [`url`](Self::url). Unstable, as
@@ -78,34 +68,38 @@ impl LockPoolBuilder {
         B: Backend,
         F: Future<Output = Result<B, BackendError>> + 'static,
     {
-        let connect = move |owners| -> Connecting {
-            let connecting = connect(owners);
-            Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Backend>) })
-        };
-        self.service = Some(Service::Custom(CustomService {
-            place: place.into(),
-            connect: Arc::new(connect),
-        }));
+        self.target = Some(Target::Service(Service::new(place, connect)));
         self
     }
-}
 
-impl CustomService {
-    pub(super) async fn connect(
-        self,
-        owners: OwnerIds,
-        within: Duration,
-    ) -> Result<Box<dyn Backend>, Error> {
-        let connected = tokio::time::timeout(within, (self.connect)(owners)).await;
-        let too_late = || {
-            let message = format!("no connection within {within:?}");
-            Err(BackendError::new(BackendErrorKind::Timeout, message))
+    /// Lets a [`url`](Self::url) name a lock service of another crate, by its scheme. Unstable, as
+    /// [`lockattr::backend`](crate::backend) is.
+    ///
+    /// # Examples
+    ///
+    /// See [`Engine`] for an example of one. With `lockattr-postgres` it is
+    /// `.engine(lockattr_postgres::Postgres::new()).url("postgres://…")`.
+    pub fn engine(mut self, engine: impl Engine) -> Self {
+        self.engines.push(Arc::new(engine));
+        self
+    }
+
+    /// Returns the service that one of the engines knows by this URL; `None` if none does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for what is wrong with the URL.
+    pub(super) fn service_of(&self, url: &ServiceUrl) -> Result<Option<Service>, Error> {
+        let Some(scheme) = url.scheme() else {
+            return Ok(None);
         };
-        connected
-            .unwrap_or_else(|_| too_late())
-            .map_err(|source| Error::Connect {
-                place: self.place,
-                source,
-            })
+        // The latest one overrules the others.
+        let mut engines = self.engines.iter().rev();
+        let engine = engines.find(|engine| engine.schemes().contains(&scheme.as_str()));
+        let patience = Patience::new(self.connect_timeout, self.response_timeout);
+        let service = engine.map(|engine| engine.service(url.text(), patience));
+        service
+            .transpose()
+            .map_err(|reason| Error::config("url", reason))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{LockPoolBuilder, Service};
+use super::{LockPoolBuilder, Target};
 #[cfg(feature = "redis")]
 use crate::backend::redis::RedisOptions;
 use crate::listener::Listener;
@@ -23,6 +23,7 @@ impl LockPoolBuilder {
     /// | `redis+quorum://[user:password@]host[:port],host…[/db]` | a majority of these servers, which know nothing of each other; three or more |
     /// | `rediss+cluster://…`, `rediss+sentinel://…`, `rediss+quorum://…` | the same by TLS (feature `tls`), to all of the servers |
     /// | `memory://`, `memory://name` | this process only; pools share locks by the name |
+    /// | `postgres://…`, `etcd://…`, `zookeeper://…` | those services, by the [`engine`](Self::engine) of `lockattr-postgres`, `lockattr-etcd` or `lockattr-zookeeper` |
     ///
     /// `valkey` and `valkeys` mean the same as `redis` and `rediss` in all of them. A cluster is also
     /// found behind the URL of one of its nodes. With Sentinel, user and password are those of the master
@@ -43,7 +44,7 @@ impl LockPoolBuilder {
     /// # }
     /// ```
     pub fn url(mut self, url: impl AsRef<str>) -> Self {
-        self.service = Some(Service::Url(ServiceUrl::new(url.as_ref())));
+        self.target = Some(Target::Url(ServiceUrl::new(url.as_ref())));
         self
     }
 

@@ -206,6 +206,8 @@ impl Acquisition {
             return;
         }
         if self.queued || self.uncertain {
+            // A place in the queue outlives the ttl of the last question: what is told after that counts too.
+            self.ends_at = self.ends_at.max(step.now + self.terms.ttl);
             self.release(step.now);
         } else {
             self.finish(Notice::Withdrawn, step);

@@ -42,6 +42,28 @@ fn only_a_waiter_takes_a_place_in_the_queue() {
     assert_eq!(polled.keeper.unfinished(), 0);
 }
 
+/// The place outlives the ttl, which is shorter than the pause until the waiter asks again.
+#[test]
+fn a_place_is_given_up_although_the_ttl_of_the_last_question_is_over() {
+    let mut f = Fixture::new(8);
+    let ttl = Duration::from_millis(50);
+    let terms = Terms { ttl, ..terms() };
+    f.keeper.acquire(f.now, LeaseId(1), terms.into(), 1);
+    f.hears(Reply::Held {
+        ends_in: HOUR,
+        holder: None,
+    });
+    f.after(ttl * 10);
+    assert!(f.sends().is_none(), "it asks again later");
+    f.keeper.release(f.now, LeaseId(1));
+    f.after(Duration::ZERO);
+    let attempt = f.sends().expect("the place is given up");
+    let gives_up = |op| matches!(op, Op::Release { leave_queue, .. } if leave_queue);
+    assert!(gives_up(attempt.op), "{:?}", attempt.op);
+    f.answers(&attempt, Ok(Reply::Released));
+    assert!(matches!(f.told().last(), Some((1, Notice::Released))));
+}
+
 #[test]
 fn a_pool_polls_a_service_without_a_queue_with_growing_pauses() {
     let (first, last) = (Duration::from_millis(10), Duration::from_millis(250));
