@@ -1,0 +1,286 @@
+//! Acquires: the first question, and those of a waiter that asks again.
+
+use lockattr::backend::{BackendError, BackendErrorKind, Failure, Outcome, Reply, Time};
+
+use super::hold::class_for;
+use super::{Acquire, Core, MOST_LEASES, ended_by_problem, held};
+use crate::failure::Problem;
+use crate::places::{Place, Stage};
+use crate::rpc::{KeyValue, RequestOp, TxnRequest};
+use crate::sessions::{Class, Session};
+use crate::txn::{self, Answers};
+use crate::value;
+
+/// What came of one round.
+enum Round {
+    Over(Reply),
+    /// It has a place, which has to be looked at.
+    HasPlace,
+    /// It has none, and no session for waiters was there.
+    NeedsSession,
+}
+
+/// Where an owner stands.
+pub(super) struct Standing {
+    pub(super) is_first: bool,
+    /// Whom it waits for.
+    pub(super) before: Option<KeyValue>,
+    pub(super) first: Option<KeyValue>,
+    pub(super) revision: i64,
+}
+
+impl Core {
+    pub(super) async fn acquire(&self, acquire: &Acquire) -> Outcome {
+        let mut ended = Problem::LeaseIsGone;
+        for _ in 0..MOST_LEASES {
+            match self.try_acquire(acquire).await {
+                Ok(reply) => return Ok(reply),
+                Err(Problem::LeaseIsGone) => {
+                    // Its place, if it had one, has ended with the lease.
+                    self.leave(&acquire.owner);
+                }
+                Err(problem) => {
+                    ended = problem;
+                    break;
+                }
+            }
+        }
+        ended_by_problem(ended)
+    }
+
+    async fn try_acquire(&self, acquire: &Acquire) -> Result<Reply, Problem> {
+        let known = self.places.get(&acquire.owner);
+        let mut has_place = known.is_some_and(|place| place.revision > 0);
+        loop {
+            if has_place && let Some(reply) = self.acquire_again(acquire).await? {
+                return Ok(reply);
+            }
+            match self.acquire_first(acquire).await? {
+                Round::Over(reply) => return Ok(reply),
+                Round::HasPlace => has_place = true,
+                Round::NeedsSession => {
+                    has_place = false;
+                    let claims = Class::of_claims(acquire.place.claim);
+                    self.sessions.open(claims).await?;
+                }
+            }
+        }
+    }
+
+    /// Takes the key if no owner has a place, and otherwise a place.
+    async fn acquire_first(&self, acquire: &Acquire) -> Result<Round, Problem> {
+        let class = acquire.place.class;
+        let session = self.sessions.open(class).await?;
+        let claims = Class::of_claims(acquire.place.claim);
+        let waiting = self.sessions.present(claims).filter(|_| acquire.queues);
+        if acquire.is_given_up.get() {
+            let error = BackendError::new(BackendErrorKind::Timeout, "it was given up");
+            return Err(Problem::NotExecuted(Failure::not_executed(error)));
+        }
+        // From here on it may have a place, whatever comes back.
+        let is_new = self.places.get(&acquire.owner).is_none();
+        if is_new {
+            self.places.note(&acquire.owner, acquire.place.clone());
+        }
+        let txn = self.question(acquire, &session, waiting.as_deref());
+        let asked = self.ask_bound(txn, &session, class, acquire.until).await;
+        let (mut answers, lasting) = asked.inspect_err(|problem| {
+            if let (Problem::LeaseIsGone, Some(waiting)) = (problem, &waiting) {
+                self.sessions.forget(waiting.id);
+            }
+            if is_new && !matches!(problem, Problem::InDoubt(_)) {
+                self.places.remove_doubted(&acquire.owner);
+            }
+        })?;
+        if answers.succeeded {
+            lasting?;
+            let revision = answers.revision;
+            return Ok(Round::Over(self.has(acquire, revision, &session, false)));
+        }
+        let mut answers = answers.txn()?;
+        match (answers.succeeded, waiting) {
+            (true, Some(waiting)) => {
+                answers.skip()?;
+                self.queued(acquire, &mut answers, &waiting)
+                    .await
+                    .map(Round::Over)
+            }
+            (true, None) if acquire.queues => Ok(Round::NeedsSession),
+            (true, None) => {
+                if is_new {
+                    self.places.remove_doubted(&acquire.owner);
+                }
+                let first = answers.first()?;
+                Ok(Round::Over(held(
+                    first.and_then(|it| value::read(&it.value).who),
+                )))
+            }
+            (false, _) => self.has_one(acquire, &mut answers),
+        }
+    }
+
+    fn question(
+        &self,
+        acquire: &Acquire,
+        session: &Session,
+        waiting: Option<&Session>,
+    ) -> TxnRequest {
+        let Place {
+            name, folder, who, ..
+        } = &acquire.place;
+        let tombstone = self.names.tombstone(&acquire.owner);
+        let wait = |session: &Session| txn::put(name, &value::of_waiter(who), session.id);
+        let mut otherwise: Vec<RequestOp> = waiting.map(wait).into_iter().collect();
+        otherwise.extend([txn::oldest(folder), txn::newest(folder)]);
+        let no_tombstone = txn::is_absent(&tombstone);
+        let held = TxnRequest {
+            compare: vec![no_tombstone.clone(), txn::is_absent(name)],
+            success: otherwise,
+            failure: vec![txn::named(&tombstone), txn::named(name)],
+        };
+        TxnRequest {
+            compare: vec![no_tombstone, txn::is_empty(folder)],
+            success: vec![txn::put(name, &value::of_holder(who), session.id)],
+            failure: vec![txn::either(held)],
+        }
+    }
+
+    /// It has the key, as the first and only one.
+    fn has(&self, acquire: &Acquire, revision: i64, session: &Session, contended: bool) -> Reply {
+        let mut place = acquire.place.clone();
+        place.revision = revision;
+        place.stage = Stage::Has;
+        place.lease = session.id;
+        place.ends = Time::now() + acquire.ttl;
+        let granted = place.granted(contended);
+        self.places.note(&acquire.owner, place);
+        Reply::Granted(granted)
+    }
+
+    /// It has a place behind others.
+    async fn queued(
+        &self,
+        acquire: &Acquire,
+        answers: &mut Answers,
+        waiting: &Session,
+    ) -> Result<Reply, Problem> {
+        let first = answers.first()?;
+        let before = answers.range()?.kvs.into_iter().nth(1);
+        let mut place = acquire.place.clone();
+        place.class = Class::of_claims(place.claim);
+        place.lease = waiting.id;
+        place.revision = answers.revision;
+        place.stage = Stage::Waits;
+        place.is_dated_as_waiter = true;
+        place.ends = place.forgotten_at(acquire.ttl);
+        self.places.note(&acquire.owner, place);
+        let standing = Standing {
+            is_first: false,
+            before,
+            first,
+            revision: answers.revision,
+        };
+        self.wait(acquire, &standing).await
+    }
+
+    /// It has a tombstone, or a place from before.
+    fn has_one(&self, acquire: &Acquire, answers: &mut Answers) -> Result<Round, Problem> {
+        let has_tombstone = answers.first()?.is_some();
+        if let Some(own) = answers.first()? {
+            let mut place = acquire.place.clone();
+            place.revision = own.create_revision;
+            place.lease = own.lease;
+            place.is_dated_as_waiter = true;
+            self.places.note(&acquire.owner, place);
+            return Ok(Round::HasPlace);
+        }
+        self.leave(&acquire.owner);
+        if has_tombstone {
+            return Ok(Round::Over(Reply::Tombstoned));
+        }
+        // It has ended between two looks of one transaction: that cannot be.
+        Err(crate::failure::malformed("a place is there and is not"))
+    }
+
+    /// Looks where a place stands. `None` if it has ended.
+    async fn acquire_again(&self, acquire: &Acquire) -> Result<Option<Reply>, Problem> {
+        let Some(standing) = self.standing(&acquire.owner).await? else {
+            self.leave(&acquire.owner);
+            return Ok(None);
+        };
+        if !standing.is_first {
+            self.places.change(&acquire.owner, |place| {
+                place.stage = Stage::Waits;
+                place.ends = place.ends.max(place.forgotten_at(acquire.ttl));
+            });
+            return self.wait(acquire, &standing).await.map(Some);
+        }
+        self.watches.unfollow(&acquire.owner);
+        let Some(place) = self.places.get(&acquire.owner) else {
+            return Ok(None);
+        };
+        let class = class_for(&place, acquire.ttl, acquire.until);
+        let Some(contended) = self.bind(&acquire.owner, class, acquire.until).await? else {
+            return Ok(None);
+        };
+        let ends = Time::now() + acquire.ttl;
+        self.places.change(&acquire.owner, |place| {
+            let had_it = place.stage == Stage::Has;
+            place.ends = if had_it { place.ends.max(ends) } else { ends };
+            place.stage = Stage::Has;
+        });
+        let granted = self
+            .places
+            .change(&acquire.owner, |place| place.granted(contended));
+        Ok(granted.map(Reply::Granted))
+    }
+
+    /// Asks where a place stands. `None` if it has ended.
+    pub(super) async fn standing(
+        &self,
+        owner: &lockattr::backend::OwnerId,
+    ) -> Result<Option<Standing>, Problem> {
+        let Some(place) = self.places.get(owner) else {
+            return Ok(None);
+        };
+        let look = txn::look(vec![
+            txn::named(&place.name),
+            txn::oldest(&place.folder),
+            txn::before(&place.folder, place.revision),
+        ]);
+        let mut answers = self.ask(look).await?;
+        let Some(own) = answers.first()? else {
+            return Ok(None);
+        };
+        let first = answers.first()?;
+        Ok(Some(Standing {
+            is_first: first.as_ref().is_some_and(|it| it.key == own.key),
+            before: answers.first()?,
+            first,
+            revision: answers.revision,
+        }))
+    }
+
+    /// Watches the one before, and sees that the place lasts until the next question.
+    async fn wait(&self, acquire: &Acquire, standing: &Standing) -> Result<Reply, Problem> {
+        self.follow(&acquire.owner, standing);
+        let claim = acquire.place.claim;
+        let session = self
+            .sessions
+            .until(
+                Class::of_claims(claim),
+                Time::now() + claim.saturating_mul(5) / 2,
+            )
+            .await
+            .map_err(Problem::in_doubt)?;
+        let lease = self.places.get(&acquire.owner).map(|place| place.lease);
+        if lease.is_some_and(|lease| lease != session.id) {
+            return Err(Problem::LeaseIsGone);
+        }
+        let who = standing
+            .first
+            .as_ref()
+            .and_then(|it| value::read(&it.value).who);
+        Ok(held(who))
+    }
+}

@@ -1,0 +1,168 @@
+//! What an owner asks that has the key: renewals, and more tokens.
+
+use std::time::Duration;
+
+use futures_util::future::join;
+use lockattr::backend::{BackendError, BackendErrorKind, Failure, Outcome, OwnerId, Reply, Time};
+
+use super::{Core, MOST_LEASES, ended_by_problem};
+use crate::failure::Problem;
+use crate::places::{Place, Stage};
+use crate::rpc::TxnRequest;
+use crate::sessions::Class;
+use crate::{txn, value};
+
+/// What the place is to be bound to, for a lease that lasts until then. A lease is never made shorter: it
+/// stays where it is bound while that would.
+pub(super) fn class_for(place: &Place, ttl: Duration, until: Time) -> Class {
+    let wanted = Class::of(ttl);
+    if place.stage == Stage::Has && place.ends > until {
+        place.class.longer(wanted)
+    } else {
+        wanted
+    }
+}
+
+impl Core {
+    pub(super) async fn renew(&self, owner: &OwnerId, ttl: Duration, until: Time) -> Outcome {
+        let Some(place) = self.having(owner).await? else {
+            return Ok(Reply::Gone);
+        };
+        match self.bind(owner, class_for(&place, ttl, until), until).await {
+            Ok(Some(contended)) => {
+                let ends = Time::now() + ttl;
+                self.places
+                    .change(owner, |place| place.ends = place.ends.max(ends));
+                Ok(Reply::Renewed { contended })
+            }
+            Ok(None) => Ok(Reply::Gone),
+            Err(problem) => ended_by_problem(problem),
+        }
+    }
+
+    pub(super) async fn reserve(&self, owner: &OwnerId, tokens: u32) -> Outcome {
+        let Some(place) = self.having(owner).await? else {
+            return Ok(Reply::Gone);
+        };
+        let found = self.others(&place).await.map_err(Failure::from)?;
+        let Some(contended) = found else {
+            self.leave(owner);
+            return Ok(Reply::Gone);
+        };
+        match self
+            .places
+            .change(owner, |place| place.reserve(tokens, contended))
+        {
+            None => Ok(Reply::Gone),
+            Some(Some(granted)) => Ok(Reply::Reserved(granted)),
+            Some(None) => {
+                let error = "the lease has used all of its fencing tokens; the next one has more";
+                let error = BackendError::new(BackendErrorKind::Unavailable, error);
+                Err(Failure::not_executed(error))
+            }
+        }
+    }
+
+    /// Its place, if it has the key as far as this process knows.
+    async fn having(&self, owner: &OwnerId) -> Result<Option<Place>, Failure> {
+        // Only this process makes places for its owners.
+        let Some(place) = self.places.get(owner) else {
+            return Ok(None);
+        };
+        if place.stage == Stage::Has {
+            return Ok(Some(place));
+        }
+        if place.revision == 0 {
+            // An acquire is in doubt, so nothing was granted.
+            return Ok(None);
+        }
+        let standing = self.standing(owner).await?;
+        Ok(standing.and_then(|it| it.is_first.then_some(place)))
+    }
+
+    /// Whether others wait. `None` if the owner has no place any longer.
+    async fn others(&self, place: &Place) -> Result<Option<bool>, Problem> {
+        let look = txn::look(vec![txn::named(&place.name), txn::count(&place.folder)]);
+        let mut answers = self.ask(look).await?;
+        let is_there = answers.first()?.is_some();
+        let count = answers.range()?.count;
+        Ok(is_there.then_some(count > 1))
+    }
+
+    /// Sees that the owner's name is bound to a session of this class, and that this lasts. Returns
+    /// whether others wait; `None` if the name is not there any longer.
+    pub(super) async fn bind(
+        &self,
+        owner: &OwnerId,
+        class: Class,
+        until: Time,
+    ) -> Result<Option<bool>, Problem> {
+        for _ in 0..MOST_LEASES {
+            let Some(place) = self.places.get(owner) else {
+                return Ok(None);
+            };
+            let present = self.sessions.present(class);
+            let bound = if present.is_some_and(|session| session.id == place.lease) {
+                self.stay(&place, class, until).await
+            } else {
+                self.move_to(owner, &place, class, until).await
+            };
+            match bound {
+                // The present one has ended, or the one that it was to be bound to.
+                Err(Problem::LeaseIsGone) => {}
+                Ok(None) => {
+                    self.leave(owner);
+                    return Ok(None);
+                }
+                other => return other,
+            }
+        }
+        Err(Problem::LeaseIsGone)
+    }
+
+    async fn stay(
+        &self,
+        place: &Place,
+        class: Class,
+        until: Time,
+    ) -> Result<Option<bool>, Problem> {
+        let (others, lasting) = join(self.others(place), self.sessions.until(class, until)).await;
+        let others = others?;
+        if lasting?.id != place.lease {
+            return Err(Problem::LeaseIsGone);
+        }
+        Ok(others)
+    }
+
+    async fn move_to(
+        &self,
+        owner: &OwnerId,
+        place: &Place,
+        class: Class,
+        until: Time,
+    ) -> Result<Option<bool>, Problem> {
+        let session = self.sessions.open(class).await?;
+        let bind = if place.is_dated_as_waiter {
+            txn::put(&place.name, &value::of_holder(&place.who), session.id)
+        } else {
+            txn::bind(&place.name, session.id)
+        };
+        let txn = TxnRequest {
+            compare: vec![txn::was_created_at(&place.name, place.revision)],
+            success: vec![bind, txn::count(&place.folder)],
+            failure: Vec::new(),
+        };
+        let (mut answers, lasting) = self.ask_bound(txn, &session, class, until).await?;
+        if !answers.succeeded {
+            return Ok(None);
+        }
+        self.places.change(owner, |place| {
+            place.class = class;
+            place.lease = session.id;
+            place.is_dated_as_waiter = false;
+        });
+        lasting?;
+        answers.skip()?;
+        Ok(Some(answers.range()?.count > 1))
+    }
+}

@@ -1,0 +1,108 @@
+//! New connections.
+
+use std::time::Duration;
+
+use lockattr::backend::{BackendError, BackendErrorKind, Time};
+use tonic::Code;
+use tonic::transport::{Channel, Endpoint};
+use tracing::warn;
+
+use super::Connection;
+use crate::address::{Address, Login};
+use crate::failure;
+use crate::rpc::{self, AuthenticateRequest, CallError, RangeRequest, Token};
+use crate::tls::Tls;
+
+/// How often an idle connection is asked whether it is there: etcd ends those that ask more often
+/// than each 5 s.
+const IDLE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+pub(crate) struct Dialer {
+    pub(crate) address: Address,
+    pub(crate) tls: Tls,
+    pub(crate) within: Duration,
+    /// A name that may be read, to see whether the member can answer.
+    pub(crate) probe: Vec<u8>,
+}
+
+/// The pause before the next try, after so many that failed.
+pub(super) fn pause(failures: u32) -> Duration {
+    match failures {
+        0 => Duration::ZERO,
+        _ => (FIRST_PAUSE * (1 << (failures - 1).min(8))).min(LONGEST_PAUSE),
+    }
+}
+
+impl Dialer {
+    /// Connects to this member, and sees that it can answer.
+    pub(crate) async fn dial(&self, member: usize) -> Result<Connection, BackendError> {
+        let dialling = tokio::time::timeout(self.within, self.try_dial(member)).await;
+        dialling.unwrap_or_else(|_| {
+            let message = format!("no connection within {:?}", self.within);
+            Err(BackendError::new(BackendErrorKind::Timeout, message))
+        })
+    }
+
+    async fn try_dial(&self, member: usize) -> Result<Connection, BackendError> {
+        let channel = self.channel(member).await?;
+        let token = self.token(&channel).await?;
+        let probe = RangeRequest {
+            key: self.probe.clone(),
+            ..RangeRequest::default()
+        };
+        let asked_at = Time::now();
+        // By the majority, not from the member's own memory: one that was cut off has no answer.
+        let probed = rpc::ask(&channel, token.as_ref(), probe).await;
+        probed.map_err(error_of)?;
+        Ok(Connection::new(channel, token, Time::now().since(asked_at)))
+    }
+
+    /// A way to this member, without a look at it.
+    pub(crate) async fn channel(&self, member: usize) -> Result<Channel, BackendError> {
+        let uri = self.address.endpoint(member);
+        let invalid = |error: tonic::transport::Error| failure::unreachable(&rpc::in_full(&error));
+        let endpoint = Endpoint::from_shared(uri).map_err(invalid)?;
+        let endpoint = endpoint
+            .tcp_nodelay(true)
+            .connect_timeout(self.within)
+            .http2_keep_alive_interval(IDLE)
+            .keep_alive_timeout(self.within)
+            .keep_alive_while_idle(true);
+        let endpoint = self.tls.apply(endpoint).map_err(invalid)?;
+        endpoint.connect().await.map_err(invalid)
+    }
+
+    /// Proves who asks.
+    pub(crate) async fn token(&self, channel: &Channel) -> Result<Option<Token>, BackendError> {
+        let Some(Login { user, password }) = &self.address.login else {
+            return Ok(None);
+        };
+        let question = AuthenticateRequest {
+            name: user.clone(),
+            password: password.clone(),
+        };
+        match rpc::ask(channel, None, question).await {
+            Ok(answer) => {
+                let mut token: Token = answer.token.parse().map_err(|_| {
+                    BackendError::new(BackendErrorKind::Malformed, "the token is no text")
+                })?;
+                token.set_sensitive(true);
+                Ok(Some(token))
+            }
+            Err(CallError::Status(status))
+                if status.code() == Code::FailedPrecondition
+                    && status.message().contains("not enabled") =>
+            {
+                warn!("etcd does not ask who it is: authentication is not enabled");
+                Ok(None)
+            }
+            Err(error) => Err(error_of(error)),
+        }
+    }
+}
+
+fn error_of(error: CallError) -> BackendError {
+    error.into_problem().error()
+}

@@ -1,0 +1,223 @@
+//! What this process has in etcd, or may have.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lockattr::backend::{Granted, OwnerId, Time};
+
+use crate::names::Folder;
+use crate::sessions::Class;
+
+/// The tokens of two owners are so far apart: the later ones of a lease are counted in this process.
+const TOKEN_BITS: u32 = 20;
+/// How many tokens a lease may use before it is to be given back.
+const ENOUGH: u64 = 1 << (TOKEN_BITS - 1);
+/// Ends are looked for no more often than this.
+const PAUSE: Duration = Duration::from_millis(20);
+/// For so long at least a waiter is kept that is not asked for again: longer than a pool pauses after failures.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+
+/// The first token of what was created at this revision.
+pub(crate) fn first_token(revision: i64) -> u64 {
+    revision.unsigned_abs() << TOKEN_BITS
+}
+
+/// What is known of an owner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// An acquire has no answer: it may have a place, now or later.
+    InDoubt,
+    Waits,
+    Has,
+}
+
+/// An owner's place, first of which has the key.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) key: Arc<str>,
+    pub(crate) folder: Folder,
+    pub(crate) name: Vec<u8>,
+    /// Host, process and function, for people.
+    pub(crate) who: Arc<str>,
+    /// Whether etcd still has since when it waits, and not since when it has the key.
+    pub(crate) is_dated_as_waiter: bool,
+    /// How long a lease lasts that is handed to it.
+    pub(crate) claim: Duration,
+    /// How many tokens come with a grant.
+    pub(crate) share: u32,
+    pub(crate) stage: Stage,
+    /// Since which revision it is there; 0 if that is not known.
+    pub(crate) revision: i64,
+    /// What it is bound to.
+    pub(crate) class: Class,
+    pub(crate) lease: i64,
+    /// When its lease ends unless it is renewed.
+    pub(crate) ends: Time,
+    /// How many of its tokens were given out.
+    pub(crate) tokens: u64,
+}
+
+impl Place {
+    /// The tokens of the grant.
+    pub(crate) fn granted(&mut self, contended: bool) -> Granted {
+        let first = first_token(self.revision);
+        let count = u64::from(self.share.max(1));
+        self.tokens = self.tokens.max(count);
+        Granted::new(first..first + count, contended)
+    }
+
+    /// When a waiter is forgotten unless the pool asks again, which it does after one and a half claims.
+    pub(crate) fn forgotten_at(&self, ttl: Duration) -> Time {
+        let asks_again = self.claim.saturating_mul(3);
+        Time::now() + FORGOTTEN_AFTER.max(asks_again).max(ttl)
+    }
+
+    /// More tokens, if there are any left.
+    pub(crate) fn reserve(&mut self, wanted: u32, contended: bool) -> Option<Granted> {
+        let left = (1_u64 << TOKEN_BITS).saturating_sub(self.tokens);
+        let count = u64::from(wanted).min(left);
+        if count == 0 {
+            return None;
+        }
+        let start = first_token(self.revision) + self.tokens;
+        self.tokens += count;
+        // Contended or not: the next lease has tokens again.
+        let is_used_up = self.tokens > ENOUGH;
+        Some(Granted::new(start..start + count, contended || is_used_up))
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Places {
+    all: RefCell<HashMap<OwnerId, Place>>,
+    /// The attempts that are under way, by owner.
+    busy: RefCell<HashMap<OwnerId, usize>>,
+    /// Nothing ends before this.
+    look_at: Cell<Option<Time>>,
+}
+
+impl Places {
+    pub(crate) fn get(&self, owner: &OwnerId) -> Option<Place> {
+        self.all.borrow().get(owner).cloned()
+    }
+
+    pub(crate) fn note(&self, owner: &OwnerId, place: Place) {
+        self.watch_for(place.ends);
+        self.all.borrow_mut().insert(owner.clone(), place);
+    }
+
+    /// Changes a place that is there.
+    pub(crate) fn change<T>(
+        &self,
+        owner: &OwnerId,
+        change: impl FnOnce(&mut Place) -> T,
+    ) -> Option<T> {
+        let mut all = self.all.borrow_mut();
+        let place = all.get_mut(owner)?;
+        let result = change(place);
+        let ends = place.ends;
+        drop(all);
+        self.watch_for(ends);
+        Some(result)
+    }
+
+    pub(crate) fn remove(&self, owner: &OwnerId) {
+        self.all.borrow_mut().remove(owner);
+    }
+
+    /// Removes a place that this attempt has noted for the case that it gets one. If another attempt of the owner has got
+    /// one meanwhile, that stays.
+    pub(crate) fn remove_doubted(&self, owner: &OwnerId) {
+        let mut all = self.all.borrow_mut();
+        if all
+            .get(owner)
+            .is_some_and(|it| it.stage == Stage::InDoubt && it.revision == 0)
+        {
+            all.remove(owner);
+        }
+    }
+
+    pub(crate) fn begin(&self, owner: &OwnerId) {
+        *self.busy.borrow_mut().entry(owner.clone()).or_default() += 1;
+    }
+
+    pub(crate) fn end(&self, owner: &OwnerId) {
+        let mut busy = self.busy.borrow_mut();
+        if let Some(count) = busy.get_mut(owner) {
+            *count -= 1;
+            if *count == 0 {
+                busy.remove(owner);
+            }
+        }
+    }
+
+    fn watch_for(&self, ends: Time) {
+        let earliest = self.look_at.get().map_or(ends, |at| at.min(ends));
+        self.look_at.set(Some(earliest));
+    }
+
+    /// When to look for ends.
+    pub(crate) fn alarm(&self) -> Option<Time> {
+        self.look_at.get()
+    }
+
+    /// The places whose leases have ended. Each is told again after a while, until it is removed.
+    pub(crate) fn take_ended(&self, now: Time, again_after: Duration) -> Vec<(OwnerId, Place)> {
+        if self.look_at.get().is_none_or(|at| at > now) {
+            return Vec::new();
+        }
+        let busy = self.busy.borrow();
+        let mut ended = Vec::new();
+        let mut next: Option<Time> = None;
+        for (owner, place) in self.all.borrow_mut().iter_mut() {
+            if place.ends <= now && !busy.contains_key(owner) {
+                ended.push((owner.clone(), place.clone()));
+                place.ends = now + again_after;
+            }
+            next = Some(next.map_or(place.ends, |next| next.min(place.ends)));
+        }
+        self.look_at.set(next.map(|next| next.max(now + PAUSE)));
+        ended
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::Names;
+
+    #[test]
+    fn a_lease_is_to_be_given_back_before_its_tokens_run_out() {
+        let names = Names::new("p");
+        let mut place = Place {
+            key: "a".into(),
+            folder: names.folder("a"),
+            name: Vec::new(),
+            who: "".into(),
+            is_dated_as_waiter: false,
+            claim: Duration::from_secs(1),
+            share: 5,
+            stage: Stage::Has,
+            revision: 7,
+            class: Class::of(Duration::from_secs(1)),
+            lease: 1,
+            ends: Time::now(),
+            tokens: 0,
+        };
+        let first = place.granted(false);
+        assert_eq!(first.tokens, 7 << 20..(7 << 20) + 5);
+        assert_eq!(place.granted(false), first, "asked again");
+        let mut past = first.tokens.end;
+        let mut is_contended = false;
+        while let Some(more) = place.reserve(100_000, false) {
+            assert_eq!(more.tokens.start, past);
+            past = more.tokens.end;
+            assert!(is_contended <= more.contended);
+            is_contended = more.contended;
+        }
+        assert!(is_contended);
+        assert_eq!(past, 8 << 20, "the next owner's begin here");
+    }
+}
