@@ -1,0 +1,230 @@
+//! What all attempts share: sessions, owners, tombstones, and the events to be told.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use lockattr::backend::{Event, OwnerId, Time};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{Mutex, oneshot};
+use tokio::task::JoinSet;
+use tracing::warn;
+
+use super::owned::{Node, Owned, Phase};
+use crate::dialer::Dialer;
+use crate::failure::Asked;
+use crate::guarded::Guarded;
+use crate::session::{Change, Session};
+
+/// So long an owner that lost its key with its session gets nothing any more.
+const GRAVE: Duration = Duration::from_secs(600);
+/// How many tombstones there are before those that have passed are removed.
+const TOMBSTONES: usize = 1024;
+
+pub(crate) type Gate = Shared<BoxFuture<'static, ()>>;
+
+/// The session of one timeout, once an attempt needed it; locked while it is opened.
+type SessionPlace = Arc<Mutex<Option<Arc<Session>>>>;
+
+pub(crate) struct Core {
+    pub(crate) dialer: Dialer,
+    /// The sessions by their timeouts.
+    sessions: Guarded<BTreeMap<Duration, SessionPlace>>,
+    owned: Guarded<HashMap<OwnerId, Arc<Owned>>>,
+    tombstones: Guarded<HashMap<OwnerId, Time>>,
+    /// The releases that are under way, by the nodes of their keys.
+    releases: Guarded<HashMap<String, Vec<(u64, Gate)>>>,
+    release_number: Guarded<u64>,
+    events: UnboundedSender<Event>,
+    tasks: Guarded<JoinSet<()>>,
+    pub(crate) flushes: Guarded<u64>,
+}
+
+impl Core {
+    pub(crate) fn new(dialer: Dialer, events: UnboundedSender<Event>) -> Self {
+        Self {
+            dialer,
+            sessions: Guarded::default(),
+            owned: Guarded::default(),
+            tombstones: Guarded::default(),
+            releases: Guarded::default(),
+            release_number: Guarded::new(0),
+            events,
+            tasks: Guarded::default(),
+            flushes: Guarded::new(0),
+        }
+    }
+
+    pub(crate) fn tell(&self, event: Event) {
+        // No task listens once the pool has ended.
+        drop(self.events.send(event));
+    }
+
+    /// Runs a task, at most until [`end_tasks`](Self::end_tasks). It goes on also while no attempt asks for
+    /// events: leases end then too.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock();
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    pub(crate) fn end_tasks(&self) {
+        self.tasks.lock().abort_all();
+    }
+
+    /// Returns the session for leases of this ttl, and opens it if there is none.
+    pub(crate) async fn session(self: &Arc<Self>, ttl: Duration) -> Asked<Arc<Session>> {
+        let timeout = self.dialer.class(ttl);
+        let slot = Arc::clone(self.sessions.lock().entry(timeout).or_default());
+        let mut present = slot.lock().await;
+        if let Some(session) = present.as_ref().filter(|session| !session.is_over()) {
+            session.suffices(ttl)?;
+            return Ok(Arc::clone(session));
+        }
+        let session = Session::open(&self.dialer, timeout).await?;
+        *present = Some(Arc::clone(&session));
+        let core = Arc::clone(self);
+        let watched = Arc::clone(&session);
+        self.spawn(async move { core.watch(watched).await });
+        session.suffices(ttl)?;
+        Ok(session)
+    }
+
+    /// Opens the first session, which need not suffice for leases of this ttl.
+    pub(crate) async fn first_session(self: &Arc<Self>, ttl: Duration) -> Asked<Arc<Session>> {
+        let timeout = self.dialer.class(ttl);
+        let opened = self.session(ttl).await;
+        let slot = self.sessions.lock().get(&timeout).cloned();
+        match (opened, slot) {
+            (Err(trouble), Some(slot)) => slot.lock().await.clone().ok_or(trouble),
+            (opened, _) => opened,
+        }
+    }
+
+    /// Follows a session to its end.
+    async fn watch(&self, session: Arc<Session>) {
+        while session.change().await == Change::Reconnected {
+            self.tell(Event::Reconnected);
+        }
+        warn!("a session with ZooKeeper is over, and its locks with it");
+        let lost: Vec<_> = {
+            let owned = self.owned.lock();
+            let of_session = owned
+                .values()
+                .filter(|owned| Arc::ptr_eq(&owned.session, &session));
+            of_session.cloned().collect()
+        };
+        for owned in lost {
+            self.end(&owned);
+        }
+        // Waiters have lost their places.
+        self.tell(Event::Reconnected);
+    }
+
+    pub(crate) fn owned(&self, owner: &OwnerId) -> Option<Arc<Owned>> {
+        let owned = self.owned.lock().get(owner).cloned()?;
+        if owned.session.is_over() {
+            self.end(&owned);
+            return None;
+        }
+        Some(owned)
+    }
+
+    /// Returns those that wait for a key in this session.
+    pub(crate) fn waiting(&self, path: &str, session: &Arc<Session>) -> Vec<Arc<Owned>> {
+        let all = self.owned.lock();
+        let waiting = all.values().filter(|owned| {
+            owned.phase.get() == Phase::Waiting
+                && owned.path == path
+                && Arc::ptr_eq(&owned.session, session)
+        });
+        waiting.cloned().collect()
+    }
+
+    pub(crate) fn keep(&self, owned: &Arc<Owned>) {
+        let owner = owned.owner.clone();
+        self.owned.lock().insert(owner, Arc::clone(owned));
+    }
+
+    /// Forgets an owner of which nothing is on the server, or whose session is over. One that had the key
+    /// never has it again: what was on its way then may still be executed.
+    pub(crate) fn end(&self, owned: &Arc<Owned>) {
+        let had_node = *owned.node.lock() != Node::Absent;
+        if owned.session.is_over() && (owned.has_key() || had_node && owned.grant.lock().is_some())
+        {
+            self.bury(&owned.owner, GRAVE);
+        }
+        owned.enter(Phase::Over);
+        let mut all = self.owned.lock();
+        if all
+            .get(&owned.owner)
+            .is_some_and(|present| Arc::ptr_eq(present, owned))
+        {
+            all.remove(&owned.owner);
+        }
+    }
+
+    /// Refuses this owner's acquires from now on.
+    pub(crate) fn bury(&self, owner: &OwnerId, life: Duration) {
+        let now = Time::now();
+        let mut tombstones = self.tombstones.lock();
+        if tombstones.len() >= TOMBSTONES && tombstones.len().is_power_of_two() {
+            tombstones.retain(|_, until| *until > now);
+        }
+        let until = tombstones.entry(owner.clone()).or_insert(now);
+        *until = (*until).max(now + life);
+    }
+
+    pub(crate) fn is_buried(&self, owner: &OwnerId) -> bool {
+        let tombstones = self.tombstones.lock();
+        tombstones
+            .get(owner)
+            .is_some_and(|until| *until > Time::now())
+    }
+
+    /// What an acquire of this key has to wait for.
+    pub(crate) fn releases(&self, path: &str) -> Vec<Gate> {
+        let releases = self.releases.lock();
+        let of_key = releases.get(path).into_iter().flatten();
+        of_key.map(|(_, gate)| gate.clone()).collect()
+    }
+
+    /// Lets later acquires of the key wait until what is returned is dropped.
+    pub(crate) fn announce_release(self: &Arc<Self>, path: &str) -> Announced {
+        let number = self.release_number.get();
+        self.release_number.set(number + 1);
+        let (done, gate) = oneshot::channel::<()>();
+        let gate = gate.map(drop).boxed().shared();
+        let mut releases = self.releases.lock();
+        let of_key = releases.entry(path.to_owned()).or_default();
+        of_key.push((number, gate));
+        Announced {
+            core: Arc::clone(self),
+            path: path.to_owned(),
+            number,
+            _done: done,
+        }
+    }
+}
+
+/// A release that is under way.
+pub(crate) struct Announced {
+    core: Arc<Core>,
+    path: String,
+    number: u64,
+    _done: oneshot::Sender<()>,
+}
+
+impl Drop for Announced {
+    fn drop(&mut self) {
+        let mut releases = self.core.releases.lock();
+        if let Some(of_key) = releases.get_mut(&self.path) {
+            of_key.retain(|(number, _)| *number != self.number);
+            if of_key.is_empty() {
+                releases.remove(&self.path);
+            }
+        }
+    }
+}

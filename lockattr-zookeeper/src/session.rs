@@ -1,0 +1,296 @@
+//! One session: what is asked in it, and how it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, Shared};
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+use tracing::{info, warn};
+use zookeeper_client::{Client, CreateMode, Error, SessionId, SessionState, StateWatcher};
+
+use crate::dialer::Dialer;
+use crate::failure::{Asked, Trouble};
+use crate::guarded::Guarded;
+use crate::names::Line;
+
+type Syncing = Shared<BoxFuture<'static, Asked<()>>>;
+
+/// A session with the ensemble. Its nodes are there while it lasts.
+///
+/// The client library dials anew by itself. It sends no request twice: what was on its way fails, and
+/// what was asked without a connection waits for the next one. `ZooKeeper` executes the requests of a
+/// session in the order in which they were sent, over all of its connections (ZOOKEEPER-417): once a new
+/// connection answers, nothing of an older one is executed any more.
+pub(crate) struct Session {
+    pub(crate) client: Client,
+    dialer: Dialer,
+    states: Guarded<StateWatcher>,
+    /// Whether the present connection is known to belong to this session. There are servers that
+    /// answer to an expired session with a new one.
+    is_verified: Guarded<bool>,
+    /// Counts what happened to the connection.
+    connections: Guarded<u64>,
+    is_over: Guarded<bool>,
+    changed: Notify,
+    /// When the last answer came.
+    heard: Guarded<Instant>,
+    /// The sync of the present flush.
+    syncing: Guarded<Option<(u64, Syncing)>>,
+}
+
+/// What became of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It goes on with another connection.
+    Reconnected,
+    /// Its nodes are gone, or will be.
+    Over,
+}
+
+impl Session {
+    /// Opens a session. The server may grant another timeout.
+    pub(crate) async fn open(dialer: &Dialer, timeout: Duration) -> Asked<Arc<Self>> {
+        let client = dialer.dial(timeout, true).await?;
+        let states = Guarded::new(client.state_watcher());
+        Ok(Arc::new(Self {
+            client,
+            dialer: dialer.clone(),
+            states,
+            is_verified: Guarded::new(true),
+            connections: Guarded::new(0),
+            is_over: Guarded::new(false),
+            changed: Notify::new(),
+            heard: Guarded::new(Instant::now()),
+            syncing: Guarded::default(),
+        }))
+    }
+
+    pub(crate) fn id(&self) -> i64 {
+        let SessionId(id) = self.client.session_id();
+        id
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.note_states();
+        self.is_over.get()
+    }
+
+    /// # Errors
+    ///
+    /// If leases of this ttl could outlive the session.
+    pub(crate) fn suffices(&self, ttl: Duration) -> Asked<()> {
+        let granted = self.client.session_timeout();
+        let longest = Dialer::longest_ttl(granted);
+        if ttl <= longest {
+            return Ok(());
+        }
+        Err(Trouble::refused(format!(
+            "a ttl of {ttl:?} is too long for a session of {granted:?}, which is what ZooKeeper grants or what \
+             the lease began with: use a ttl of at most {longest:?}, raise maxSessionTimeout in zoo.cfg, or, \
+             for an extension, set ZooKeeper::least_session_timeout"
+        )))
+    }
+
+    /// Takes note of what happened to the connection. The client library tells of it before it hands
+    /// out what came by a new connection.
+    fn note_states(&self) {
+        let mut states = self.states.lock();
+        while let Some(state) = states.changed().now_or_never() {
+            self.is_verified.set(false);
+            self.connections.set(self.connections.get() + 1);
+            if state.is_terminated() {
+                self.is_over.set(true);
+            }
+            self.changed.notify_one();
+            if state.is_terminated() {
+                return;
+            }
+        }
+    }
+
+    /// Waits for the answer to a request, while this connection answers at all.
+    ///
+    /// # Errors
+    ///
+    /// [`Trouble::Unknown`] also for an answer that may be meant for another session.
+    pub(crate) async fn ask<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Asked<T> {
+        let answer = self.answer(request).await;
+        self.is_sound(answer)
+    }
+
+    fn is_sound<T>(&self, answer: Asked<T>) -> Asked<T> {
+        self.note_states();
+        if self.is_over.get() {
+            return Err(Trouble::SessionOver);
+        }
+        if answer.is_ok() && !self.is_verified.get() {
+            return Err(Trouble::silent());
+        }
+        answer
+    }
+
+    /// Does the same, whatever session answers.
+    async fn answer<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Asked<T> {
+        let mut request = std::pin::pin!(request);
+        let mut silent_since = Instant::now();
+        loop {
+            let patience = silent_since + self.dialer.patience.response;
+            if let Ok(answer) = timeout_at(patience, &mut request).await {
+                self.heard.set(Instant::now());
+                return answer.map_err(Trouble::from);
+            }
+            if self.heard.get() <= silent_since {
+                return Err(Trouble::silent());
+            }
+            silent_since = self.heard.get();
+        }
+    }
+
+    /// Lets the leader confirm that the session lives, and the server beside this one catch up. All
+    /// requests of one flush share one.
+    pub(crate) fn sync(self: &Arc<Self>, flush: u64, path: &str) -> Syncing {
+        let mut present = self.syncing.lock();
+        match &*present {
+            Some((number, syncing)) if *number == flush => syncing.clone(),
+            _ => {
+                let syncing = self.sync_now(path);
+                *present = Some((flush, syncing.clone()));
+                syncing
+            }
+        }
+    }
+
+    fn sync_now(self: &Arc<Self>, path: &str) -> Syncing {
+        let client = self.client.clone();
+        let (session, path) = (Arc::clone(self), path.to_owned());
+        // The request is sent with the first poll, which comes before that of what depends on it.
+        let syncing = async move { session.ask(client.sync(&path)).await };
+        let mut syncing = syncing.boxed();
+        let sent = (&mut syncing).now_or_never();
+        let rest = async move {
+            match sent {
+                Some(answer) => answer,
+                None => syncing.await,
+            }
+        };
+        rest.boxed().shared()
+    }
+
+    /// Asks who has a key and who waits for it, as it is now. The answer shows that the session lived
+    /// when this was called.
+    pub(crate) async fn line(self: &Arc<Self>, path: &str) -> Asked<Line> {
+        let syncing = self.sync_now(path);
+        let listing = self.client.list_children(path);
+        syncing.await?;
+        self.read(listing).await
+    }
+
+    /// Does the same for many keys with one sync.
+    pub(crate) async fn line_in(self: &Arc<Self>, flush: u64, path: &str) -> Asked<Line> {
+        let syncing = self.sync(flush, path);
+        let listing = self.client.list_children(path);
+        syncing.await?;
+        self.read(listing).await
+    }
+
+    pub(crate) async fn read(
+        &self,
+        listing: impl Future<Output = Result<Vec<String>, Error>>,
+    ) -> Asked<Line> {
+        match self.ask(listing).await {
+            Ok(names) => Line::read(&names).map_err(|_| {
+                Trouble::refused(
+                    "beside the places of lockattr there is a node of another program, or of another \
+                     version: give the locks a chroot of their own",
+                )
+            }),
+            Err(Trouble::NoNode) => Ok(Line::default()),
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Creates the nodes above the places of a key. The server removes them when they are empty.
+    pub(crate) async fn make_way(&self, path: &str) -> Asked<()> {
+        let made = self.containers(path).await;
+        self.is_sound(made)
+    }
+
+    async fn containers(&self, path: &str) -> Asked<()> {
+        let options = self.dialer.options(CreateMode::Container);
+        let ends = path.match_indices('/').map(|(slash, _)| slash).skip(1);
+        for end in ends.chain([path.len()]) {
+            let created = self.client.create(&path[..end], b"", &options);
+            match self.answer(created).await {
+                Ok(_) | Err(Trouble::NodeExists) => {}
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the session has another connection, which is verified then, or is over.
+    pub(crate) async fn change(&self) -> Change {
+        let mut states = self.states.lock().clone();
+        loop {
+            if self.is_over() {
+                return Change::Over;
+            }
+            if !self.is_verified.get() && self.client.state() == SessionState::SyncConnected {
+                match self.verify().await {
+                    Ok(true) => {
+                        info!("connected to ZooKeeper again, in the same session");
+                        return Change::Reconnected;
+                    }
+                    Ok(false) => {
+                        warn!("the server answers in another session, as if this one went on");
+                        self.is_over.set(true);
+                        return Change::Over;
+                    }
+                    // The connection is lost again, or another one will be.
+                    Err(error) => {
+                        info!(error = %error.into_error(), "a new connection to ZooKeeper is not verified");
+                        tokio::time::sleep(self.dialer.patience.response / 8).await;
+                        continue;
+                    }
+                }
+            }
+            tokio::select! {
+                _ = states.changed() => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    /// Finds out whether the present connection belongs to this session.
+    async fn verify(&self) -> Asked<bool> {
+        self.note_states();
+        let connection = self.connections.get();
+        let owner = self.probe().await?;
+        self.note_states();
+        if self.connections.get() != connection {
+            return Err(Trouble::silent());
+        }
+        let is_ours = owner == self.id();
+        self.is_verified.set(is_ours);
+        Ok(is_ours)
+    }
+
+    /// Asks in which session the present connection is, by a node of its own.
+    async fn probe(&self) -> Asked<i64> {
+        let base = &self.dialer.ensemble.chroot;
+        let probe = format!("{base}/%probe-{:x}", self.id());
+        // An earlier one may be there, whose answer was lost.
+        match self.answer(self.client.delete(&probe, None)).await {
+            Ok(()) | Err(Trouble::NoNode) => {}
+            Err(trouble) => return Err(trouble),
+        }
+        self.containers(base).await?;
+        let options = self.dialer.options(CreateMode::Ephemeral);
+        let created = self.client.create(&probe, b"", &options);
+        let (stat, _) = self.answer(created).await?;
+        self.answer(self.client.delete(&probe, None)).await?;
+        Ok(stat.ephemeral_owner)
+    }
+}
