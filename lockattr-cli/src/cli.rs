@@ -13,6 +13,8 @@ use crate::man::Man;
 use crate::release::Release;
 use crate::run::Run;
 use crate::run::launch::Launch;
+#[cfg(feature = "postgres")]
+use crate::schema::Schema;
 use crate::watch::Watch;
 
 /// The locks of lockattr: who holds what, and commands that run under a lock.
@@ -43,6 +45,8 @@ impl Cli {
             Command::Run(_) => "run",
             Command::Completions(_) => "completions",
             Command::Man(_) => "man",
+            #[cfg(feature = "postgres")]
+            Command::Schema(_) => "schema",
             _ => return Ok(()),
         };
         if self.json {
@@ -93,6 +97,12 @@ pub(crate) enum Command {
     /// SIGHUP, SIGQUIT, SIGUSR1 and SIGUSR2 are forwarded to its process group. When the lease is lost, the group
     /// gets SIGTERM, and SIGKILL after the grace.
     Run(Run),
+    /// Prints the statements that make the tables of locks in `PostgreSQL`
+    ///
+    /// For your own migrations, or for `psql` in one transaction (`--single-transaction`), by a user that may make a
+    /// schema. The user of the programs needs the right to use the schema and to read and write its tables.
+    #[cfg(feature = "postgres")]
+    Schema(Schema),
     /// Prints the completions of a shell
     Completions(Completions),
     /// Prints the manual page, or writes the pages of all commands into a folder

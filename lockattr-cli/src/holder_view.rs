@@ -22,7 +22,7 @@ pub(crate) struct HolderView {
     pub(crate) token: Option<u64>,
     /// In RFC 3339.
     pub(crate) since: Option<String>,
-    /// `null` for a value that does not end.
+    /// `null` if it is not known, or does not end.
     ttl_left_ms: Option<u64>,
     pub(crate) finished: bool,
     pub(crate) waiters: usize,
@@ -70,7 +70,7 @@ impl HolderView {
             .map(|started| started.elapsed().unwrap_or_default())
     }
 
-    /// Returns `None` for a value that does not end.
+    /// Returns `None` if that is not known, or if it does not end by itself.
     pub(crate) fn ends_in(&self) -> Option<Duration> {
         Some(self.ttl_left).filter(|ttl| *ttl < Duration::MAX)
     }

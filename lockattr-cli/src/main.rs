@@ -11,6 +11,7 @@ mod completions;
 mod confirm;
 mod connection;
 mod doctor;
+mod engines;
 mod exit;
 mod failure;
 mod given;
@@ -25,6 +26,8 @@ mod parse;
 mod plain;
 mod release;
 mod run;
+#[cfg(feature = "postgres")]
+mod schema;
 mod signals;
 mod sort;
 mod span;
@@ -82,6 +85,8 @@ async fn dispatch(cli: Cli) -> Result<Exit, Failure> {
         Command::Doctor(doctor) => doctor.execute(&connection, &mut output).await,
         Command::Bench(bench) => bench.execute(&connection, &mut output).await,
         Command::Run(run) => run.execute(&connection).await,
+        #[cfg(feature = "postgres")]
+        Command::Schema(schema) => schema.execute(&mut output),
         Command::Completions(completions) => completions.execute(),
         Command::Man(man) => man.execute(),
         Command::Launch(launch) => Err(launch.execute()),

@@ -11,11 +11,13 @@ use crate::failure::Failure;
 
 /// Where the library says at each start what `lockattr doctor` says when it is asked.
 const DIAGNOSIS: &str = "lockattr::pool";
+/// What the events of the library and its engines begin with: those of the clients below them are too many.
+const OURS: &str = "lockattr";
 
 /// Writes the library's events from now on. `run` shows its warnings unasked: a command should not hide that
 /// its lease cannot be renewed.
 pub(crate) fn start(verbose: u8, is_run: bool) -> Result<(), Failure> {
-    let all = |level| Targets::new().with_default(level);
+    let all = |level| Targets::new().with_target(OURS, level);
     let wanted = match (verbose, is_run) {
         (0, false) => all(LevelFilter::OFF),
         (0, true) => all(LevelFilter::WARN).with_target(DIAGNOSIS, LevelFilter::OFF),

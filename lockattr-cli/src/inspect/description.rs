@@ -30,9 +30,12 @@ fn describe_one(view: &HolderView) -> String {
         let held = view.held_for().unwrap_or_default();
         format!("{since}, for {}", short(held))
     });
-    let ttl = view
-        .ends_in()
-        .map_or_else(|| "it does not end by itself".to_owned(), short);
+    let ttl = match (view.ends_in(), view.token) {
+        (Some(left), _) => short(left),
+        (None, Some(_)) => unknown(),
+        // A foreign value.
+        (None, None) => "it does not end by itself".to_owned(),
+    };
     let state = if view.finished {
         "finished; the key is kept for its min_hold"
     } else {

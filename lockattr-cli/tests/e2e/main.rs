@@ -4,6 +4,8 @@ mod bench;
 mod connection;
 mod doctor;
 mod documents;
+#[cfg(all(feature = "etcd", feature = "postgres", feature = "zookeeper"))]
+mod engines;
 mod inspect;
 mod ls;
 mod pictures;
