@@ -1,6 +1,7 @@
 //! The server programs that `tests/setup` installs.
 
 use std::env;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -53,4 +54,12 @@ impl Program {
             Command::new(self.path())
         }
     }
+}
+
+/// Another process may take it before its server does.
+pub(crate) fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0))
+        .and_then(|socket| socket.local_addr())
+        .expect("a free port")
+        .port()
 }

@@ -210,6 +210,10 @@ async fn serve(listener: StdListener, controls: Arc<Controls>) {
         let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, target)).await else {
             continue;
         };
+        // Otherwise small messages would wait for each other's acknowledgement.
+        for socket in [&client, &server] {
+            drop(socket.set_nodelay(true));
+        }
         let (from_client, to_client) = client.into_split();
         let (from_server, to_server) = server.into_split();
         let mut cuts = controls.cuts.subscribe();

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lockattr::{LockPool, LockPoolBuilder, LockRequest, Mode};
 
-use crate::{Deployed, Deployment, Network, Service, eventually};
+use crate::{Deployed, Deployment, Network, Purpose, Service, eventually};
 
 const TASKS: u64 = 64;
 const KEYS: usize = 8;
@@ -105,13 +105,10 @@ impl Storm {
     ///
     /// When no pool can be built, or two calls have a key at the same time.
     pub async fn run(self, builder: LockPoolBuilder) -> Damage {
-        let builder = builder
-            .default_ttl(Service::LONG)
-            .claim_window(Service::LONG * 3);
-        let mut pools = Vec::new();
-        for _ in 0..POOLS {
-            pools.push(builder.clone().build().await.expect("a pool"));
-        }
+        self.rage(pools(builder).await).await
+    }
+
+    async fn rage(self, pools: Vec<LockPool>) -> Damage {
         let sections = Arc::new(Sections::default());
         let counts = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let seeds = Arc::new(Mutex::new(fastrand::Rng::with_seed(7)));
@@ -167,11 +164,12 @@ impl Storm {
     ///
     /// When it leaves something, or the deployment is not whole at its end.
     pub async fn run_on(mut self, deployment: Deployment) -> Damage {
-        self.modes &= deployment != Deployment::Quorum;
+        self.modes &= deployment.has_modes();
         let network = Network::new();
-        let servers = deployment.start(&network, &[]);
+        let mut servers = deployment.start(&network, false);
         servers.replaces_masters(false);
-        let builder = deployment.builder(&servers.url());
+        // Nothing changes before all pools are there.
+        let pools = pools(deployment.builder(&servers.url())).await;
         let is_over = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&is_over);
         let changing = thread::spawn(move || {
@@ -179,14 +177,14 @@ impl Storm {
             let mut changes = 0;
             while !ends.load(Ordering::Relaxed) {
                 let pause = Duration::from_millis(random.u64(..50));
-                change(&*servers, deployment, &mut random, pause);
+                change(&mut *servers, deployment, &mut random, pause);
                 servers.settle();
                 changes += 1;
                 thread::sleep(pause);
             }
             (servers, changes)
         });
-        let mut damage = self.run(builder).await;
+        let mut damage = self.rage(pools).await;
         is_over.store(true, Ordering::Relaxed);
         let (servers, changes) = changing.join().expect("the deployment is whole");
         damage.changes = changes;
@@ -195,8 +193,19 @@ impl Storm {
     }
 }
 
+async fn pools(builder: LockPoolBuilder) -> Vec<LockPool> {
+    let builder = builder
+        .default_ttl(Service::LONG)
+        .claim_window(Service::LONG * 3);
+    let mut pools = Vec::new();
+    for _ in 0..POOLS {
+        pools.push(builder.clone().build().await.expect("a pool"));
+    }
+    pools
+}
+
 fn change(
-    servers: &dyn Deployed,
+    servers: &mut dyn Deployed,
     deployment: Deployment,
     random: &mut fastrand::Rng,
     pause: Duration,
@@ -208,8 +217,8 @@ fn change(
         }
         1.. if deployment == Deployment::Cluster => servers.move_slot(random, pause),
         _ => {
-            let nodes = servers.nodes();
-            let node = &nodes[random.usize(..nodes.len())];
+            let nodes = servers.servers();
+            let node = nodes[random.usize(..nodes.len())];
             node.pause();
             thread::sleep(pause);
             node.resume();
@@ -224,13 +233,15 @@ impl Damage {
     ///
     /// When something is left.
     pub fn expect_nothing_left(&self, servers: &dyn Deployed) {
-        eventually("every lock is released", || servers.locks().is_empty());
+        eventually("every lock is released", || {
+            servers.names_for(Purpose::Lock).is_empty()
+        });
         let mut rest = servers.names();
-        rest.retain(|name| !name.ends_with("#fence"));
+        rest.retain(|name| name.purpose != Purpose::Fence);
         for name in &rest {
-            let is_tombstone = name.contains("#tomb:");
-            assert!(is_tombstone, "not a tombstone: {name} of {rest:?}");
-            assert!(servers.ends(name), "{name} has no end");
+            let is_tombstone = name.purpose == Purpose::Tombstone;
+            assert!(is_tombstone, "not a tombstone: {name:?} of {rest:?}");
+            assert!(servers.ends(name), "{name:?} has no end");
         }
         let stats: Vec<_> = self.pools.iter().map(LockPool::stats).collect();
         let all_released = stats

@@ -1,11 +1,12 @@
 //! A real twemproxy in front of servers.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
+use crate::program::free_port;
 use crate::{RedisServer, eventually};
 
 /// A twemproxy that spreads the names over servers; it ends with this value.
@@ -75,13 +76,6 @@ impl Twemproxy {
     pub fn port(&self) -> u16 {
         self.port
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port()
 }
 
 impl Drop for Twemproxy {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lockattr::LockPool;
+use lockattr_tests::postgres::PostgresServer;
 use lockattr_tests::storm::{Damage, Length, Storm};
 use lockattr_tests::{Deployment, Policy, Proxy, RedisServer, Service};
 
@@ -74,6 +75,23 @@ async fn random_drops_behind_sentinels_leave_no_lock() {
 #[tokio::test(flavor = "multi_thread")]
 async fn random_drops_with_a_confirmation_leave_no_lock() {
     storm_on(Deployment::Confirmed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_drops_on_one_postgres_leave_no_lock() {
+    let server = PostgresServer::start();
+    let builder = Deployment::Postgres.builder(&server.url());
+    let damage = storm(12_800, 80).run(builder).await;
+    expect_much(&damage, 500);
+    damage.expect_nothing_left(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_drops_on_postgres_leave_no_lock() {
+    // Nothing is committed while the standby hangs, nor after a failover until the old primary follows the new one.
+    let damage = storm(12_800, 200).run_on(Deployment::Postgres).await;
+    expect_much(&damage, 40);
+    assert!(damage.changes > 0, "{damage:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

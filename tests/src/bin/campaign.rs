@@ -192,7 +192,7 @@ fn round(deployment: Deployment, seed: u64) -> Campaign {
         dwell: [Duration::ZERO, Duration::from_millis(300)][usize::from(random.u8(..8) == 0)],
         renews: random.u8(..4) > 0,
         passes_on: random.u8(..4) > 0,
-        modes: deployment != Deployment::Quorum && random.bool(),
+        modes: deployment.has_modes() && random.bool(),
         disturbances,
         ..Campaign::new(program, deployment, seed).durable()
     }

@@ -11,7 +11,7 @@ use std::{io, thread};
 
 use lockattr::{Error, Lease, LockPool, LockRequest, Mode, OnLost};
 
-use super::places;
+use super::{aftermath, places};
 use crate::history::{Event, OF_OTHER_KEY, Recorder, now};
 use crate::{Deployment, FencedStore, Host};
 
@@ -25,9 +25,6 @@ const STARTUP: Duration = Duration::from_secs(20);
 const CLAIM_WINDOW: Duration = Duration::from_secs(1);
 /// How long a pool may take to release everything at the end.
 const SHUTDOWN: Duration = Duration::from_secs(10);
-
-/// How long other processes may still hold a key at that time.
-const PATIENCE_AT_THE_END: Duration = Duration::from_secs(10);
 
 /// The settings of a process.
 #[derive(Debug, Clone)]
@@ -182,16 +179,12 @@ pub async fn contend(contender: Contender) -> Result<(), Error> {
     }
     local.await;
     site.recorder.record(0, Event::Ended);
-    // After all disturbances, this pool can still take each key, with a ttl that is long against the round
-    // trips of a busy machine.
     for key in 0..contender.keys {
-        let request = pool.lock(key_of(key)).ttl(PATIENCE_AT_THE_END);
-        let all = match kind_of(key, contender.modes) {
-            Kind::Permits => request.permits(PERMITS).weight(PERMITS),
-            _ => request,
+        let permits = match kind_of(key, contender.modes) {
+            Kind::Permits => Some(PERMITS),
+            _ => None,
         };
-        let request = all.wait(PATIENCE_AT_THE_END);
-        request.acquire().await?.release().await;
+        aftermath::takes(&pool, &key_of(key), permits, contender.deployment).await?;
     }
     pool.shutdown(SHUTDOWN).await
 }

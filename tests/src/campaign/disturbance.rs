@@ -74,10 +74,9 @@ pub enum Disturbance {
 }
 
 impl Disturbance {
-    /// Those that a single server survives without two holders at a time.
-    const OF_EVERY_DEPLOYMENT: [Self; 19] = [
+    /// Those that every deployment survives without two holders at a time.
+    const OF_EVERY_DEPLOYMENT: [Self; 13] = [
         Self::Cut,
-        Self::KillClients,
         Self::DelayRequests,
         Self::DelayReplies,
         Self::Stall,
@@ -87,16 +86,39 @@ impl Disturbance {
         Self::Refuse,
         Self::StopServer,
         Self::RestartServer,
+        Self::StopProcess,
+        Self::KillProcess,
+        Self::CutOffFromClients,
+    ];
+    /// Those that every Redis server survives besides.
+    const OF_REDIS: [Self; 6] = [
+        Self::KillClients,
         Self::FlushScripts,
         Self::PauseClients,
         Self::Sleep,
         Self::Busy,
         Self::OutOfMemory,
-        Self::StopProcess,
-        Self::KillProcess,
-        Self::CutOffFromClients,
     ];
-    /// Those of every deployment that has replicas.
+    /// Those that a primary with a synchronous standby survives besides.
+    const OF_POSTGRES: [Self; 7] = [
+        Self::KillClients,
+        Self::Busy,
+        Self::KillReplica,
+        Self::StopReplica,
+        Self::CutOffReplica,
+        Self::HandOver,
+        Self::TakeOver,
+    ];
+    /// Those that three members of etcd survive besides.
+    const OF_ETCD: [Self; 6] = [
+        Self::KillReplica,
+        Self::StopReplica,
+        Self::HandOver,
+        Self::RestartOneByOne,
+        Self::KillMaster,
+        Self::HangMaster,
+    ];
+    /// Those of every deployment of Redis that has replicas.
     const OF_REPLICAS: [Self; 6] = [
         Self::KillReplica,
         Self::StopReplica,
@@ -118,12 +140,18 @@ impl Disturbance {
     #[must_use]
     pub fn survivable(deployment: Deployment) -> Vec<Self> {
         let own: &[&[Self]] = match deployment {
-            Deployment::Single => &[],
-            Deployment::Quorum => &[&[Self::RestartOneByOne]],
-            Deployment::Sentinel | Deployment::Confirmed => &[&Self::OF_REPLICAS],
-            Deployment::ConfirmedByAll => &[&Self::OF_REPLICAS, &Self::PROMOTIONS],
+            Deployment::Single => &[&Self::OF_REDIS],
+            Deployment::Quorum => &[&Self::OF_REDIS, &[Self::RestartOneByOne]],
+            Deployment::Postgres => &[&Self::OF_POSTGRES],
+            Deployment::ZooKeeper => &[
+                &Self::PROMOTIONS[1..],
+                &[Self::CutOffFromServers, Self::RestartOneByOne],
+            ],
+            Deployment::Etcd => &[&Self::OF_ETCD],
+            Deployment::Sentinel | Deployment::Confirmed => &[&Self::OF_REDIS, &Self::OF_REPLICAS],
+            Deployment::ConfirmedByAll => &[&Self::OF_REDIS, &Self::OF_REPLICAS, &Self::PROMOTIONS],
             // Most of what is special about a cluster.
-            Deployment::Cluster => &[&Self::OF_REPLICAS, &[Self::MoveSlot; 4]],
+            Deployment::Cluster => &[&Self::OF_REDIS, &Self::OF_REPLICAS, &[Self::MoveSlot; 4]],
         };
         [&Self::OF_EVERY_DEPLOYMENT, &own.concat()[..]].concat()
     }
@@ -137,6 +165,8 @@ impl Disturbance {
                 [&Self::PROMOTIONS[..], &[Self::FlushAll]].concat()
             }
             Deployment::ConfirmedByAll => vec![Self::FlushAll],
+            // What was granted is on the standby, or on a majority.
+            Deployment::Postgres | Deployment::Etcd | Deployment::ZooKeeper => Vec::new(),
         }
     }
 

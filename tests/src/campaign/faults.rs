@@ -4,62 +4,32 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::Disturbance;
-use crate::{Deployed, RedisServer};
+use crate::Deployed;
 
 /// Does it to a master, or to a replica, for a while.
 ///
 /// # Panics
 ///
-/// When it is not done to servers.
+/// When it is not done to servers of this kind.
 pub(super) fn strike(
     deployed: &mut dyn Deployed,
     what: Disturbance,
     node: usize,
     a_while: Duration,
 ) {
-    let server = &deployed.nodes()[node];
-    let tell = |command: &[&str]| {
-        server.raw(command).expect("the server takes it");
-    };
+    let server = deployed.servers()[node];
     match what {
         Disturbance::StopServer | Disturbance::StopReplica => {
             server.pause();
             sleep(a_while);
             server.resume();
         }
-        Disturbance::RestartServer => deployed.node_mut(node).restart(),
-        Disturbance::LoseData => deployed.node_mut(node).restart_empty(),
+        Disturbance::RestartServer => deployed.server_mut(node).restart(),
+        Disturbance::LoseData => deployed.server_mut(node).restart_empty(),
         Disturbance::KillReplica => {
-            deployed.node_mut(node).kill();
+            deployed.server_mut(node).kill();
             sleep(a_while);
-            deployed.node_mut(node).restart();
-        }
-        Disturbance::FlushAll => tell(&["FLUSHALL"]),
-        Disturbance::FlushScripts => {
-            for _ in 0..10 {
-                tell(&["SCRIPT", "FLUSH"]);
-            }
-        }
-        Disturbance::KillClients => {
-            for _ in 0..5 {
-                tell(&["CLIENT", "KILL", "TYPE", "normal"]);
-                sleep(a_while / 10);
-            }
-        }
-        Disturbance::PauseClients => {
-            let millis = a_while.as_millis().to_string();
-            tell(&["CLIENT", "PAUSE", &millis, "ALL"]);
-            sleep(a_while);
-        }
-        Disturbance::Sleep => {
-            let seconds = a_while.as_secs_f64().to_string();
-            tell(&["DEBUG", "SLEEP", &seconds]);
-        }
-        Disturbance::Busy => keep_busy(server, a_while),
-        Disturbance::OutOfMemory => {
-            tell(&["CONFIG", "SET", "maxmemory", "1"]);
-            sleep(a_while);
-            tell(&["CONFIG", "SET", "maxmemory", "0"]);
+            deployed.server_mut(node).restart();
         }
         Disturbance::CutOffFromClients
         | Disturbance::CutOffFromServers
@@ -77,9 +47,9 @@ pub(super) fn strike(
         Disturbance::RestartOneByOne => deployed.restart_one_by_one(),
         Disturbance::TakeOver => deployed.take_over(node),
         Disturbance::KillMaster => {
-            deployed.node_mut(node).kill();
+            deployed.server_mut(node).kill();
             deployed.wait_for_successor(node);
-            deployed.node_mut(node).restart();
+            deployed.server_mut(node).restart();
         }
         Disturbance::HangMaster => {
             server.pause();
@@ -93,19 +63,6 @@ pub(super) fn strike(
             sleep(a_while);
             host.network().rejoin(host);
         }
-        other => unreachable!("{other:?} is not done to servers"),
-    }
-}
-
-/// Runs a script that never ends, and kills it again.
-fn keep_busy(server: &RedisServer, a_while: Duration) {
-    let tell = |command: &[&str]| server.raw(command);
-    tell(&["CONFIG", "SET", "busy-reply-threshold", "20"]).expect("the server takes it");
-    let spinning = server.begin_endless_script();
-    sleep(a_while);
-    while !spinning.is_finished() {
-        // Refused until the server has noticed that the script is slow.
-        let _ = tell(&["SCRIPT", "KILL"]);
-        sleep(Duration::from_millis(2));
+        other => server.suffer(other, a_while),
     }
 }

@@ -1,6 +1,7 @@
 //! Processes that compete for a few keys on a real deployment, while its servers, the network and the
 //! processes themselves are disturbed from a seed.
 
+mod aftermath;
 mod contender;
 mod disturbance;
 mod faults;
@@ -19,7 +20,7 @@ use nemesis::Nemesis;
 use standstill::Standstill;
 
 use crate::history::{Event, Recorder, Rules, Verdict, check, read_all};
-use crate::{Deployed, Deployment, FencedStore, Network, eventually, is_soon};
+use crate::{Deployed, Deployment, FencedStore, Name, Network, Purpose, eventually, is_soon};
 
 /// How much longer than its `wait` a call may take on a machine that is busy with a campaign, besides the time
 /// for which the machine stood still.
@@ -27,6 +28,7 @@ const MARGIN: Duration = Duration::from_secs(2);
 
 /// The settings of a campaign.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "a list of settings")]
 pub struct Campaign {
     /// The program that each process runs as `contend`.
     pub program: PathBuf,
@@ -54,8 +56,8 @@ pub struct Campaign {
     pub passes_on: bool,
     /// The disturbances to choose from.
     pub disturbances: Vec<Disturbance>,
-    /// Additional arguments of each server.
-    pub server: Vec<String>,
+    /// Whether the servers lose nothing when they are killed.
+    pub durable: bool,
 }
 
 /// The result of a campaign.
@@ -114,15 +116,14 @@ impl Campaign {
             modes: false,
             passes_on: true,
             disturbances: Vec::new(),
-            server: Vec::new(),
+            durable: false,
         }
     }
 
     /// Uses servers that lose nothing when they are killed.
     #[must_use]
     pub fn durable(mut self) -> Self {
-        let args = ["--appendonly", "yes", "--appendfsync", "always"];
-        self.server.extend(args.map(str::to_owned));
+        self.durable = true;
         self
     }
 
@@ -149,9 +150,8 @@ impl Campaign {
             env::temp_dir().join(format!("lockattr-campaign-{}-{}", process::id(), self.seed));
         fs::create_dir(&dir)
             .expect("the folder is new: each campaign of a process has its own seed");
-        let args: Vec<&str> = self.server.iter().map(String::as_str).collect();
         let network = Network::new();
-        let mut deployed = self.deployment.start(&network, &args);
+        let mut deployed = self.deployment.start(&network, self.durable);
         deployed.replaces_masters(self.promotes());
         let recorder = Recorder::create(&dir, 0).expect("a file for the history");
         let mut nemesis = Nemesis::new(self, &dir, &network, &mut *deployed, recorder);
@@ -201,8 +201,8 @@ impl Campaign {
 
     /// Returns the names that stay longer than the last lease could, and have no later purpose.
     fn left_behind(&self, deployed: &dyn Deployed) -> Vec<String> {
-        let is_meant = |name: &String| name.ends_with("#fence") || name.contains("#tomb:");
-        let left = || -> Vec<String> {
+        let is_meant = |name: &Name| matches!(name.purpose, Purpose::Fence | Purpose::Tombstone);
+        let left = || -> Vec<Name> {
             let mut names = deployed.names();
             names.retain(|name| !is_meant(name));
             names
@@ -210,22 +210,20 @@ impl Campaign {
         // Processes that were killed leave leases and places in queues, which end by themselves:
         // leases by their ttl, places with the next call that asks.
         is_soon(self.ttl * 4, || left().is_empty());
-        let (queues, locks): (Vec<_>, Vec<_>) = left()
-            .into_iter()
-            .partition(|name| name.contains("#queue:"));
-        let tombstones = deployed.names().into_iter();
-        let tombstones = tombstones.filter(|name| name.contains("#tomb:"));
+        let is_tombstone = |name: &Name| name.purpose == Purpose::Tombstone;
+        let tombstones = deployed.names().into_iter().filter(is_tombstone);
         // Nor is a release repeated to a server that comes back after the process has ended.
         let killed = self.disturbances.contains(&Disturbance::KillProcess)
             || self.deployment == Deployment::Quorum;
-        let mut left = locks;
-        left.extend(
-            queues
-                .into_iter()
-                .filter(|name| !killed || !deployed.ends(name)),
-        );
-        left.extend(tombstones.filter(|name| !deployed.ends(name)));
-        left
+        let may_stay = |name: &Name| match name.purpose {
+            Purpose::Lock => false,
+            Purpose::Queue => killed && deployed.ends(name),
+            _ => deployed.ends(name),
+        };
+        let mut all = left();
+        all.extend(tombstones);
+        all.retain(|name| !may_stay(name));
+        all.into_iter().map(|name| name.text).collect()
     }
 }
 

@@ -136,7 +136,7 @@ impl<'a> Nemesis<'a> {
             }
             Disturbance::IsolateMaster => {
                 let beside = self.places[place].host.clone();
-                let master = self.deployed.nodes()[node].host();
+                let master = self.deployed.servers()[node].host();
                 self.network.leave_alone_with(&beside, master);
                 faults::strike(self.deployed, what, node, a_while);
                 return self.network.rejoin(&beside);

@@ -4,20 +4,23 @@ use std::collections::BTreeSet;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::Deployed;
+use super::{Deployed, Server};
+use crate::eventually;
 use crate::redis_cluster::{RedisCluster, is_in_step, is_master};
-use crate::{RedisServer, eventually};
 
 impl Deployed for RedisCluster {
     fn url(&self) -> String {
         Self::url(self)
     }
 
-    fn nodes(&self) -> &[RedisServer] {
+    fn servers(&self) -> Vec<&dyn Server> {
         Self::nodes(self)
+            .iter()
+            .map(|it| it as &dyn Server)
+            .collect()
     }
 
-    fn node_mut(&mut self, node: usize) -> &mut RedisServer {
+    fn server_mut(&mut self, node: usize) -> &mut dyn Server {
         Self::node_mut(self, node)
     }
 
@@ -35,11 +38,11 @@ impl Deployed for RedisCluster {
         }
     }
 
-    fn hand_over(&self, master: usize) {
+    fn hand_over(&mut self, master: usize) {
         self.fail_over_to(self.partner(master));
     }
 
-    fn take_over(&self, master: usize) {
+    fn take_over(&mut self, master: usize) {
         let replica = &Self::nodes(self)[self.partner(master)];
         replica
             .raw(&["CLUSTER", "FAILOVER", "TAKEOVER"])
@@ -81,7 +84,10 @@ impl Deployed for RedisCluster {
 
     fn move_slot(&self, random: &mut fastrand::Rng, pause: Duration) {
         let masters = self.masters();
-        let names = Deployed::names(self);
+        let masters_names = masters
+            .iter()
+            .flat_map(|it| Self::nodes(self)[*it].keys("*"));
+        let names: Vec<String> = masters_names.collect();
         let Some(name) = random.choice(&names) else {
             return;
         };

@@ -1,22 +1,33 @@
 //! The deployments that a pool can lock on, for tests that run on each of them.
 
 mod cluster;
+mod etcd;
+mod postgres;
 mod quorum;
+mod redis;
 mod sentinel;
+mod server;
 mod single;
+mod zookeeper;
 
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
 use lockattr::{LockPool, LockPoolBuilder, RedisOptions};
+use lockattr_postgres::Postgres;
 
+use crate::postgres::PostgresPair;
 use crate::replicated::CONFIRM_RIGHTS;
 use crate::sentinels::Sentinels;
-use crate::{Network, Quorum, RedisCluster, RedisServer, is_soon};
+use crate::{Etcd, EtcdVersion, Network, Quorum, RedisCluster, RedisServer, ZooKeepers, is_soon};
+pub use server::{Name, Purpose, Server};
 
 /// How long a deployment may take to be whole again after a fault.
 const RECOVERY: Duration = Duration::from_secs(120);
+
+/// The arguments of a Redis server that loses nothing.
+const DURABLE: [&str; 4] = ["--appendonly", "yes", "--appendfsync", "always"];
 
 /// One kind of deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,33 +44,43 @@ pub enum Deployment {
     Cluster,
     /// Three servers that know nothing of each other.
     Quorum,
+    /// `PostgreSQL` with a synchronous standby.
+    Postgres,
+    /// Three servers of `ZooKeeper`.
+    ZooKeeper,
+    /// Three members of etcd.
+    Etcd,
 }
 
 impl Deployment {
     /// Each kind once.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::Single,
         Self::Sentinel,
         Self::Confirmed,
         Self::ConfirmedByAll,
         Self::Cluster,
         Self::Quorum,
+        Self::Postgres,
+        Self::ZooKeeper,
+        Self::Etcd,
     ];
 
-    /// Starts it, with these arguments for each server.
+    /// Starts it; durable servers lose nothing when they are killed.
     ///
     /// # Panics
     ///
     /// When its servers do not start.
     #[must_use]
-    pub fn start(self, network: &Network, args: &[&str]) -> Box<dyn Deployed> {
+    pub fn start(self, network: &Network, durable: bool) -> Box<dyn Deployed> {
+        let args: &[&str] = if durable { &DURABLE } else { &[] };
         match self {
             Self::Single => Box::new(RedisServer::start_in(network, args)),
             Self::Sentinel => Box::new(Sentinels::start_in(Some(network), 3, 3, args)),
             Self::Confirmed | Self::ConfirmedByAll => {
                 // First, because it follows the other rights of the user.
                 let args = [&[CONFIRM_RIGHTS], args].concat();
-                Self::Sentinel.start(network, &args)
+                Box::new(Sentinels::start_in(Some(network), 3, 3, &args))
             }
             Self::Cluster => {
                 // A node that was restarted promotes nobody until it is told to.
@@ -67,7 +88,16 @@ impl Deployment {
                 Box::new(RedisCluster::start_with(3, 1, &args, Some(network)))
             }
             Self::Quorum => Box::new(Quorum::start_in(network, args)),
+            Self::Postgres => Box::new(PostgresPair::start_in(network)),
+            Self::ZooKeeper => Box::new(ZooKeepers::start_in(network, 3)),
+            Self::Etcd => Box::new(Etcd::start_with(EtcdVersion::V35, 3, &[], Some(network))),
         }
+    }
+
+    /// Returns whether it lets several have a key together.
+    #[must_use]
+    pub fn has_modes(self) -> bool {
+        !matches!(self, Self::Quorum | Self::Etcd)
     }
 
     /// Returns the settings of a pool for it: the URL, and what the deployment has besides.
@@ -78,6 +108,9 @@ impl Deployment {
             Self::Single | Self::Sentinel | Self::Cluster | Self::Quorum => builder,
             Self::Confirmed => builder.redis(confirm(1)),
             Self::ConfirmedByAll => builder.redis(confirm(2)),
+            Self::Postgres => builder.engine(Postgres::new()),
+            Self::ZooKeeper => builder.engine(lockattr_zookeeper::ZooKeeper::new()),
+            Self::Etcd => builder.engine(lockattr_etcd::Etcd::new()),
         }
     }
 }
@@ -91,6 +124,9 @@ impl fmt::Display for Deployment {
             Self::ConfirmedByAll => "confirmed-by-all",
             Self::Cluster => "cluster",
             Self::Quorum => "quorum",
+            Self::Postgres => "postgres",
+            Self::ZooKeeper => "zookeeper",
+            Self::Etcd => "etcd",
         })
     }
 }
@@ -107,16 +143,16 @@ impl FromStr for Deployment {
 
 /// The servers of a deployment, which end with this value.
 ///
-/// A node is named by its place in [`nodes`](Self::nodes).
+/// A server is named by its place in [`servers`](Self::servers).
 pub trait Deployed: fmt::Debug + Send {
     /// Returns the URL for pools with the prefix `lockattr`, as users with the least rights.
     fn url(&self) -> String;
 
     /// Returns all servers that have locks or copies of locks.
-    fn nodes(&self) -> &[RedisServer];
+    fn servers(&self) -> Vec<&dyn Server>;
 
     /// Returns a server, to disturb it.
-    fn node_mut(&mut self, node: usize) -> &mut RedisServer;
+    fn server_mut(&mut self, node: usize) -> &mut dyn Server;
 
     /// Returns the servers that grant leases. All servers have to be up.
     fn masters(&self) -> Vec<usize>;
@@ -130,12 +166,12 @@ pub trait Deployed: fmt::Debug + Send {
     fn replaces_masters(&self, _replaces: bool) {}
 
     /// Lets a replica take the master's place as the manuals of the deployment advise: nothing is lost.
-    fn hand_over(&self, master: usize) {
+    fn hand_over(&mut self, master: usize) {
         unreachable!("{master} has no replica: {self:?}");
     }
 
     /// Lets a replica take the master's place at once: what was not replicated is lost.
-    fn take_over(&self, master: usize) {
+    fn take_over(&mut self, master: usize) {
         unreachable!("{master} has no replica: {self:?}");
     }
 
@@ -152,7 +188,7 @@ pub trait Deployed: fmt::Debug + Send {
     /// Returns the servers that only have copies of locks. All servers have to be up.
     fn replicas(&self) -> Vec<usize> {
         let masters = self.masters();
-        let all = 0..self.nodes().len();
+        let all = 0..self.servers().len();
         all.filter(|node| !masters.contains(node)).collect()
     }
 
@@ -172,32 +208,29 @@ pub trait Deployed: fmt::Debug + Send {
 
     /// Restarts all servers one by one, as for a rolling upgrade: a master hands over first.
     fn restart_one_by_one(&mut self) {
-        for node in 0..self.nodes().len() {
+        for node in 0..self.servers().len() {
             if self.masters().contains(&node) {
                 self.hand_over(node);
                 self.settle();
             }
-            self.node_mut(node).restart();
+            self.server_mut(node).restart();
             self.settle();
         }
     }
 
-    /// Returns all names on the masters, sorted.
-    fn names(&self) -> Vec<String> {
-        let masters = self.masters().into_iter();
-        let mut names: Vec<String> = masters
-            .flat_map(|node| self.nodes()[node].keys("*"))
-            .collect();
+    /// Returns all that is on the masters, sorted.
+    fn names(&self) -> Vec<Name> {
+        let (masters, servers) = (self.masters(), self.servers());
+        let mut names: Vec<Name> = masters.iter().flat_map(|it| servers[*it].names()).collect();
         names.sort();
         names
     }
 
-    /// Returns the locks on the masters.
-    fn locks(&self) -> Vec<String> {
-        let masters = self.masters().into_iter();
-        masters
-            .flat_map(|node| self.nodes()[node].locks())
-            .collect()
+    /// Returns what is there for this purpose.
+    fn names_for(&self, purpose: Purpose) -> Vec<String> {
+        let names = self.names().into_iter();
+        let names = names.filter(|name| name.purpose == purpose);
+        names.map(|name| name.text).collect()
     }
 
     /// Returns whether a name ends by itself, or has ended.
@@ -205,13 +238,9 @@ pub trait Deployed: fmt::Debug + Send {
     /// # Panics
     ///
     /// When a master cannot be reached.
-    fn ends(&self, name: &str) -> bool {
-        // Of a cluster only one master has the name; the others refuse the question.
-        let left = |node: usize| -> Option<i64> {
-            let left = self.nodes()[node].raw(&["PTTL", name]).ok()?;
-            Some(redis::from_redis_value(left).expect("a number"))
-        };
-        let mut left = self.masters().into_iter().filter_map(left);
-        left.all(|left| left != -1)
+    fn ends(&self, name: &Name) -> bool {
+        let servers = self.servers();
+        let mut masters = self.masters().into_iter();
+        masters.all(|it| servers[it].ends(name) != Some(false))
     }
 }

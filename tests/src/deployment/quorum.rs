@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Deployed;
+use super::{Deployed, Server};
 use crate::{Quorum, RedisServer, is_soon};
 
 /// A pool may end meanwhile.
@@ -13,11 +13,11 @@ impl Deployed for Quorum {
         Self::url(self)
     }
 
-    fn nodes(&self) -> &[RedisServer] {
-        &self.nodes
+    fn servers(&self) -> Vec<&dyn Server> {
+        self.nodes.iter().map(|it| it as &dyn Server).collect()
     }
 
-    fn node_mut(&mut self, node: usize) -> &mut RedisServer {
+    fn server_mut(&mut self, node: usize) -> &mut dyn Server {
         &mut self.nodes[node]
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::Deployed;
+use super::{Deployed, Server};
 use crate::sentinels::{MASTER_NAME, Sentinel, Sentinels, follow};
 use crate::{RedisServer, eventually};
 
@@ -15,11 +15,11 @@ impl Deployed for Sentinels {
         Self::url(self)
     }
 
-    fn nodes(&self) -> &[RedisServer] {
-        &self.nodes
+    fn servers(&self) -> Vec<&dyn Server> {
+        self.nodes.iter().map(|it| it as &dyn Server).collect()
     }
 
-    fn node_mut(&mut self, node: usize) -> &mut RedisServer {
+    fn server_mut(&mut self, node: usize) -> &mut dyn Server {
         &mut self.nodes[node]
     }
 
@@ -36,7 +36,7 @@ impl Deployed for Sentinels {
     /// A failover of the sentinels asks neither the master nor its clients. So writes are paused until
     /// the old master is a replica: those of present clients end with their connections. The sentinels' own
     /// messages wait too, so that they would take the master for dead.
-    fn hand_over(&self, master: usize) {
+    fn hand_over(&mut self, master: usize) {
         let old = &self.nodes[master];
         let patience = state(&self.sentinels[0])["down-after-milliseconds"].clone();
         wait_for_master(self, NEVER);
@@ -45,16 +45,15 @@ impl Deployed for Sentinels {
         eventually("the replicas are in step", || {
             self.nodes.iter().all(|node| offset(node) == offset(old))
         });
-        self.take_over(master);
+        promote(self);
         let new = self.nodes[self.masters()[0]].port();
         follow(old, new);
         old.raw(&["CLIENT", "UNPAUSE"]).expect("done");
         wait_for_master(self, &patience);
     }
 
-    fn take_over(&self, _: usize) {
-        let all: Vec<usize> = (0..self.sentinels.len()).collect();
-        self.fail_over(&all);
+    fn take_over(&mut self, _: usize) {
+        promote(self);
     }
 
     fn wait_for_successor(&self, master: usize) {
@@ -98,6 +97,11 @@ fn wait_for_master(deployed: &Sentinels, patience: &str) {
         let set = ["SET", MASTER_NAME, "down-after-milliseconds", patience];
         sentinel.query::<()>(&set).expect("it is there");
     }
+}
+
+fn promote(deployed: &Sentinels) {
+    let all: Vec<usize> = (0..deployed.sentinels.len()).collect();
+    deployed.fail_over(&all);
 }
 
 /// Returns what a sentinel knows of the master.

@@ -1,26 +1,33 @@
-//! One server. It has nobody to take its place.
+//! One server. Nothing takes its place.
 
-use super::Deployed;
+use super::{Deployed, Server};
 use crate::RedisServer;
+use crate::postgres::PostgresServer;
 
-impl Deployed for RedisServer {
-    fn url(&self) -> String {
-        Self::url(self)
-    }
+macro_rules! deployed_alone {
+    ($server:ty) => {
+        impl Deployed for $server {
+            fn url(&self) -> String {
+                Self::url(self)
+            }
 
-    fn nodes(&self) -> &[RedisServer] {
-        std::slice::from_ref(self)
-    }
+            fn servers(&self) -> Vec<&dyn Server> {
+                vec![self]
+            }
 
-    fn node_mut(&mut self, _: usize) -> &mut RedisServer {
-        self
-    }
+            fn server_mut(&mut self, _: usize) -> &mut dyn Server {
+                self
+            }
 
-    fn masters(&self) -> Vec<usize> {
-        vec![0]
-    }
+            fn masters(&self) -> Vec<usize> {
+                vec![0]
+            }
 
-    fn missing(&self) -> Option<String> {
-        (!self.is_up()).then(|| "it is down".to_owned())
-    }
+            fn missing(&self) -> Option<String> {
+                (!self.is_up()).then(|| "it is down".to_owned())
+            }
+        }
+    };
 }
+deployed_alone!(RedisServer);
+deployed_alone!(PostgresServer);

@@ -2,9 +2,12 @@
 
 mod cluster;
 mod confirmed;
+mod etcd;
+mod postgres;
 mod quorum;
 mod sentinel;
 mod single;
+mod zookeeper;
 
 use std::time::Duration;
 
@@ -87,6 +90,32 @@ fn survives_partitions(deployment: Deployment, seed: u64) {
     };
     let what = "a partition outlived leases";
     clean_until(&campaign, what, |s| s.grants > 300 && s.overdue > 0);
+}
+
+/// A server's successor has all that was granted.
+#[track_caller]
+fn survives_successions(deployment: Deployment, seed: u64, successions: &[Disturbance]) {
+    let campaign = Campaign {
+        // A body outlives the succession, with the lease that the old server granted.
+        ttl: Duration::from_secs(4),
+        dwell: Duration::from_secs(2),
+        tasks: 12,
+        keys: 24,
+        duration: Duration::from_secs(15),
+        ..campaign(deployment, seed, successions)
+    };
+    clean_until(&campaign, "some were granted", |s| s.grants > 150);
+}
+
+/// The ttl is so long that no lease lapses just because the machine is busy.
+#[track_caller]
+fn every_process_has_its_turns(deployment: Deployment, seed: u64) {
+    let campaign = Campaign {
+        ttl: Duration::from_secs(1),
+        ..campaign(deployment, seed, &[])
+    };
+    let what = "much was granted";
+    clean_until(&campaign, what, |s| s.grants > 500 && s.cancelled > 0);
 }
 
 #[track_caller]

@@ -1,11 +1,16 @@
-//! Every example runs and checks what it shows, in memory and on a server; one on a cluster too.
+//! Every example runs and checks what it shows, in memory and on a server; one on a cluster too. Those of the
+//! engines run on a server of their own, and on one of the test's.
 
 use std::env::current_exe;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::LazyLock;
 
-use lockattr_tests::{RedisCluster, RedisServer, find_secret};
+use lockattr_tests::postgres::PostgresServer;
+use lockattr_tests::{Etcd, RedisCluster, RedisServer, ZooKeepers, eventually, find_secret};
+
+/// What tells an example where a server is.
+const VARIABLES: [&str; 4] = ["LOCKATTR_URL", "DATABASE_URL", "ETCD_URL", "ZOOKEEPER_URL"];
 
 /// The folder of the built examples. They are built with the whole workspace and share its
 /// features, so a run of all tests has built them already.
@@ -26,21 +31,22 @@ fn run(example: &str) {
 
 fn run_on(server: &RedisServer, example: &str) {
     for url in [None, Some(server.url())] {
-        run_with(example, url.as_deref());
+        run_with(example, url.as_deref().map(|url| ("LOCKATTR_URL", url)));
     }
     assert!(server.locks().is_empty(), "{example} leaves locks");
 }
 
-fn run_with(example: &str, url: Option<&str>) {
+fn run_with(example: &str, url: Option<(&str, &str)>) {
     // One that hangs is ended, so that it is known what it has said.
     let mut command = Command::new("timeout");
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
     command
         .arg("300")
         .arg(EXAMPLES.join(example))
-        .env_remove("LOCKATTR_URL")
-        .env_remove("DATABASE_URL")
         .env("RUST_LOG", "trace")
-        .envs(url.map(|url| ("LOCKATTR_URL", url)));
+        .envs(url);
     let output = command.output().expect("cargo is there");
     let text = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
@@ -158,9 +164,36 @@ fn worker() {
 fn scale_out() {
     run("scale_out");
     let cluster = RedisCluster::start(3, 0);
-    run_with("scale_out", Some(&cluster.url()));
+    run_with("scale_out", Some(("LOCKATTR_URL", &cluster.url())));
     for node in cluster.nodes() {
         assert!(node.script_calls() > 10, "every master has its part");
     }
     assert!(cluster.locks().is_empty(), "it leaves locks");
+}
+
+#[test]
+fn postgres() {
+    run_with("postgres", None);
+    let server = PostgresServer::start();
+    server.execute("grant create on database postgres to public");
+    run_with("postgres", Some(("DATABASE_URL", &server.url())));
+    let left = server.query("select from pg_namespace where nspname like 'lockattr\\_%'");
+    assert!(left.is_empty(), "it leaves its schema");
+}
+
+#[test]
+fn etcd() {
+    run_with("etcd", None);
+    let cluster = Etcd::start(1);
+    cluster.enable_auth();
+    run_with("etcd", Some(("ETCD_URL", &cluster.url())));
+    eventually("it leaves no locks", || cluster.locks().is_empty());
+}
+
+#[test]
+fn zookeeper() {
+    run_with("zookeeper", None);
+    let servers = ZooKeepers::start(1);
+    run_with("zookeeper", Some(("ZOOKEEPER_URL", &servers.url())));
+    eventually("it leaves no locks", || servers.places().is_empty());
 }

@@ -105,7 +105,8 @@ async fn the_unix_socket_and_several_connections_work_too() {
 async fn errors_say_what_is_wrong_with_a_url() {
     for (url, part) in [
         ("localhost:6379", "scheme"),
-        ("postgres://h/", "`postgres` is unknown"),
+        ("mysql://h/", "`mysql` is unknown"),
+        ("postgres://h/", "the crate `lockattr-postgres`"),
         ("redis://127.0.0.1:99999/", "url"),
         ("redis://user:s3cret@127.0.0.1:x/", "url"),
     ] {

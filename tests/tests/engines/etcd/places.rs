@@ -1,0 +1,97 @@
+//! Places in the queue, and what they are bound to.
+
+use std::time::{Duration, Instant};
+
+use lockattr::Wait;
+use lockattr_tests::{Direction, Etcd, Policy, Proxy, Service, eventually};
+use serde_json::json;
+
+use super::{builder, hold};
+
+/// The one before it was a waiter too, which gives up.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_next_of_a_waiter_that_gives_up_is_not_the_first() {
+    let etcd = Etcd::start(1);
+    let window = builder(etcd.url()).claim_window(Service::LONG);
+    let (one, other) = (
+        window.clone().build().await.unwrap(),
+        window.build().await.unwrap(),
+    );
+    let holder = builder(etcd.url()).build().await.unwrap();
+    let held = hold(&holder, "k").await;
+    let wait =
+        |pool: &lockattr::LockPool| tokio::spawn(pool.lock("k").wait(Wait::Forever).acquire());
+    let first = wait(&one);
+    eventually("it waits", || etcd.locks().len() == 2);
+    let mut second = wait(&other);
+    eventually("both wait", || etcd.locks().len() == 3);
+    first.abort();
+    eventually("one has left", || etcd.locks().len() == 2);
+    let early = tokio::time::timeout(Duration::from_millis(500), &mut second).await;
+    assert!(early.is_err(), "it has a key that another has");
+    held.release().await;
+    second.await.unwrap().unwrap().release().await;
+}
+
+/// What both waiters of a process are bound to is kept alive for the other one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_place_whose_release_was_refused_is_given_up_later() {
+    let etcd = Etcd::start(1);
+    etcd.enable_auth();
+    let holder = builder(etcd.url()).build().await.unwrap();
+    let window = Duration::from_secs(10);
+    let pool = builder(etcd.url())
+        .claim_window(window)
+        .default_ttl(Service::LONG);
+    let pool = pool.build().await.unwrap();
+    let mut held = Vec::new();
+    let mut waiting = Vec::new();
+    for key in ["k", "neighbour"] {
+        held.push(holder.lock(key).ttl(Service::LONG).acquire().await.unwrap());
+        waiting.push(tokio::spawn(pool.lock(key).wait(Wait::Forever).acquire()));
+    }
+    eventually("both wait", || etcd.locks().len() == 4);
+    let (key, end) = ("bG9ja2F0dHIv", "bG9ja2F0dHIw");
+    let names = json!({"role": "locks", "key": key, "range_end": end});
+    let _ = etcd.ask("auth/role/revoke", &names);
+    waiting[0].abort();
+    eventually("its release is refused", || {
+        pool.stats().release_abandoned == 1
+    });
+    let right = json!({"permType": "READWRITE", "key": key, "range_end": end});
+    let _ = etcd.ask("auth/role/grant", &json!({"name": "locks", "perm": right}));
+    eventually("its place is gone", || etcd.locks().len() == 3);
+    for guard in held {
+        guard.release().await;
+    }
+    waiting.remove(1).await.unwrap().unwrap().release().await;
+}
+
+/// A lease of etcd counts from before the request, whose answer may be late.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_late_makes_no_lease_longer() {
+    const TTL: Duration = Duration::from_secs(4);
+    let etcd = Etcd::start(1);
+    let proxy = Proxy::start(etcd.members[0].port());
+    let slow = builder(etcd.url_at(&[proxy.port()])).default_ttl(TTL);
+    let slow = slow.response_timeout(Service::LONG).build().await.unwrap();
+    let other = builder(etcd.url()).build().await.unwrap();
+    proxy.set(Direction::Replies, Policy::Stall);
+    let first = tokio::spawn(slow.lock("first").wait(Wait::Forever).acquire());
+    eventually("etcd has granted a lease", || {
+        let leases = etcd.ask("lease/leases", &json!({}));
+        leases["leases"]
+            .as_array()
+            .is_some_and(|all| !all.is_empty())
+    });
+    tokio::time::sleep(TTL * 3 / 4).await;
+    proxy.set(Direction::Replies, Policy::Pass);
+    first.await.unwrap().unwrap().release().await;
+    let begun = Instant::now();
+    let held = slow.lock("k").renew(false).acquire().await.unwrap();
+    let next = other.lock("k").wait(Service::LONG).acquire().await.unwrap();
+    let after = begun.elapsed();
+    assert!(after >= TTL, "another has it after {after:?}");
+    next.release().await;
+    held.release().await;
+}
