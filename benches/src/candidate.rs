@@ -5,13 +5,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lockattr::LockPool;
+use lockattr_etcd::Etcd;
+use lockattr_postgres::Postgres;
+use lockattr_zookeeper::ZooKeeper;
 use redis::aio::MultiplexedConnection;
 use redis::{Client, Script};
 
-const TTL: Duration = Duration::from_secs(10);
+use crate::peers::{AdvisoryLock, CuratorLock, EtcdLock, RETRY, TTL, TableLock};
+
 const WAIT: Duration = Duration::from_secs(120);
-/// How often the hand-written lock tries again.
-const RETRY: Duration = Duration::from_millis(5);
 const RELEASE: &str =
     "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end return 0";
 
@@ -25,16 +27,24 @@ pub(crate) enum Candidate {
     AsyncRedisLock,
     /// The lower bound inside one process.
     Mutex,
+    Advisory,
+    Table,
+    Etcd,
+    Curator,
 }
 
 impl Candidate {
-    pub(crate) const ALL: [Self; 6] = [
+    const ALL: [Self; 10] = [
         Self::Lockattr,
         Self::NoPassing,
         Self::ByHand,
         Self::Rslock,
         Self::AsyncRedisLock,
         Self::Mutex,
+        Self::Advisory,
+        Self::Table,
+        Self::Etcd,
+        Self::Curator,
     ];
 
     pub(crate) fn name(self) -> &'static str {
@@ -45,6 +55,10 @@ impl Candidate {
             Self::Rslock => "rslock",
             Self::AsyncRedisLock => "async-redis-lock",
             Self::Mutex => "tokio::sync::Mutex",
+            Self::Advisory => "advisory lock",
+            Self::Table => "table by hand",
+            Self::Etcd => "etcd's lock service",
+            Self::Curator => "zookeeper-client",
         }
     }
 
@@ -66,6 +80,9 @@ impl Candidate {
     /// Connects to a server or a deployment; Redlock takes the URLs of several servers, with blanks between.
     pub(crate) async fn connect(self, url: &str) -> Locker {
         let pool = LockPool::builder()
+            .engine(Postgres::new())
+            .engine(Etcd::new())
+            .engine(ZooKeeper::new())
             .url(url)
             .default_ttl(TTL)
             .default_wait(WAIT);
@@ -94,6 +111,10 @@ impl Candidate {
                 Locker::AsyncRedisLock(locker.expect("the server is there"))
             }
             Self::Mutex => Locker::Mutex(Arc::default()),
+            Self::Advisory => Locker::Advisory(AdvisoryLock::connect(url)),
+            Self::Table => Locker::Table(TableLock::connect(url)),
+            Self::Etcd => Locker::Etcd(EtcdLock::connect(url).await),
+            Self::Curator => Locker::Curator(CuratorLock::connect(url).await),
         }
     }
 }
@@ -111,6 +132,10 @@ pub(crate) enum Locker {
     Rslock(rslock::LockManager),
     AsyncRedisLock(async_redis_lock::Locker),
     Mutex(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>),
+    Advisory(AdvisoryLock),
+    Table(TableLock),
+    Etcd(EtcdLock),
+    Curator(CuratorLock),
 }
 
 impl Locker {
@@ -168,6 +193,10 @@ impl Locker {
                 let _guard = lock.lock().await;
                 section().await
             }
+            Self::Advisory(lock) => lock.hold(key, section).await,
+            Self::Table(lock) => lock.hold(key, section).await,
+            Self::Etcd(lock) => lock.hold(key, section).await,
+            Self::Curator(lock) => lock.hold(key, section).await,
         }
     }
 }

@@ -4,50 +4,76 @@
 //! time of each server for a pair: the busiest one limits the deployment whose servers have machines of
 //! their own.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
-use std::time::Instant;
 
 use lockattr_tests::{CANARY, Deployed, Quorum, RedisCluster, RedisServer, Sentinels};
 
 use crate::candidate::Candidate;
 use crate::fleet;
-use crate::report::machine;
-use crate::rounds::{Effort, interleave, median, percentile};
+use crate::rounds::Effort;
 use crate::server_cost::{all_at_once, pairs};
 use crate::server_stats::{cpu_seconds, server_work};
-use crate::uncontended::pairs_per_second;
+use crate::side_by_side::{Table, conditions};
+use crate::uncontended::{latencies, pairs_per_second};
 
 /// A deployment and who locks on it.
 struct Site {
     name: &'static str,
     candidate: Candidate,
     url: String,
-    servers: Servers,
+    servers: Box<dyn Nodes>,
 }
 
-enum Servers {
-    Deployed(Box<dyn Deployed>),
-    Independent(Vec<RedisServer>),
+/// The Redis servers of a deployment, which end with this value.
+trait Nodes {
+    fn nodes(&self) -> &[RedisServer];
+}
+
+impl Nodes for RedisServer {
+    fn nodes(&self) -> &[RedisServer] {
+        std::slice::from_ref(self)
+    }
+}
+
+impl Nodes for Sentinels {
+    fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+}
+
+impl Nodes for RedisCluster {
+    fn nodes(&self) -> &[RedisServer] {
+        Self::nodes(self)
+    }
+}
+
+impl Nodes for Quorum {
+    fn nodes(&self) -> &[RedisServer] {
+        &self.nodes
+    }
+}
+
+/// Independent ones.
+impl Nodes for Vec<RedisServer> {
+    fn nodes(&self) -> &[RedisServer] {
+        self
+    }
 }
 
 impl Site {
-    fn new(name: &'static str, servers: impl Deployed + 'static) -> Self {
+    fn new(name: &'static str, servers: impl Deployed + Nodes + 'static) -> Self {
         Self {
             name,
             candidate: Candidate::Lockattr,
             // As the user with all rights, as in the other workloads.
             url: servers.url().replace(&format!("locker:{CANARY}@"), ""),
-            servers: Servers::Deployed(Box::new(servers)),
+            servers: Box::new(servers),
         }
     }
 
     fn nodes(&self) -> &[RedisServer] {
-        match &self.servers {
-            Servers::Deployed(servers) => servers.nodes(),
-            Servers::Independent(servers) => servers,
-        }
+        self.servers.nodes()
     }
 
     /// Returns the processor time of each server so far, in microseconds.
@@ -67,7 +93,7 @@ fn redlock(name: &'static str, count: usize) -> Site {
         name,
         candidate: Candidate::Rslock,
         url: urls.join(" "),
-        servers: Servers::Independent(servers),
+        servers: Box::new(servers),
     }
 }
 
@@ -87,14 +113,10 @@ fn sites() -> Vec<Site> {
 
 pub(crate) async fn run(effort: Effort, folder: &Path) {
     let sites = sites();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default();
-    let run = effort.run.as_millis();
     let mut text = format!(
-        "{}; medians of {} runs of {run} ms, load average before: {load}\n\n\"busiest\" is the processor time of the busiest server for a pair, over all pairs; \
+        "{}\n\"busiest\" is the processor time of the busiest server for a pair, over all pairs; \
          \"limit\" is the throughput at which that server alone would use one core.\n",
-        machine(),
-        effort.rounds,
+        conditions(effort),
     );
     text += &latency(effort, &sites).await;
     for tasks in [64, 1024] {
@@ -114,27 +136,11 @@ async fn table<const N: usize>(
     effort: Effort,
     sites: &[Site],
     title: &str,
-    columns: [&str; N],
-    mut measure: impl AsyncFnMut(&Site) -> [f64; N],
+    columns: [&'static str; N],
+    measure: impl AsyncFnMut(&Site) -> [f64; N],
 ) -> String {
-    println!("{title}");
-    let places: Vec<usize> = (0..sites.len()).collect();
-    let all = interleave(effort, &places, async |place| measure(&sites[place]).await).await;
-    let mut text = format!(
-        "\n## {title}\n\n| | {} |\n| --- |{}\n",
-        columns.join(" | "),
-        " --- |".repeat(N)
-    );
-    for (place, rounds) in all {
-        write!(text, "| {} |", sites[place].name).expect("a String takes everything");
-        for column in 0..N {
-            let value = median(&rounds, |round| round[column]);
-            let digits = if value < 100.0 { 2 } else { 0 };
-            write!(text, " {value:.digits$} |").expect("a String takes everything");
-        }
-        text.push('\n');
-    }
-    text
+    let table = Table::measure(effort, title, columns, sites, |site| site.name, measure);
+    table.await.text()
 }
 
 /// One task, with a key after the other, so that each master has its part.
@@ -143,19 +149,7 @@ async fn latency(effort: Effort, sites: &[Site]) -> String {
     table(effort, sites, "W1: one task", columns, async |site| {
         let locker = site.candidate.connect(&site.url).await;
         let keys: Vec<String> = (0..64).map(|key| format!("own:{key}")).collect();
-        for key in &keys {
-            locker.hold(key, async || {}).await;
-        }
-        let (start, mut times) = (Instant::now(), Vec::new());
-        for key in keys.iter().cycle() {
-            let before = Instant::now();
-            locker.hold(key, async || {}).await;
-            times.push(before.elapsed().as_secs_f64() * 1e6);
-            if start.elapsed() > effort.run {
-                break;
-            }
-        }
-        [percentile(times.clone(), 50), percentile(times, 99)]
+        latencies(&locker, &keys, effort.run).await
     })
     .await
 }
@@ -193,16 +187,10 @@ async fn hot_key(effort: Effort, sites: &[Site]) -> String {
     ];
     let title = "W4: one key, 4 processes of 8 tasks";
     table(effort, sites, title, columns, async |site| {
-        let run = fleet::one_run(site.nodes(), &site.url, site.candidate, 0, effort.run);
+        let (run, commands) =
+            fleet::counted_run(site.nodes(), &site.url, site.candidate, 0, effort.run);
         let (p50, p99) = run.handoff;
-        [
-            run.rate,
-            run.commands,
-            run.fairness,
-            run.longest_wait,
-            p50,
-            p99,
-        ]
+        [run.rate, commands, run.fairness, run.longest_wait, p50, p99]
     })
     .await
 }

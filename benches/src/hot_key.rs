@@ -8,10 +8,18 @@ use crate::rounds::{Effort, interleave, median};
 use crate::uncontended::pairs_per_second;
 
 const TASKS: usize = 64;
+const CANDIDATES: [Candidate; 6] = [
+    Candidate::Lockattr,
+    Candidate::NoPassing,
+    Candidate::ByHand,
+    Candidate::Rslock,
+    Candidate::AsyncRedisLock,
+    Candidate::Mutex,
+];
 
 pub(crate) async fn run(effort: Effort, report: &mut Report) {
     let server = RedisServer::start();
-    let all = interleave(effort, &Candidate::ALL, async |candidate| {
+    let all = interleave(effort, &CANDIDATES, async |candidate| {
         let locker = candidate.connect(&server.admin_url()).await;
         let key = format!("hot:{}", candidate.name());
         pairs_per_second(&locker, TASKS, effort.run, |_| key.clone()).await

@@ -1,21 +1,25 @@
 //! Measures the library against its peers, in interleaved rounds on a server of its own.
 //!
 //! `cargo run --release -p benches` runs all workloads (some 20 minutes), `-- --quick` in two
-//! to three minutes; `-- W3` only one; `-- deployments` compares the deployments instead. The results are
-//! in `benches/results/`.
+//! to three minutes; `-- W3` only one; `-- deployments` compares the deployments instead, and `-- engines`
+//! the other engines with what their users write by hand (`-- engines etcd` only one). The results are in
+//! `benches/results/`.
 
 mod candidate;
 mod delay;
 mod deployments;
+mod engines;
 mod fleet;
 mod hot_key;
 mod loss;
 mod macro_overhead;
+mod peers;
 mod renewal;
 mod report;
 mod rounds;
 mod server_cost;
 mod server_stats;
+mod side_by_side;
 mod together;
 mod uncontended;
 mod waiting;
@@ -35,6 +39,9 @@ async fn main() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
     if args.iter().any(|arg| arg == "deployments") {
         return deployments::run(effort, &folder).await;
+    }
+    if args.iter().any(|arg| arg == "engines") {
+        return engines::run(effort, &args, &folder).await;
     }
     let wanted: Vec<&String> = args.iter().filter(|arg| arg.starts_with('W')).collect();
     let wants = |workload: &str| wanted.is_empty() || wanted.iter().any(|arg| *arg == workload);

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use lockattr_tests::RedisServer;
+use lockattr_tests::{RedisServer, processor_time};
 
 use crate::candidate::Candidate;
 
@@ -82,19 +82,10 @@ fn of_command(stats: &str, command: &str, field: &str) -> f64 {
     figure.map_or(0.0, |figure| figure.parse().expect("a number"))
 }
 
-/// Returns the processor time of this process, in seconds.
+/// Returns the processor time of this process, in seconds, with that of its children that have ended.
 pub(crate) fn cpu_seconds() -> f64 {
-    /// Linux counts processor time in hundredths of a second for every program.
-    const TICKS_PER_SECOND: f64 = 100.0;
-    let stat = fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields = stat.rsplit(')').next().expect("a name in parentheses");
-    let ticks: f64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse::<f64>().expect("a number"))
-        .sum();
-    ticks / TICKS_PER_SECOND
+    let time = processor_time(std::process::id());
+    time.expect("this process is there").as_secs_f64()
 }
 
 /// Returns the memory that this process uses.
