@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 use std::{env, process};
 
-use examples::processes::{run_together, wait_for_start};
+use examples::processes::{finish, start, wait_for_parent};
 use lockattr::{LockPool, distributed_lock};
 use tokio::task::JoinSet;
 
@@ -59,7 +59,7 @@ async fn count(file: &Path, locked: bool) -> anyhow::Result<usize> {
     write(file, 0)?;
     if examples::has_server() {
         let name = file.to_str().expect("the name is ours");
-        run_together(WORKERS, &[name, &locked.to_string()])?;
+        finish(start(WORKERS, &[name, &locked.to_string()], &[])?)?;
     } else {
         let mut tasks = JoinSet::new();
         for _ in 0..WORKERS {
@@ -78,7 +78,7 @@ async fn main() -> anyhow::Result<()> {
     let args: Vec<String> = env::args().collect();
     if let [_, file, locked] = args.as_slice() {
         LockPool::from_env()?.install().await?;
-        wait_for_start()?;
+        wait_for_parent()?;
         return work(Path::new(file), locked.parse()?).await;
     }
 

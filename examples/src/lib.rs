@@ -1,8 +1,10 @@
 //! The code that the examples share: the pool, with the memory backend if no server is named.
 
+pub mod etcd;
 pub mod postgres;
 pub mod processes;
 pub mod servers;
+pub mod zookeeper;
 
 use lockattr::{Error, LockPool, LockPoolBuilder};
 

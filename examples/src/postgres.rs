@@ -41,17 +41,17 @@ impl Postgres {
         }
         let cluster = "--username=postgres --auth=trust --encoding=UTF8 --no-locale --no-sync";
         server.pg_ctl("initdb", &["-o", cluster])?;
-        // The socket is beside the data, which need not outlive the server.
-        let settings = "-c listen_addresses= -c unix_socket_directories=.. -c fsync=off";
+        // The socket is beside the data. Without fsync the pools would warn, as they should.
+        let settings = "-c listen_addresses= -c unix_socket_directories=..";
         server.pg_ctl("start", &["-o", settings, "-l", "log"])?;
         Ok(server)
     }
 
-    /// Returns where it is, in the form of `DATABASE_URL`.
+    /// Returns where it is, in a form of `DATABASE_URL` that clients and pools read.
     #[must_use]
     pub fn url(&self) -> String {
         let dir = self.dir.display();
-        format!("host='{dir}' user=postgres dbname=postgres")
+        format!("postgres:///postgres?user=postgres&host={dir}")
     }
 
     fn pg_ctl(&self, order: &str, args: &[&str]) -> io::Result<()> {
