@@ -32,6 +32,7 @@ pages! {
     testing = "testing.md",
     deployments = "deployments.md",
     large_clusters = "large-clusters.md",
+    engines = "engines.md",
     operations = "operations.md",
     observability = "observability.md",
     performance = "performance.md",
