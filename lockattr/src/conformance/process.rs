@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub(super) struct Fleet {
     /// Makes the keys of each run different.
     run: u64,
     keys: Cell<u64>,
+    /// How long the service was waited for.
+    waited: Rc<Cell<Duration>>,
 }
 
 impl Fleet {
@@ -58,7 +61,13 @@ impl Fleet {
             replicas,
             run: fastrand::u64(..),
             keys: Cell::new(0),
+            waited: Rc::default(),
         }
+    }
+
+    /// Returns how long the service was waited for since the last call.
+    pub(super) fn take_waited(&self) -> Duration {
+        self.waited.take()
     }
 
     /// Returns a key that is not used otherwise.
@@ -76,7 +85,7 @@ impl Fleet {
     pub(super) async fn process(&self) -> Result<Process, String> {
         let owners = OwnerIds::random().map_err(|error| error.to_string())?;
         let connecting = (self.connect)(owners.clone());
-        let backend = tokio::time::timeout(PATIENCE, connecting)
+        let backend = waiting(&self.waited, PATIENCE, connecting)
             .await
             .map_err(|_| "it does not connect".to_owned())?
             .map_err(|error| format!("it does not connect: {error}"))?;
@@ -98,6 +107,7 @@ impl Fleet {
             number: 0,
             ended: VecDeque::new(),
             told: VecDeque::new(),
+            waited: Rc::clone(&self.waited),
         })
     }
 
@@ -155,6 +165,19 @@ pub(super) struct Process {
     ended: VecDeque<(AttemptId, Outcome)>,
     /// The handoffs that came and were not read yet.
     told: VecDeque<HandedOver>,
+    waited: Rc<Cell<Duration>>,
+}
+
+/// Waits for the service, and adds to `waited` how long that took.
+async fn waiting<F: Future>(
+    waited: &Cell<Duration>,
+    patience: Duration,
+    future: F,
+) -> Result<F::Output, tokio::time::error::Elapsed> {
+    let begun = Time::now();
+    let ended = tokio::time::timeout(patience, future).await;
+    waited.set(waited.get() + Time::now().since(begun));
+    ended
 }
 
 #[derive(Debug)]
@@ -310,7 +333,7 @@ impl Process {
 
     async fn event_within(&mut self, patience: Duration) -> Result<Event, String> {
         let next = poll_fn(|cx| self.backend.poll_event(cx));
-        tokio::time::timeout(patience, next)
+        waiting(&self.waited, patience, next)
             .await
             .map_err(|_| format!("nothing came within {patience:?}"))
     }

@@ -194,11 +194,11 @@ pub(super) async fn nobody_overtakes_a_waiter_when_a_lease_ends(fleet: &Fleet) -
 
 pub(super) async fn a_waiter_that_is_gone_costs_its_claim(fleet: &Fleet) -> Checked {
     let key = fleet.key()?;
-    let (mut a, mut gone) = (fleet.process().await?, fleet.process().await?);
+    let (mut a, mut b) = (fleet.process().await?, fleet.process().await?);
+    let mut gone = fleet.process().await?;
     let one = hold(fleet, &mut a, &key).await?;
     wait(fleet, &mut gone, &key).await?;
     drop(gone);
-    let mut b = fleet.process().await?;
     let other = wait(fleet, &mut b, &key).await?;
     let released_at = Time::now();
     a.ask(&key, &one, RELEASE).await?;

@@ -2,10 +2,15 @@
 
 mod flawed;
 
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use super::process::Fleet;
-use super::{Conformance, Violations, leases, modes, outcomes, pools, queue, told};
+use super::{
+    Checked, Conformance, Violations, in_time, leases, modes, outcomes, pools, queue, told,
+};
 use crate::backend::memory::MemoryBackend;
 use flawed::{Flaw, Flawed};
 
@@ -38,6 +43,39 @@ async fn redis_conforms() -> Result<(), Violations> {
             .await?;
     }
     Ok(())
+}
+
+/// Returns how a check ended that failed the first time, and how often it was made. Its first process
+/// needs this long to connect.
+async fn after_a_failure(first_connection: Duration) -> (Checked, u32) {
+    let connections = Arc::new(AtomicU32::new(0));
+    let connect = move |_| {
+        let is_first = connections.fetch_add(1, Ordering::Relaxed) == 0;
+        async move {
+            if is_first {
+                tokio::time::sleep(first_connection).await;
+            }
+            Ok(MemoryBackend::named("slow"))
+        }
+    };
+    let fleet = Fleet::new(connect, Duration::from_secs(1), 0);
+    let tries = Cell::new(0);
+    let ended = in_time(&fleet, async |fleet: &Fleet| {
+        tries.set(tries.get() + 1);
+        fleet.process().await?;
+        if tries.get() == 1 {
+            violated!("the lease is over");
+        }
+        Ok(())
+    });
+    (ended.await, tries.get())
+}
+
+#[tokio::test]
+async fn a_failure_while_all_was_slow_proves_nothing() {
+    assert_eq!(after_a_failure(Duration::from_secs(1)).await, (Ok(()), 2));
+    let (ended, tries) = after_a_failure(Duration::ZERO).await;
+    assert!(ended.is_err() && tries == 1, "{tries}: {ended:?}");
 }
 
 /// Maps each flaw to the check that finds it.
