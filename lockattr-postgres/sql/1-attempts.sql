@@ -20,6 +20,11 @@ declare
     is_next boolean;
     verdict record;
 begin
+if current_setting('transaction_isolation') <> 'read committed' then
+    -- It would overlook a tombstone that was committed after its first look.
+    raise exception 'lockattr: transactions of this user are %', current_setting('transaction_isolation')
+        using errcode = 'LOCK2', hint = 'alter role … set default_transaction_isolation = ''read committed''';
+end if;
 for i in select g from generate_subscripts(keys, 1) g order by keys[g] collate "C", g loop
     place := i; reply := 'd'; first := 0; count := 0; "left" := 0; who := null; contended := false;
     n := tokens[i];
@@ -107,8 +112,8 @@ for i in select g from generate_subscripts(keys, 1) g order by keys[g] collate "
                     if not found then
                         insert into {schema}.waiter (key, owner, permits, weight, claim, tokens, channel, live, since, seen, who)
                             values (keys[i], owners[i], p[i], w[i], claims[i], n, channel, own, now, now, names[i]);
-                        update {schema}.lock l set is_waited = true where l.key = keys[i] and not l.is_waited;
                     end if;
+                    update {schema}.lock l set is_waited = true where l.key = keys[i] and not l.is_waited;
                 end if;
                 reply := 'h';
                 select h.ends, h.who into until, who from {schema}.holder h

@@ -27,40 +27,55 @@ begin
     end if;
 end $$;
 
--- Removes what has ended, and rows that were not used for some time. Waits for no lock. Returns how many keys it removed.
-create function {schema}.sweep_v1() returns int language plpgsql as $$
+-- Removes what has ended, and rows that were not used for some time: at most so many of each. Waits for no lock. Returns
+-- whether there may be more.
+create function {schema}.sweep_v1(most int) returns boolean language plpgsql as $$
 declare
-    removed int;
+    n int;
+    has_more boolean;
+    unused text[];
     greatest_fence bigint;
 begin
     -- One process at a time.
     perform from {schema}.floor for update skip locked;
     if not found then
-        return 0;
+        return false;
     end if;
     delete from {schema}.tombstone where owner in (
-        select b.owner from {schema}.tombstone b where b.ends < clock_timestamp() limit 10000 for update skip locked);
+        select b.owner from {schema}.tombstone b where b.ends < clock_timestamp() limit most for update skip locked);
+    get diagnostics n = row_count;
+    has_more := n = most;
     delete from {schema}.fenced where key in (
-        select f.key from {schema}.fenced f where f.since < clock_timestamp() - interval '7 days' limit 1000
+        select f.key from {schema}.fenced f where f.since < clock_timestamp() - interval '7 days' limit most
             for update skip locked);
+    get diagnostics n = row_count;
+    has_more := has_more or n = most;
     -- A waiter asks again all the time, several times in each claim window.
     delete from {schema}.waiter where (key, place) in (
         select q.key, q.place from {schema}.waiter q
             where q.seen < clock_timestamp() - greatest(q.claim * interval '25 milliseconds', interval '1 minute')
-            limit 10000 for update skip locked);
+            limit most for update skip locked);
+    get diagnostics n = row_count;
+    has_more := has_more or n = most;
     delete from {schema}.share where (key, owner) in (
-        select s.key, s.owner from {schema}.share s where s.ends < clock_timestamp() limit 10000 for update skip locked);
+        select s.key, s.owner from {schema}.share s where s.ends < clock_timestamp() limit most for update skip locked);
+    get diagnostics n = row_count;
+    has_more := has_more or n = most;
+    -- The rows are locked first. Only the next statement sees what was committed until then, such as a waiter.
+    unused := array(
+        select l.key from {schema}.lock l
+            where (l.owner is null or l.ends <= clock_timestamp()) and l.since < clock_timestamp() - interval '5 seconds'
+                and not (l.is_shared and exists (select from {schema}.share s where s.key = l.key))
+                and not (l.is_waited and exists (select from {schema}.waiter q where q.key = l.key))
+            limit most for update skip locked);
     with gone as (
-        delete from {schema}.lock where key in (
-            select l.key from {schema}.lock l
-                where (l.owner is null or l.ends <= clock_timestamp()) and l.since < clock_timestamp() - interval '5 seconds'
-                    and not (l.is_shared and exists (select from {schema}.share s where s.key = l.key))
-                    and not (l.is_waited and exists (select from {schema}.waiter q where q.key = l.key))
-                limit 10000 for update skip locked)
-            returning fence)
-        select count(*), max(fence) into removed, greatest_fence from gone;
+        delete from {schema}.lock l where l.key = any (unused)
+                and not (l.is_shared and exists (select from {schema}.share s where s.key = l.key))
+                and not (l.is_waited and exists (select from {schema}.waiter q where q.key = l.key))
+            returning l.fence)
+        select count(*), max(fence) into n, greatest_fence from gone;
     update {schema}.floor f set token = greatest(f.token, greatest_fence) where greatest_fence > f.token;
-    return removed;
+    return has_more or n = most;
 end $$;
 
 -- Lets a transaction go on only if no greater token has written to what the key protects, and keeps others with another

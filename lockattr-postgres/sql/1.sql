@@ -156,6 +156,7 @@ declare
     t bigint;
     verdict int;
     others boolean;
+    at bigint;
 begin
     loop
         select * into w from {schema}.waiter q where q.key = k order by q.place limit 1;
@@ -181,11 +182,12 @@ begin
         if w.live <> own and pg_try_advisory_xact_lock_shared(w.live) then
             continue;
         end if;
+        -- Its lease is dated before it begins.
+        at := {schema}.micros(clock_timestamp());
         t := {schema}.give_v1(k, w.owner, w.permits, w.weight, w.tokens, w.claim, w.who);
         update {schema}.lock l set is_waited = others where l.key = k;
         if w.channel is not null then
-            perform pg_notify(w.channel, concat_ws('|', w.owner, t, w.tokens, others::int, w.claim,
-                {schema}.micros(clock_timestamp())));
+            perform pg_notify(w.channel, concat_ws('|', w.owner, t, w.tokens, others::int, w.claim, at));
         end if;
     end loop;
 end $$;

@@ -76,8 +76,8 @@ impl Dialer {
         (link, generation): (usize, u64),
         inbox: UnboundedSender<Report>,
     ) -> Result<Session, BackendError> {
-        let connected = self.tls.connect(&self.url.config).await;
-        let (client, mut traffic) = connected.map_err(|error| failure::of(&error))?;
+        let connected = self.tls.connect(&self.url, self.within).await;
+        let (client, mut traffic) = connected?;
         let reading = tokio::spawn(async move {
             while let Some(Ok(message)) = traffic.next().await {
                 if let AsyncMessage::Notification(said) = message {
@@ -109,7 +109,7 @@ impl Dialer {
         let client = &session.line.client;
         let ask = format!(
             "select {}.micros(clock_timestamp()), current_setting('server_encoding'), \
-             current_setting('server_version_num')::int",
+             current_setting('server_version_num')::int, current_setting('transaction_isolation')",
             quoted(&self.url.schema)
         );
         let sent_at = Time::now();
@@ -120,6 +120,7 @@ impl Dialer {
         session.clocks = Clocks::new(sent_at, said.try_get(0).map_err(nonsense)?);
         let encoding: &str = said.try_get(1).map_err(nonsense)?;
         let version: i32 = said.try_get(2).map_err(nonsense)?;
+        let isolation: &str = said.try_get(3).map_err(nonsense)?;
         if encoding != "UTF8" {
             return Err(refused(format!(
                 "the encoding of the database is {encoding}, which has not all characters of keys; use one in UTF8"
@@ -129,6 +130,12 @@ impl Dialer {
             return Err(refused(format!(
                 "the server is PostgreSQL {}; the locks need 13 or later",
                 version / 10_000
+            )));
+        }
+        if isolation != "read committed" {
+            return Err(refused(format!(
+                "transactions of this user are {isolation}, and the locks need to see what was committed meanwhile: \
+                 alter role … set default_transaction_isolation = 'read committed'"
             )));
         }
         let called = Call::new(client, &self.url.schema, self.is_pooled).await;

@@ -11,7 +11,8 @@ use crate::line::Line;
 
 const ASK: &str = "select current_setting('server_version'), current_setting('synchronous_commit'), \
      current_setting('synchronous_standby_names'), current_setting('fsync') = 'on', \
-     current_setting('full_page_writes') = 'on', current_setting('idle_session_timeout', true), \
+     current_setting('full_page_writes') = 'on', \
+     (select setting::int from pg_settings where name = 'idle_session_timeout'), \
      (select count(*) from pg_stat_replication)::int, \
      (select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum'))::int, \
      pg_has_role('pg_monitor', 'usage'), \
@@ -64,7 +65,8 @@ struct Seen {
     standby_names: String,
     flushes: bool,
     writes_full_pages: bool,
-    idle_timeout: Option<String>,
+    /// In milliseconds; older servers have none.
+    idle_timeout: Option<i32>,
     standbys: i32,
     synchronous: i32,
     sees_standbys: bool,
@@ -113,13 +115,19 @@ fn judge(seen: &Seen, listens: bool, schema: &str) -> Vec<Finding> {
         finding(Severity::Limit, Topic::Messages, said)
             .with_remedy("`Postgres::listen_url` with a way to the server itself")
     });
-    if let Some(timeout) = seen.idle_timeout.as_deref().filter(|it| *it != "0") {
-        let said = format!(
-            "the server ends sessions that are idle for {timeout}; the pool asks something every 12 s"
-        );
-        found.push(finding(Severity::Good, Topic::IdleTimeout, &said));
-    }
+    found.extend(seen.idle_timeout.filter(|it| *it != 0).map(idle_timeout));
     found
+}
+
+fn idle_timeout(millis: i32) -> Finding {
+    let said = format!(
+        "the server ends sessions that are idle for {millis} ms; the pool asks something every 12 s"
+    );
+    if millis > 12_000 {
+        return finding(Severity::Good, Topic::IdleTimeout, &said);
+    }
+    finding(Severity::Warning, Topic::IdleTimeout, &said)
+        .with_remedy("alter role … set idle_session_timeout = 0")
 }
 
 fn rights(seen: &Seen, schema: &str) -> Finding {
@@ -192,7 +200,7 @@ mod tests {
             standby_names: "*".to_owned(),
             flushes: true,
             writes_full_pages: true,
-            idle_timeout: Some("0".to_owned()),
+            idle_timeout: Some(0),
             standbys: 1,
             synchronous: 1,
             sees_standbys: true,
@@ -220,6 +228,7 @@ mod tests {
         assert_eq!(flaw(|it| it.has_rights = false), Severity::Broken);
         assert_eq!(flaw(|it| it.flushes = false), Severity::Warning);
         assert_eq!(flaw(|it| it.commit = "off".to_owned()), Severity::Warning);
+        assert_eq!(flaw(|it| it.idle_timeout = Some(10_000)), Severity::Warning);
         assert_eq!(flaw(|it| it.is_unlogged = true), Severity::Warning);
         assert_eq!(flaw(|it| it.synchronous = 0), Severity::Warning);
         assert_eq!(flaw(|it| it.standby_names.clear()), Severity::Limit);

@@ -2,7 +2,7 @@
 
 use lockattr::backend::{BackendError, BackendErrorKind, Failure};
 use tokio_postgres::Error;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 
 /// Returns the error of the service, in the server's words.
 pub(crate) fn of(error: &Error) -> BackendError {
@@ -19,6 +19,10 @@ pub(crate) fn of(error: &Error) -> BackendError {
         "42501" => (
             BackendErrorKind::Refused,
             "; grant what the documentation of `lockattr_postgres::schema_sql` lists",
+        ),
+        "LOCK2" => (
+            BackendErrorKind::Refused,
+            "; alter role … set default_transaction_isolation = 'read committed'",
         ),
         // Rights, a wrong password, a missing database, what is not there or has another form.
         it if ["28", "3D", "3F", "42", "0A"]
@@ -38,13 +42,12 @@ pub(crate) fn of(error: &Error) -> BackendError {
 /// Returns what an error means for all attempts of a batch: they are one transaction.
 pub(crate) fn of_batch(error: &Error) -> Failure {
     let explained = of(error);
-    // The server says so in an answer, after it has undone everything; but not when it ends the connection, or was told to
-    // stop waiting for a standby after the commit.
+    // The server says so in an answer, after it has undone everything; but not when it, or a pooler, ends the connection, or
+    // when it was told to stop, perhaps after the commit.
     let is_undone = error.as_db_error().is_some_and(|it| {
-        let code = it.code();
-        *code != SqlState::QUERY_CANCELED
-            && !code.code().starts_with("57P")
-            && !code.code().starts_with("08")
+        it.parsed_severity() == Some(Severity::Error)
+            && *it.code() != SqlState::QUERY_CANCELED
+            && !it.code().code().starts_with("08")
     });
     let lasts = explained.kind() == BackendErrorKind::Refused;
     let failure = if is_undone {

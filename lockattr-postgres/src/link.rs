@@ -12,9 +12,11 @@ use crate::dial::{Dialer, Session};
 /// So many batches keep the server at work while an answer is on its way. More attempts wait in the pool meanwhile, since
 /// one transaction for many costs the server less.
 const BUSY: usize = 2;
-/// After so long a silence the server is asked to sweep: a way that is closed without a word is noticed before a caller
-/// meets it.
+/// After so long a silence the server is asked for its clock: a way that is closed without a word is noticed before a
+/// caller meets it.
 const IDLE: Duration = Duration::from_secs(10);
+/// The same where handoffs are told, and attempts take other ways: handoffs are dated by that clock.
+const IDLE_EAR: Duration = Duration::from_secs(1);
 /// For what has come to be read: after a stall of this thread the answers are in the socket.
 const GRACE: Duration = Duration::from_millis(10);
 
@@ -35,7 +37,6 @@ pub(crate) struct Link {
     quiet_since: Instant,
     /// Whether it is late, and what has come is still to be read.
     is_doubted: bool,
-    /// The same in all processes would come at the same time.
     idle: Duration,
 }
 
@@ -48,8 +49,20 @@ pub(crate) enum Alarm {
     GiveUp,
 }
 
+/// Returns the span with some jitter: the same in all processes would end at the same time.
+pub(crate) fn jittered(span: Duration) -> Duration {
+    span.mul_f64(0.8 + 0.4 * fastrand::f64())
+}
+
 impl Link {
-    pub(crate) fn new(dialer: Arc<Dialer>, session: Session, last_error: BackendError) -> Self {
+    /// `is_only` says that the pool has no other one.
+    pub(crate) fn new(
+        dialer: Arc<Dialer>,
+        session: Session,
+        is_only: bool,
+        last_error: BackendError,
+    ) -> Self {
+        let listens = dialer.channel.is_some();
         Self {
             dialer,
             session: Some(session),
@@ -61,7 +74,7 @@ impl Link {
             unanswered: 0,
             quiet_since: Instant::now(),
             is_doubted: false,
-            idle: IDLE.mul_f64(0.8 + 0.4 * fastrand::f64()),
+            idle: jittered(if listens && !is_only { IDLE_EAR } else { IDLE }),
         }
     }
 

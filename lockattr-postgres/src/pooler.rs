@@ -1,8 +1,12 @@
 //! Finds out whether a pooler gives each transaction another server process.
 
+use std::time::Duration;
+
 use futures_util::StreamExt as _;
+use lockattr::backend::BackendError;
 use tokio_postgres::{Client, Error};
 
+use crate::failure;
 use crate::tls::Tls;
 use crate::url::Url;
 
@@ -13,23 +17,33 @@ use crate::url::Url;
 /// # Errors
 ///
 /// When the server cannot be asked.
-pub(crate) async fn is_pooled(first: &Client, url: &Url, tls: &Tls) -> Result<bool, Error> {
-    let (second, mut traffic) = tls.connect(&url.config).await?;
+pub(crate) async fn is_pooled(
+    first: &Client,
+    url: &Url,
+    tls: &Tls,
+    within: Duration,
+) -> Result<bool, BackendError> {
+    let (second, mut traffic) = tls.connect(url, within).await?;
     let reading = tokio::spawn(async move { while traffic.next().await.is_some() {} });
-    let found = share_processes(first, &second).await;
+    let found = share_processes(first, &second, within / 2).await;
     drop(second);
     reading.abort();
-    found
+    found.map_err(|error| failure::of(&error))
 }
 
-async fn share_processes(first: &Client, second: &Client) -> Result<bool, Error> {
+async fn share_processes(first: &Client, second: &Client, most: Duration) -> Result<bool, Error> {
     first.batch_execute("begin").await?;
     let of_first = process(first).await;
-    let of_second = process(second).await;
+    let of_second = tokio::time::timeout(most, process(second)).await;
     first.batch_execute("commit").await?;
+    let Ok(of_second) = of_second else {
+        // A pooler with one server process has none for the second.
+        return Ok(true);
+    };
     let (of_first, of_second) = (of_first?, of_second?);
     for _ in 0..3 {
-        if process(second).await? != of_second || process(first).await? != of_first {
+        // The first one gave its process back last.
+        if process(first).await? != of_first || process(second).await? != of_second {
             return Ok(true);
         }
     }

@@ -34,7 +34,7 @@ const PARTS: [&str; 3] = [
 ///
 /// ```
 /// let sql = lockattr_postgres::schema_sql("lockattr");
-/// assert!(sql.starts_with("create schema if not exists lockattr;"));
+/// assert!(sql.starts_with("create schema if not exists \"lockattr\";"));
 /// ```
 #[must_use]
 pub fn schema_sql(schema: &str) -> String {
@@ -46,16 +46,9 @@ pub fn schema_sql(schema: &str) -> String {
     )
 }
 
-/// Plain names stay readable.
+/// A name may be a word of SQL, such as `user`.
 pub(crate) fn quoted(schema: &str) -> String {
-    let is_plain = schema
-        .bytes()
-        .all(|it| matches!(it, b'a'..=b'z' | b'_' | b'0'..=b'9'));
-    if is_plain {
-        schema.to_owned()
-    } else {
-        format!("\"{}\"", schema.replace('"', "\"\""))
-    }
+    format!("\"{}\"", schema.replace('"', "\"\""))
 }
 
 /// Checks that the schema is there, or makes it.
@@ -91,10 +84,10 @@ fn is_missing(error: &Error) -> bool {
 
 /// Several pools may start at the same time, so the first one makes it.
 async fn create(client: &Client, schema: &str) -> Result<(), BackendError> {
-    let sql = schema_sql(schema);
+    let (sql, quoted) = (schema_sql(schema), quoted(schema));
     let all = format!(
         "do $schema$ begin perform pg_advisory_xact_lock({MAKING}); \
-         if to_regclass('{schema}.version') is null then execute $made${sql}$made$; end if; end $schema$"
+         if to_regclass('{quoted}.version') is null then execute $made${sql}$made$; end if; end $schema$"
     );
     client.batch_execute(&all).await.map_err(|error| {
         let said = failure::of(&error);
@@ -109,7 +102,7 @@ mod tests {
     #[test]
     fn the_schema_has_its_name_everywhere() {
         let sql = schema_sql("locks");
-        assert!(!sql.contains("{schema}") && !sql.contains("lockattr."));
+        assert!(!sql.contains("{schema}") && !sql.contains("lockattr\"."));
         assert!(schema_sql("a\"b").contains("create table \"a\"\"b\".lock"));
     }
 }

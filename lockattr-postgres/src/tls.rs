@@ -1,7 +1,13 @@
 //! Plain and encrypted connections.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use lockattr::backend::{BackendError, BackendErrorKind};
+use tokio::time::Instant;
 use tokio_postgres::{CancelToken, Client, Config, Error, NoTls};
 
+use crate::failure;
 use crate::options::Postgres;
 use crate::url::Url;
 
@@ -48,10 +54,41 @@ impl Tls {
         })
     }
 
+    /// Connects to the first of the servers that takes writes, from the one that did so last. Each has its part of the time,
+    /// so that one that is silent does not keep those behind it from their turn.
+    ///
     /// # Errors
     ///
-    /// When no server takes the connection.
-    pub(crate) async fn connect(&self, config: &Config) -> Result<(Client, Traffic), Error> {
+    /// What the last server said, when none takes the connection.
+    pub(crate) async fn connect(
+        &self,
+        url: &Url,
+        within: Duration,
+    ) -> Result<(Client, Traffic), BackendError> {
+        let end = Instant::now() + within;
+        let count = url.servers.len();
+        let first = url.latest.load(Ordering::Relaxed);
+        let mut last = failure::silent();
+        for n in 0..count {
+            let left = u32::try_from(count - n).unwrap_or(u32::MAX);
+            let part = end.saturating_duration_since(Instant::now()) / left;
+            let place = (first + n) % count;
+            match tokio::time::timeout(part, self.connect_to(&url.servers[place])).await {
+                Ok(Ok(connected)) => {
+                    url.latest.store(place, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Ok(Err(error)) => last = failure::of(&error),
+                Err(_) => {
+                    let text = format!("no connection within {part:.0?}");
+                    last = BackendError::new(BackendErrorKind::Timeout, text);
+                }
+            }
+        }
+        Err(last)
+    }
+
+    async fn connect_to(&self, config: &Config) -> Result<(Client, Traffic), Error> {
         #[cfg(feature = "tls")]
         if let Some(rustls) = &self.rustls {
             let (client, connection) = config.connect(rustls.clone()).await?;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use lockattr::backend::{Attempt, Event, IfHeld, Op, Outcome, OwnerId, OwnerIds, Reply};
+use lockattr::backend::{Attempt, Event, IfHeld, Op, Outcome, OwnerId, OwnerIds, Reply, Time};
 use tokio::time::Instant;
 use tokio_postgres::{Client, Error, Row};
 
@@ -15,12 +15,22 @@ use crate::schema::quoted;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
+/// A waiter asks again every half minute at least. One that does not was given up while no server could be told.
+const FORGOTTEN: Duration = Duration::from_secs(60);
+
 #[derive(Debug)]
 pub(crate) struct Turns {
-    waiting: HashMap<OwnerId, String>,
+    waiting: HashMap<OwnerId, Waiter>,
     pause: Duration,
     asked_at: Instant,
     is_asking: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    key: String,
+    /// When it asked the last time.
+    seen: Instant,
 }
 
 impl Turns {
@@ -44,8 +54,12 @@ impl Turns {
         );
         match outcome {
             Ok(Reply::Held { .. }) if queues => {
-                let key = attempt.key().to_owned();
-                if self.waiting.insert(attempt.owner().clone(), key).is_none() {
+                let waiter = Waiter {
+                    key: attempt.key().to_owned(),
+                    seen: Instant::now(),
+                };
+                let owner = attempt.owner().clone();
+                if self.waiting.insert(owner, waiter).is_none() {
                     self.pause = FIRST_PAUSE;
                 }
             }
@@ -66,7 +80,7 @@ impl Turns {
         self.is_asking = true;
         let all = self.waiting.iter();
         Some(
-            all.map(|(owner, key)| (key.clone(), owner.to_string()))
+            all.map(|(owner, waiter)| (waiter.key.clone(), owner.to_string()))
                 .unzip(),
         )
     }
@@ -76,17 +90,19 @@ impl Turns {
         &mut self,
         rows: &[Row],
         owners: &OwnerIds,
-        clocks: Option<Clocks>,
+        sent_at: Time,
     ) -> Vec<Event> {
+        let now = Instant::now();
         self.is_asking = false;
-        self.asked_at = Instant::now();
+        self.asked_at = now;
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
-        let Some(clocks) = clocks else {
-            return Vec::new();
-        };
+        self.waiting
+            .retain(|_, waiter| now < waiter.seen + FORGOTTEN);
         let mut events = Vec::new();
         for row in rows {
-            let Some(event) = read(row).and_then(|it| it.event(owners, clocks)) else {
+            let clocks = row.try_get(6).map(|micros| Clocks::new(sent_at, micros));
+            let event = clocks.ok().and_then(|it| read(row)?.event(owners, it));
+            let Some(event) = event else {
                 tracing::warn!("the server's answer about turns made no sense");
                 continue;
             };
@@ -120,7 +136,10 @@ pub(crate) async fn ask(
     (keys, owners): (Vec<String>, Vec<String>),
 ) -> Result<Vec<Row>, Error> {
     use tokio_postgres::types::Type;
-    let text = format!("select * from {}.handed_over_v1($1, $2)", quoted(schema));
+    let schema = quoted(schema);
+    let text = format!(
+        "select *, {schema}.micros(clock_timestamp()) from {schema}.handed_over_v1($1, $2)"
+    );
     let typed: [(&(dyn tokio_postgres::types::ToSql + Sync), Type); 2] =
         [(&keys, Type::TEXT_ARRAY), (&owners, Type::TEXT_ARRAY)];
     client.query_typed(&text, &typed).await

@@ -1,10 +1,12 @@
 //! The URL of a database.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use tokio_postgres::Config;
-use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 
 const HOW: &str = "write postgres://user:password@host:5432/database?schema=lockattr, with `@`, `/`, `:`, `?`, `#` and \
                    `%` in the password percent-encoded";
@@ -15,7 +17,10 @@ const KEEPALIVE: Duration = Duration::from_secs(15);
 /// Where the locks are.
 #[derive(Debug, Clone)]
 pub(crate) struct Url {
-    pub(crate) config: Config,
+    /// The settings for each of the servers, in their order.
+    pub(crate) servers: Vec<Config>,
+    /// The place of the one that was connected to last.
+    pub(crate) latest: Arc<AtomicUsize>,
     pub(crate) schema: String,
     /// Whether the URL names it.
     pub(crate) has_schema: bool,
@@ -66,6 +71,8 @@ impl Url {
         }
         // What cannot write has no locks.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+        // Of the addresses of a name: one that is silent is not always the first.
+        config.load_balance_hosts(LoadBalanceHosts::Random);
         config.ssl_mode(if is_encrypted {
             SslMode::Require
         } else {
@@ -76,18 +83,76 @@ impl Url {
             config.application_name("lockattr");
         }
         if config.get_connect_timeout().is_none() {
-            // Of several servers, those behind one that is gone have their turn too.
             let servers = u32::try_from(config.get_hosts().len()).unwrap_or(1);
-            config.connect_timeout(connect / servers.max(1));
+            // Twice in the time of a server: its name may have two addresses.
+            config.connect_timeout(connect / servers.max(1) / 2);
         }
+        let servers = 0..config.get_hosts().len();
+        let servers = servers.map(|n| only(&config, n)).collect::<Option<_>>();
         Ok(Self {
             place: place(&config, name),
+            latest: Arc::default(),
             schema: name.to_owned(),
             has_schema: schema.is_some(),
             is_encrypted,
-            config,
+            servers: servers.ok_or_else(|| format!("it has not one port for each host; {HOW}"))?,
         })
     }
+}
+
+/// Returns the settings for one of the servers alone, so that each has a time of its own: the library has no limit for
+/// one that takes the connection and is silent then. `None` where the URL has neither one port nor one for each.
+fn only(all: &Config, n: usize) -> Option<Config> {
+    let mut config = Config::new();
+    match &all.get_hosts()[n] {
+        Host::Tcp(name) => config.host(name),
+        #[cfg(unix)]
+        Host::Unix(path) => config.host_path(path),
+    };
+    if let Some(address) = all.get_hostaddrs().get(n) {
+        config.hostaddr(*address);
+    }
+    match all.get_ports() {
+        [] => {}
+        [port] => drop(config.port(*port)),
+        ports => drop(config.port(*ports.get(n)?)),
+    }
+    if let Some(user) = all.get_user() {
+        config.user(user);
+    }
+    if let Some(password) = all.get_password() {
+        config.password(password);
+    }
+    if let Some(name) = all.get_dbname() {
+        config.dbname(name);
+    }
+    if let Some(options) = all.get_options() {
+        config.options(options);
+    }
+    if let Some(name) = all.get_application_name() {
+        config.application_name(name);
+    }
+    if let Some(timeout) = all.get_connect_timeout() {
+        config.connect_timeout(*timeout);
+    }
+    if let Some(timeout) = all.get_tcp_user_timeout() {
+        config.tcp_user_timeout(*timeout);
+    }
+    if let Some(interval) = all.get_keepalives_interval() {
+        config.keepalives_interval(interval);
+    }
+    if let Some(retries) = all.get_keepalives_retries() {
+        config.keepalives_retries(retries);
+    }
+    config
+        .keepalives(all.get_keepalives())
+        .keepalives_idle(all.get_keepalives_idle())
+        .target_session_attrs(all.get_target_session_attrs())
+        .load_balance_hosts(all.get_load_balance_hosts())
+        .channel_binding(all.get_channel_binding())
+        .ssl_mode(all.get_ssl_mode())
+        .ssl_negotiation(all.get_ssl_negotiation());
+    Some(config)
 }
 
 fn is_identifier(name: &str) -> bool {
@@ -131,8 +196,17 @@ mod tests {
         )
         .unwrap();
         assert_eq!(url.place, "postgres://h1:1,h2:2/shop?schema=locks");
-        assert_eq!(url.config.get_application_name(), Some("x"));
         assert!(url.is_encrypted);
+        for (server, name, port) in [(&url.servers[0], "h1", 1), (&url.servers[1], "h2", 2)] {
+            assert_eq!(server.get_hosts(), [Host::Tcp(name.to_owned())]);
+            assert_eq!(server.get_ports(), [port]);
+            assert_eq!(server.get_application_name(), Some("x"));
+        }
+        let one_port = parse("postgres://h1,h2:7/shop").map(|url| url.place);
+        assert_eq!(
+            one_port,
+            Ok("postgres://h1:5432,h2:7/shop?schema=lockattr".to_owned())
+        );
     }
 
     #[test]

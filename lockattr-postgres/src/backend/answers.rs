@@ -1,10 +1,11 @@
 //! What is asked on a connection, and the answers.
 
 use lockattr::backend::{Attempt, Event, Failure, Time};
+use tokio::time::Instant;
 use tokio_postgres::{Error, Row};
-use tracing::debug;
+use tracing::warn;
 
-use super::PostgresBackend;
+use super::{PostgresBackend, next_sweep};
 use crate::batch::Answered;
 use crate::clock::Clocks;
 use crate::failure;
@@ -22,6 +23,7 @@ pub(super) struct Answer {
 pub(super) enum Question {
     Attempts(Vec<Attempt>),
     Turns,
+    Clock,
     Sweep,
 }
 
@@ -44,28 +46,47 @@ impl PostgresBackend {
                 self.on_outcomes(link, sent_at, attempts, &rows, is_current);
             }
             Question::Turns => {
-                let clocks = self.links[link].session.as_ref().map(|it| it.clocks);
-                let clocks = clocks.filter(|_| is_current);
                 let found = rows.as_deref().unwrap_or_default();
-                let events = self.turns.answered(found, &self.owners, clocks);
+                let events = self.turns.answered(found, &self.owners, sent_at);
                 self.done.extend(events);
             }
-            Question::Sweep => match &rows {
-                Ok(rows) => {
-                    let removed: i32 = rows
-                        .first()
-                        .and_then(|row| row.try_get(0).ok())
-                        .unwrap_or(0);
-                    debug!(removed, "removed keys that are not used");
-                }
-                Err(error) => debug!(%error, "nothing was swept"),
-            },
+            Question::Clock => self.on_clock(link, sent_at, &rows, is_current),
+            Question::Sweep => {
+                self.on_clock(link, sent_at, &rows, is_current);
+                let has_more = match &rows {
+                    Ok(rows) => rows.first().and_then(|row| row.try_get(1).ok()),
+                    Err(error) => {
+                        warn!(error = %failure::of(error), "what has ended is not removed");
+                        None
+                    }
+                };
+                self.sweep_at = Some(match has_more {
+                    Some(true) => Instant::now(),
+                    _ => next_sweep(),
+                });
+            }
         }
         if let Err(error) = &rows
             && is_current
             && (error.is_closed() || failure::is_standby(error))
         {
             self.replace(link, failure::of(error));
+        }
+    }
+
+    fn on_clock(
+        &mut self,
+        link: usize,
+        sent_at: Time,
+        rows: &Result<Vec<Row>, Error>,
+        is_current: bool,
+    ) {
+        let said = rows.as_ref().ok().and_then(|rows| rows.first());
+        if let Some(micros) = said.and_then(|row| row.try_get(0).ok())
+            && is_current
+            && let Some(session) = &mut self.links[link].session
+        {
+            session.clocks = Clocks::new(sent_at, micros);
         }
     }
 

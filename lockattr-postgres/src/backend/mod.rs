@@ -24,10 +24,19 @@ use self::answers::{Answer, Question};
 pub(crate) use self::reconnect::Report;
 use crate::batch::{Arguments, LARGEST, unknown};
 use crate::line::Line;
-use crate::link::Link;
+use crate::link::{Link, jittered};
 use crate::schema::quoted;
 use crate::turns::{self, Turns};
 use crate::{doctor, inspection};
+
+/// The pauses between sweeps, whether the pool is busy or idle.
+const SWEEPING: Duration = Duration::from_secs(10);
+/// So few rows that attempts behind a sweep hardly notice it. The next one follows at once if there may be more.
+const SWEPT_AT_ONCE: u32 = 500;
+
+fn next_sweep() -> Instant {
+    Instant::now() + jittered(SWEEPING)
+}
 
 pub(crate) struct PostgresBackend {
     /// Those for attempts first; one that only listens is the last.
@@ -40,6 +49,8 @@ pub(crate) struct PostgresBackend {
     listener: Option<usize>,
     /// If none does.
     turns: Turns,
+    /// When the server is asked to sweep. `None` while it does.
+    sweep_at: Option<Instant>,
     /// For the next link that is silent, and the next question about turns.
     alarm: Pin<Box<Sleep>>,
     /// On which link each attempt is whose outcome is waited for.
@@ -107,10 +118,26 @@ impl PostgresBackend {
         });
     }
 
-    /// Asks a server that was asked nothing for a while to remove what has ended.
-    fn sweep(&mut self, link: usize) {
-        let text = format!("select {}.sweep_v1()", quoted(&self.schema));
-        self.ask(link, Question::Sweep, |line| async move {
+    fn ask_clock(&mut self, link: usize) {
+        let text = format!("select {}.micros(clock_timestamp())", quoted(&self.schema));
+        self.ask_text(link, Question::Clock, text);
+    }
+
+    /// Asks the server to remove what has ended, if it is time.
+    fn sweep(&mut self, now: Instant) {
+        if self.links[0].session.is_none() || self.sweep_at.is_none_or(|at| at > now) {
+            return;
+        }
+        self.sweep_at = None;
+        let schema = quoted(&self.schema);
+        let text = format!(
+            "select {schema}.micros(clock_timestamp()), {schema}.sweep_v1({SWEPT_AT_ONCE})"
+        );
+        self.ask_text(0, Question::Sweep, text);
+    }
+
+    fn ask_text(&mut self, link: usize, to: Question, text: String) {
+        self.ask(link, to, |line| async move {
             let _turn = line.turn().await;
             line.client.query_typed(&text, &[]).await
         });

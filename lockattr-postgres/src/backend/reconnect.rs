@@ -122,6 +122,13 @@ impl PostgresBackend {
             return None;
         }
         of.is_dialling = false;
+        // It may have ended before it was known here, and is reported no more.
+        let result = result.and_then(|session| {
+            if session.line.client.is_closed() {
+                return Err(failure::disconnected());
+            }
+            Ok(session)
+        });
         match result {
             Ok(session) => {
                 of.found(session);
@@ -146,7 +153,8 @@ impl PostgresBackend {
             .turns
             .wakeup()
             .filter(|_| self.links[0].session.is_some());
-        let Some(next) = links.chain(turns).min() else {
+        let sweep = self.sweep_at.filter(|_| self.links[0].session.is_some());
+        let Some(next) = links.chain(turns).chain(sweep).min() else {
             return Poll::Pending;
         };
         // Too early costs a look, and too late is never.
@@ -157,7 +165,7 @@ impl PostgresBackend {
         let now = Instant::now();
         for link in 0..self.links.len() {
             match self.links[link].take_alarm(now, patience) {
-                Some(Alarm::Ask) => self.sweep(link),
+                Some(Alarm::Ask) => self.ask_clock(link),
                 Some(Alarm::GiveUp) => {
                     warn!(link, "PostgreSQL does not answer; dialling anew");
                     self.replace(link, failure::silent());
@@ -166,6 +174,7 @@ impl PostgresBackend {
             }
         }
         self.ask_for_turns(now);
+        self.sweep(now);
         Poll::Ready(())
     }
 }

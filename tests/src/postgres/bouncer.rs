@@ -26,6 +26,16 @@ impl PgBouncer {
     /// When there is no `pgbouncer`, or it does not start.
     #[must_use]
     pub fn start(server: &PostgresServer, mode: &str) -> Self {
+        Self::start_with(server, mode, "default_pool_size = 10")
+    }
+
+    /// Does so with additional settings, a line each.
+    ///
+    /// # Panics
+    ///
+    /// When there is no `pgbouncer`, or it does not start.
+    #[must_use]
+    pub fn start_with(server: &PostgresServer, mode: &str, settings: &str) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-pgbouncer-{}-{number}", process::id()));
@@ -33,14 +43,13 @@ impl PgBouncer {
         let port = free_port();
         fs::write(dir.join("users"), format!("\"locker\" \"{CANARY}\"\n"))
             .expect("the folder is ours");
-        let settings = format!(
+        let file = format!(
             "[databases]\npostgres = host=127.0.0.1 port={} dbname=postgres\n\n[pgbouncer]\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\nauth_type = plain\nauth_file = users\n\
-             pool_mode = {mode}\ndefault_pool_size = 10\nlogfile = log\n\
-             ignore_startup_parameters = extra_float_digits\n",
+             pool_mode = {mode}\nlogfile = log\nignore_startup_parameters = extra_float_digits\n{settings}\n",
             server.port()
         );
-        fs::write(dir.join("settings.ini"), settings).expect("the folder is ours");
+        fs::write(dir.join("settings.ini"), file).expect("the folder is ours");
         let mut command = programs::command("/usr/sbin/pgbouncer".as_ref(), &dir);
         command.args(["-q", "settings.ini"]);
         command.stdout(Stdio::null()).stderr(Stdio::null());

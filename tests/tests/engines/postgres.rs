@@ -90,7 +90,7 @@ async fn nothing_is_left_and_tokens_grow() {
         "update lockattr.lock set fence = fence + 3600000000, since = clock_timestamp() - interval '1 minute'",
     );
     server.execute("insert into lockattr.tombstone values ('someone', clock_timestamp())");
-    server.execute("select lockattr.sweep_v1()");
+    server.execute("select lockattr.sweep_v1(1000)");
     let left =
         "select (select count(*) from lockattr.lock) + (select count(*) from lockattr.tombstone)";
     assert_eq!(server.query(left)[0].get::<_, i64>(0), 0);
@@ -118,6 +118,29 @@ async fn an_idle_pool_removes_what_is_over() {
     server.execute("update lockattr.lock set since = clock_timestamp() - interval '1 minute'");
     let is_empty = || server.query("select from lockattr.lock").is_empty();
     eventually("the row is removed", is_empty);
+}
+
+/// It does so also while it is busy, in portions.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_busy_pool_removes_what_is_over() {
+    let server = PostgresServer::start();
+    let pool = pool(&server).await;
+    server.execute(
+        "insert into lockattr.lock (key, fence) select 'old' || g, g from generate_series(1, 1700) g",
+    );
+    server.execute(
+        "insert into lockattr.tombstone select 'o' || g, now() from generate_series(1, 900) g",
+    );
+    let calls = tokio::spawn(async move {
+        loop {
+            pay(&pool, 1).await.unwrap();
+        }
+    });
+    let left =
+        "select (select count(*) from lockattr.lock) + (select count(*) from lockattr.tombstone)";
+    let is_over = || server.query(left)[0].get::<_, i64>(0) <= 1;
+    eventually("what is over is removed", is_over);
+    calls.abort();
 }
 
 /// Acquire, renewal and release change no index.

@@ -30,6 +30,74 @@ async fn a_waiter_that_lost_its_connection_has_its_turn() {
     waiting.await.unwrap().unwrap().release().await;
 }
 
+/// It takes the connection, and says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_silent_server_does_not_keep_the_next_one_from_its_turn() {
+    let server = PostgresServer::start();
+    let silent = Proxy::start(server.port());
+    silent.set(Direction::Replies, Policy::Stall);
+    let place = format!("127.0.0.1:{}", server.port());
+    let both = format!("127.0.0.1:{},{place}", silent.port());
+    let url = server.url().replace(&place, &both);
+    let pool = builder(&url).build().await.unwrap();
+    pool.lock("k").await.unwrap().release().await;
+}
+
+/// A handoff comes only when its commit is on the disk, so a claim lasts more than twice as long.
+#[tokio::test(flavor = "multi_thread")]
+async fn claims_last_longer_where_commits_are_slow() {
+    let slow = ["fsync=on", "commit_delay=100000", "commit_siblings=0"];
+    let slow = slow.map(|setting| ["-c", setting]).concat();
+    let server = PostgresServer::start_with(&slow);
+    let build = || {
+        builder(&server.url())
+            .claim_window(Duration::from_millis(300))
+            .build()
+    };
+    let (one, other) = (build().await.unwrap(), build().await.unwrap());
+    let guard = one.lock("k").await.unwrap();
+    let waiting = tokio::spawn(async move { other.lock("k").wait(Duration::from_secs(60)).await });
+    let claim = || -> Option<i32> {
+        let rows = server.query("select claim from lockattr.waiter");
+        rows.first().map(|row| row.get(0))
+    };
+    eventually("it waits", || claim().is_some());
+    assert!(claim().is_some_and(|millis| millis > 200), "{:?}", claim());
+    guard.release().await;
+    waiting.await.unwrap().unwrap().release().await;
+}
+
+/// Handoffs are dated by the clock of the connection where they are told, which no attempt may take.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_only_listens_asks_for_the_clock() {
+    let server = PostgresServer::start();
+    let engine = Postgres::new().listen_url(&server.url());
+    let builder = LockPool::builder().engine(engine).url(server.url());
+    let pool = builder.build().await.unwrap();
+    let asked = "select from pg_stat_activity where query = 'select \"lockattr\".micros(clock_timestamp())'";
+    eventually("it asks", || !server.query(asked).is_empty());
+    drop(pool);
+}
+
+/// As after a sweep that has not seen the waiter.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiter_that_asks_again_is_known() {
+    let server = PostgresServer::start();
+    let pool = pool(&server).await;
+    let guard = pool.lock("k").await.unwrap();
+    let other = self::pool(&server).await;
+    let waiting = tokio::spawn(async move { other.lock("k").wait(Duration::from_secs(60)).await });
+    let is_waited = || {
+        let rows = server.query("select is_waited from lockattr.lock");
+        rows.first().is_some_and(|row| row.get(0))
+    };
+    eventually("it waits", is_waited);
+    server.execute("update lockattr.lock set is_waited = false");
+    eventually("it is known again", is_waited);
+    guard.release().await;
+    waiting.await.unwrap().unwrap().release().await;
+}
+
 /// It is passed over: its session ended with it, and no process waits for its claim.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiter_that_is_gone_costs_nothing() {

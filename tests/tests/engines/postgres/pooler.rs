@@ -34,6 +34,22 @@ async fn a_pooler_is_noticed() {
     assert_eq!(says_about_messages(behind).await, Severity::Good);
 }
 
+/// Whichever of its processes a pooler prefers, and though it has but one.
+#[tokio::test(flavor = "multi_thread")]
+async fn poolers_with_few_processes_are_noticed() {
+    let server = PostgresServer::start();
+    for settings in [
+        "default_pool_size = 1",
+        "default_pool_size = 2\nserver_round_robin = 1",
+        "default_pool_size = 3\nserver_round_robin = 1",
+    ] {
+        let pooler = PgBouncer::start_with(&server, "transaction", settings);
+        let behind = builder(&server.url_at(pooler.port()));
+        let severity = says_about_messages(behind).await;
+        assert_eq!(severity, Severity::Limit, "{settings}");
+    }
+}
+
 /// No connection listens, so the next one has to ask: within a quarter of a second, not at the end of a claim window.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiter_asks_for_its_turn() {

@@ -23,6 +23,33 @@ async fn a_missing_schema_is_named_with_its_remedy() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn its_name_may_be_a_word_of_sql() {
+    let server = PostgresServer::start();
+    let engine = Postgres::new().create_schema(true);
+    let url = format!("{}?schema=user", server.admin_url());
+    let pool = LockPool::builder().engine(engine).url(url).build().await;
+    let pool = pool.unwrap();
+    pool.lock("k").await.unwrap().release().await;
+    assert!(pool.holder("k").await.unwrap().is_none());
+    assert!(lockattr::doctor(&pool).await.unwrap().worst() < Severity::Broken);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transactions_that_overlook_commits_are_refused() {
+    let server = PostgresServer::start();
+    server.execute("alter role locker set default_transaction_isolation = 'repeatable read'");
+    let refused = builder(&server.url())
+        .build()
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        refused.contains("set default_transaction_isolation = 'read committed'"),
+        "{refused}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_right_to_make_it_may_be_missing() {
     let server = PostgresServer::start();
     let engine = Postgres::new().create_schema(true);
