@@ -8,6 +8,7 @@ use std::time::Duration;
 use lockattr::backend::{Granted, OwnerId, Time};
 
 use crate::names::Folder;
+use crate::rpc::KeyValue;
 use crate::sessions::Class;
 
 /// The tokens of two owners are so far apart: the later ones of a lease are counted in this process.
@@ -50,9 +51,12 @@ pub(crate) struct Place {
     pub(crate) stage: Stage,
     /// Since which revision it is there; 0 if that is not known.
     pub(crate) revision: i64,
-    /// What it is bound to.
+    /// What it is bound to. No lease, 0, from the question on that binds it to another one: the answer may
+    /// be lost, and the question be executed late.
     pub(crate) class: Class,
     pub(crate) lease: i64,
+    /// At which revision it was bound to that.
+    pub(crate) bound_at: i64,
     /// When its lease ends unless it is renewed.
     pub(crate) ends: Time,
     /// How many of its tokens were given out.
@@ -60,6 +64,25 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// It was bound to this lease at that revision. Returns whether that is newer than what is known.
+    pub(crate) fn bound(&mut self, lease: i64, revision: i64) -> bool {
+        let is_newer = revision > self.bound_at;
+        if is_newer {
+            self.lease = lease;
+            self.bound_at = revision;
+        }
+        is_newer
+    }
+
+    /// Whether this is the place, and not a later one of its name. Notes what it is bound to.
+    pub(crate) fn is_seen(&mut self, own: &KeyValue) -> bool {
+        let is_same = own.create_revision == self.revision;
+        if is_same {
+            self.bound(own.lease, own.mod_revision);
+        }
+        is_same
+    }
+
     /// The tokens of the grant.
     pub(crate) fn granted(&mut self, contended: bool) -> Granted {
         let first = first_token(self.revision);
@@ -121,6 +144,16 @@ impl Places {
         drop(all);
         self.watch_for(ends);
         Some(result)
+    }
+
+    /// Notes a place that etcd has told of, unless an answer has come already that tells as much or more.
+    pub(crate) fn note_found(&self, owner: &OwnerId, place: Place) -> bool {
+        let known = self.all.borrow().get(owner).map(|known| known.revision);
+        let is_new = known.is_none_or(|known| known < place.revision);
+        if is_new {
+            self.note(owner, place);
+        }
+        is_new
     }
 
     pub(crate) fn remove(&self, owner: &OwnerId) {
@@ -185,13 +218,16 @@ impl Places {
 
 #[cfg(test)]
 mod tests {
+    use lockattr::backend::OwnerIds;
+
     use super::*;
+    use crate::backend::EtcdBackend;
     use crate::names::Names;
 
-    #[test]
-    fn a_lease_is_to_be_given_back_before_its_tokens_run_out() {
+    /// One that waits, and is there since revision 7.
+    fn place() -> Place {
         let names = Names::new("p");
-        let mut place = Place {
+        Place {
             key: "a".into(),
             folder: names.folder("a"),
             name: Vec::new(),
@@ -199,13 +235,82 @@ mod tests {
             is_dated_as_waiter: false,
             claim: Duration::from_secs(1),
             share: 5,
-            stage: Stage::Has,
+            stage: Stage::Waits,
             revision: 7,
             class: Class::of(Duration::from_secs(1)),
             lease: 1,
+            bound_at: 7,
             ends: Time::now(),
             tokens: 0,
+        }
+    }
+
+    /// Only pools make owners.
+    fn owner() -> OwnerId {
+        let (sender, owners) = std::sync::mpsc::channel();
+        let connect = move |owners: OwnerIds| {
+            sender.send(owners).unwrap();
+            async { Err::<EtcdBackend, _>(crate::failure::silent()) }
         };
+        let building = lockattr::LockPool::builder()
+            .backend("none", connect)
+            .build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(building).unwrap_err();
+        let owners = owners.recv().unwrap();
+        owners.parse(&format!("{}-1-0", owners.prefix())).unwrap()
+    }
+
+    #[test]
+    fn an_answer_that_is_late_changes_nothing() {
+        let (places, owner) = (Places::default(), owner());
+        assert!(places.note_found(&owner, place()));
+        let granted = places.change(&owner, |place| {
+            place.stage = Stage::Has;
+            place.granted(false)
+        });
+        let seen = KeyValue {
+            create_revision: 7,
+            mod_revision: 9,
+            lease: 2,
+            ..KeyValue::default()
+        };
+        assert_eq!(
+            places.change(&owner, |place| place.is_seen(&seen)),
+            Some(true)
+        );
+        assert!(!places.note_found(&owner, place()), "it is known");
+        let earlier = Place {
+            revision: 6,
+            ..place()
+        };
+        assert!(!places.note_found(&owner, earlier), "it is over");
+        let known = places.get(&owner).unwrap();
+        assert_eq!((known.stage, known.lease), (Stage::Has, 2));
+        let more = places.change(&owner, |place| {
+            assert!(!place.bound(1, 8), "it was bound to another since");
+            place.reserve(5, false)
+        });
+        assert_eq!(
+            more.flatten().unwrap().tokens.start,
+            granted.unwrap().tokens.end
+        );
+        let later = Place {
+            revision: 12,
+            ..place()
+        };
+        assert!(places.note_found(&owner, later));
+        assert_eq!(
+            places.change(&owner, |place| place.is_seen(&seen)),
+            Some(false)
+        );
+    }
+
+    #[test]
+    fn a_lease_is_to_be_given_back_before_its_tokens_run_out() {
+        let mut place = place();
         let first = place.granted(false);
         assert_eq!(first.tokens, 7 << 20..(7 << 20) + 5);
         assert_eq!(place.granted(false), first, "asked again");

@@ -28,6 +28,16 @@ pub(crate) fn was_created_at(name: &[u8], revision: i64) -> Compare {
     }
 }
 
+/// This name was last written at that revision.
+pub(crate) fn was_written_at(name: &[u8], revision: i64) -> Compare {
+    Compare {
+        target: 2,
+        key: name.to_vec(),
+        mod_revision: Some(revision),
+        ..Compare::default()
+    }
+}
+
 /// No owner has the key or waits for it.
 pub(crate) fn is_empty(folder: &Folder) -> Compare {
     Compare {

@@ -95,15 +95,13 @@ impl Core {
         if answers.succeeded {
             lasting?;
             let revision = answers.revision;
-            return Ok(Round::Over(self.has(acquire, revision, &session, false)));
+            return Ok(self.has(acquire, revision, &session));
         }
         let mut answers = answers.txn()?;
         match (answers.succeeded, waiting) {
             (true, Some(waiting)) => {
                 answers.skip()?;
-                self.queued(acquire, &mut answers, &waiting)
-                    .await
-                    .map(Round::Over)
+                self.queued(acquire, &mut answers, &waiting).await
             }
             (true, None) if acquire.queues => Ok(Round::NeedsSession),
             (true, None) => {
@@ -146,15 +144,17 @@ impl Core {
     }
 
     /// It has the key, as the first and only one.
-    fn has(&self, acquire: &Acquire, revision: i64, session: &Session, contended: bool) -> Reply {
+    fn has(&self, acquire: &Acquire, revision: i64, session: &Session) -> Round {
         let mut place = acquire.place.clone();
         place.revision = revision;
         place.stage = Stage::Has;
-        place.lease = session.id;
+        place.bound(session.id, revision);
         place.ends = Time::now() + acquire.ttl;
-        let granted = place.granted(contended);
-        self.places.note(&acquire.owner, place);
-        Reply::Granted(granted)
+        let granted = place.granted(false);
+        if !self.places.note_found(&acquire.owner, place) {
+            return Round::HasPlace;
+        }
+        Round::Over(Reply::Granted(granted))
     }
 
     /// It has a place behind others.
@@ -163,24 +163,26 @@ impl Core {
         acquire: &Acquire,
         answers: &mut Answers,
         waiting: &Session,
-    ) -> Result<Reply, Problem> {
+    ) -> Result<Round, Problem> {
         let first = answers.first()?;
         let before = answers.range()?.kvs.into_iter().nth(1);
         let mut place = acquire.place.clone();
         place.class = Class::of_claims(place.claim);
-        place.lease = waiting.id;
+        place.bound(waiting.id, answers.revision);
         place.revision = answers.revision;
         place.stage = Stage::Waits;
         place.is_dated_as_waiter = true;
         place.ends = place.forgotten_at(acquire.ttl);
-        self.places.note(&acquire.owner, place);
+        if !self.places.note_found(&acquire.owner, place) {
+            return Ok(Round::HasPlace);
+        }
         let standing = Standing {
             is_first: false,
             before,
             first,
             revision: answers.revision,
         };
-        self.wait(acquire, &standing).await
+        self.wait(acquire, &standing).await.map(Round::Over)
     }
 
     /// It has a tombstone, or a place from before.
@@ -189,9 +191,10 @@ impl Core {
         if let Some(own) = answers.first()? {
             let mut place = acquire.place.clone();
             place.revision = own.create_revision;
-            place.lease = own.lease;
             place.is_dated_as_waiter = true;
-            self.places.note(&acquire.owner, place);
+            // What is known of it, as the tokens that were given out, stays.
+            self.places.note_found(&acquire.owner, place);
+            self.is_seen(&acquire.owner, Some(&own));
             return Ok(Round::HasPlace);
         }
         self.leave(&acquire.owner);
@@ -204,15 +207,25 @@ impl Core {
 
     /// Looks where a place stands. `None` if it has ended.
     async fn acquire_again(&self, acquire: &Acquire) -> Result<Option<Reply>, Problem> {
-        let Some(standing) = self.standing(&acquire.owner).await? else {
-            self.leave(&acquire.owner);
+        let Some(known) = self.places.get(&acquire.owner) else {
             return Ok(None);
         };
-        if !standing.is_first {
+        let Some(standing) = self.standing(&acquire.owner).await? else {
+            self.leave_place(&acquire.owner, known.revision);
+            return Ok(None);
+        };
+        let mut waits = !standing.is_first;
+        if waits {
             self.places.change(&acquire.owner, |place| {
-                place.stage = Stage::Waits;
-                place.ends = place.ends.max(place.forgotten_at(acquire.ttl));
+                // Its turn may have come since etcd was asked: the first one stays the first.
+                waits = place.stage != Stage::Has;
+                if waits {
+                    place.stage = Stage::Waits;
+                    place.ends = place.ends.max(place.forgotten_at(acquire.ttl));
+                }
             });
+        }
+        if waits {
             return self.wait(acquire, &standing).await.map(Some);
         }
         self.watches.unfollow(&acquire.owner);
@@ -249,7 +262,8 @@ impl Core {
             txn::before(&place.folder, place.revision),
         ]);
         let mut answers = self.ask(look).await?;
-        let Some(own) = answers.first()? else {
+        let own = answers.first()?;
+        let Some(own) = own.filter(|own| self.is_seen(owner, Some(own))) else {
             return Ok(None);
         };
         let first = answers.first()?;

@@ -8,7 +8,7 @@ use lockattr::backend::{BackendError, BackendErrorKind, Failure, Outcome, OwnerI
 use super::{Core, MOST_LEASES, ended_by_problem};
 use crate::failure::Problem;
 use crate::places::{Place, Stage};
-use crate::rpc::TxnRequest;
+use crate::rpc::{KeyValue, TxnRequest};
 use crate::sessions::Class;
 use crate::{txn, value};
 
@@ -44,9 +44,9 @@ impl Core {
         let Some(place) = self.having(owner).await? else {
             return Ok(Reply::Gone);
         };
-        let found = self.others(&place).await.map_err(Failure::from)?;
+        let found = self.others(owner, &place).await.map_err(Failure::from)?;
         let Some(contended) = found else {
-            self.leave(owner);
+            self.leave_place(owner, place.revision);
             return Ok(Reply::Gone);
         };
         match self
@@ -81,12 +81,20 @@ impl Core {
     }
 
     /// Whether others wait. `None` if the owner has no place any longer.
-    async fn others(&self, place: &Place) -> Result<Option<bool>, Problem> {
+    async fn others(&self, owner: &OwnerId, place: &Place) -> Result<Option<bool>, Problem> {
         let look = txn::look(vec![txn::named(&place.name), txn::count(&place.folder)]);
         let mut answers = self.ask(look).await?;
-        let is_there = answers.first()?.is_some();
+        let is_there = self.is_seen(owner, answers.first()?.as_ref());
         let count = answers.range()?.count;
         Ok(is_there.then_some(count > 1))
+    }
+
+    /// Whether this is the owner's place. Notes what it is bound to.
+    pub(super) fn is_seen(&self, owner: &OwnerId, own: Option<&KeyValue>) -> bool {
+        own.is_some_and(|own| {
+            let is_same = self.places.change(owner, |place| place.is_seen(own));
+            is_same == Some(true)
+        })
     }
 
     /// Sees that the owner's name is bound to a session of this class, and that this lasts. Returns
@@ -103,15 +111,15 @@ impl Core {
             };
             let present = self.sessions.present(class);
             let bound = if present.is_some_and(|session| session.id == place.lease) {
-                self.stay(&place, class, until).await
+                self.stay(owner, &place, class, until).await
             } else {
                 self.move_to(owner, &place, class, until).await
             };
             match bound {
-                // The present one has ended, or the one that it was to be bound to.
+                // The present one has ended, or the one that it was to be bound to, or it is bound to another.
                 Err(Problem::LeaseIsGone) => {}
                 Ok(None) => {
-                    self.leave(owner);
+                    self.leave_place(owner, place.revision);
                     return Ok(None);
                 }
                 other => return other,
@@ -122,13 +130,17 @@ impl Core {
 
     async fn stay(
         &self,
+        owner: &OwnerId,
         place: &Place,
         class: Class,
         until: Time,
     ) -> Result<Option<bool>, Problem> {
-        let (others, lasting) = join(self.others(place), self.sessions.until(class, until)).await;
+        let others = self.others(owner, place);
+        let (others, lasting) = join(others, self.sessions.until(class, until)).await;
         let others = others?;
-        if lasting?.id != place.lease {
+        let lease = lasting?.id;
+        let is_elsewhere = |now: Place| now.lease != lease;
+        if others.is_some() && self.places.get(owner).is_none_or(is_elsewhere) {
             return Err(Problem::LeaseIsGone);
         }
         Ok(others)
@@ -141,25 +153,39 @@ impl Core {
         class: Class,
         until: Time,
     ) -> Result<Option<bool>, Problem> {
-        let session = self.sessions.open(class).await?;
+        // What is granted already lasts, whatever comes of the questions.
+        let granted = (place.stage == Stage::Has).then_some(place.ends);
+        let least = granted.unwrap_or_else(Time::now);
+        let session = self.sessions.until(class, least).await?;
         let bind = if place.is_dated_as_waiter {
             txn::put(&place.name, &value::of_holder(&place.who), session.id)
         } else {
             txn::bind(&place.name, session.id)
         };
         let txn = TxnRequest {
-            compare: vec![txn::was_created_at(&place.name, place.revision)],
+            // One that was lost on the way must not be executed after a later one.
+            compare: vec![
+                txn::was_created_at(&place.name, place.revision),
+                txn::was_written_at(&place.name, place.bound_at),
+            ],
             success: vec![bind, txn::count(&place.folder)],
-            failure: Vec::new(),
+            failure: vec![txn::named(&place.name)],
         };
+        self.places.change(owner, |place| place.lease = 0);
         let (mut answers, lasting) = self.ask_bound(txn, &session, class, until).await?;
         if !answers.succeeded {
-            return Ok(None);
+            let is_there = self.is_seen(owner, answers.first()?.as_ref());
+            return if is_there {
+                Err(Problem::LeaseIsGone)
+            } else {
+                Ok(None)
+            };
         }
         self.places.change(owner, |place| {
-            place.class = class;
-            place.lease = session.id;
-            place.is_dated_as_waiter = false;
+            if place.bound(session.id, answers.revision) {
+                place.class = class;
+                place.is_dated_as_waiter = false;
+            }
         });
         lasting?;
         answers.skip()?;

@@ -113,6 +113,7 @@ impl Core {
             revision: 0,
             class: Class::of(ttl),
             lease: 0,
+            bound_at: 0,
             ends,
             tokens: 0,
         }

@@ -21,6 +21,17 @@ impl Core {
         self.places.remove(owner);
     }
 
+    /// This place is not there any longer. A later one of its owner is.
+    pub(super) fn leave_place(&self, owner: &OwnerId, revision: i64) {
+        if self
+            .places
+            .get(owner)
+            .is_some_and(|place| place.revision == revision)
+        {
+            self.leave(owner);
+        }
+    }
+
     pub(super) async fn release(
         &self,
         attempt: &Attempt,

@@ -19,6 +19,8 @@ pub(crate) struct KeyValue {
     pub(crate) key: Vec<u8>,
     #[prost(int64, tag = "2")]
     pub(crate) create_revision: i64,
+    #[prost(int64, tag = "3")]
+    pub(crate) mod_revision: i64,
     #[prost(bytes = "vec", tag = "5")]
     pub(crate) value: Vec<u8>,
     #[prost(int64, tag = "6")]
@@ -125,8 +127,8 @@ pub(crate) struct ResponseOp {
     pub(crate) response: Option<Response>,
 }
 
-/// Whether the create revision of a name, or of all names of a range, is such a number: 0 for a name
-/// that does not exist.
+/// Whether a revision of a name, or of all names of a range, is such a number: 0 for a name that does
+/// not exist.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Compare {
     #[prost(int32, tag = "1")]
@@ -137,6 +139,8 @@ pub(crate) struct Compare {
     pub(crate) key: Vec<u8>,
     #[prost(int64, optional, tag = "5")]
     pub(crate) create_revision: Option<i64>,
+    #[prost(int64, optional, tag = "6")]
+    pub(crate) mod_revision: Option<i64>,
     #[prost(bytes = "vec", tag = "64")]
     pub(crate) range_end: Vec<u8>,
 }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use lockattr::Wait;
-use lockattr_tests::{Direction, Etcd, Policy, Proxy, Service, eventually};
+use lockattr_tests::{Direction, Etcd, Policy, Proxy, Service, eventually, eventually_async};
 use serde_json::json;
 
 use super::{builder, hold};
@@ -94,4 +94,33 @@ async fn an_answer_that_is_late_makes_no_lease_longer() {
     assert!(after >= TTL, "another has it after {after:?}");
     next.release().await;
     held.release().await;
+}
+
+/// The answer that tells of the other lease of etcd is lost; nothing keeps that one alive.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_whose_extension_is_in_doubt_is_bound_to_what_its_renewals_keep_alive() {
+    const LONGER: Duration = Duration::from_secs(60);
+    let etcd = Etcd::start(1);
+    let proxy = Proxy::start(etcd.members[0].port());
+    let pool = builder(etcd.url_at(&[proxy.port()])).default_ttl(Duration::from_secs(3));
+    let pool = pool.build().await.unwrap();
+    let long = pool.lock("long").ttl(LONGER).acquire().await.unwrap();
+    let longer = etcd.places()[0].1;
+    long.release().await;
+    let held = hold(&pool, "k").await;
+    let first = etcd.places()[0].1;
+    assert_ne!(first, longer);
+    proxy.set(Direction::Replies, Policy::Drop);
+    let extending = held.lease().extend(LONGER);
+    let in_doubt = async {
+        eventually_async("it was executed", || async { etcd.places()[0].1 == longer }).await;
+        proxy.set(Direction::Replies, Policy::Pass);
+        proxy.cut();
+    };
+    let (extended, ()) = tokio::join!(extending, in_doubt);
+    extended.unwrap_err();
+    eventually("it is bound as before", || etcd.places()[0].1 == first);
+    assert!(held.lease().is_valid());
+    held.release().await;
+    assert_eq!(etcd.locks(), Vec::<String>::new());
 }
