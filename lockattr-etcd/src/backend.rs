@@ -85,9 +85,14 @@ impl EtcdBackend {
         })
     }
 
-    /// Gives up the leases that have ended.
-    fn end_leases(&mut self) {
-        for (owner, place) in self.core.places.take_ended(Time::now(), LAPSE_AGAIN) {
+    /// Gives up the leases that have ended, and keeps alive what waiters are bound to.
+    fn look_at_places(&mut self) {
+        let seen = self.core.places.look(Time::now(), LAPSE_AGAIN);
+        for class in seen.waited_by {
+            let keeping = Rc::clone(&self.core).keep_waiters(class);
+            self.tasks.push(Box::pin(keeping));
+        }
+        for (owner, place) in seen.ended {
             let key = Arc::clone(&place.key);
             self.core.places.begin(&owner);
             self.order.begin(&key, Giving::Lapse(owner.clone()));
@@ -132,7 +137,7 @@ impl EtcdBackend {
             let watching = Rc::clone(&self.core).watch(connection, orders);
             self.tasks.push(Box::pin(watching));
         }
-        self.end_leases();
+        self.look_at_places();
         self.tasks.extend(self.core.tasks.borrow_mut().drain(..));
     }
 
@@ -165,8 +170,10 @@ impl Backend for EtcdBackend {
     }
 
     fn submit(&mut self, attempt: Attempt) {
-        self.end_leases();
         let (id, key): (_, Arc<str>) = (attempt.id(), attempt.key().into());
+        // First, so that a lease that is just being renewed is not given up.
+        self.core.places.begin(attempt.owner());
+        self.look_at_places();
         let mut turn = None;
         match attempt.op() {
             Op::Release { .. } => self.order.begin(&key, Giving::Attempt(id)),
@@ -174,7 +181,6 @@ impl Backend for EtcdBackend {
             _ => {}
         }
         let is_given_up = Rc::new(Cell::new(false));
-        self.core.places.begin(attempt.owner());
         let under_way = UnderWay {
             owner: attempt.owner().clone(),
             key,

@@ -1,7 +1,7 @@
 //! What this process has in etcd, or may have.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ const TOKEN_BITS: u32 = 20;
 const ENOUGH: u64 = 1 << (TOKEN_BITS - 1);
 /// Ends are looked for no more often than this.
 const PAUSE: Duration = Duration::from_millis(20);
-/// For so long at least a waiter is kept that is not asked for again: longer than a pool pauses after failures.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(10);
+/// For so long at least a waiter is kept that is not asked for again: twice as long as a pool pauses.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 /// The first token of what was created at this revision.
 pub(crate) fn first_token(revision: i64) -> u64 {
@@ -91,10 +91,24 @@ impl Place {
         Granted::new(first..first + count, contended)
     }
 
-    /// When a waiter is forgotten unless the pool asks again, which it does after one and a half claims.
+    /// When a waiter is forgotten unless the pool asks again.
     pub(crate) fn forgotten_at(&self, ttl: Duration) -> Time {
         let asks_again = self.claim.saturating_mul(3);
         Time::now() + FORGOTTEN_AFTER.max(asks_again).max(ttl)
+    }
+
+    /// What a waiter is bound to.
+    pub(crate) fn class_of_waiter(&self) -> Class {
+        Class::of_claims(self.claim)
+    }
+
+    /// When it is to be looked at: what waiters are bound to is kept alive.
+    fn look_at(&self) -> Time {
+        if self.stage == Stage::Waits {
+            let soon = Time::now() + self.class_of_waiter().reserve() / 2;
+            return self.ends.min(soon);
+        }
+        self.ends
     }
 
     /// More tokens, if there are any left.
@@ -112,12 +126,21 @@ impl Place {
     }
 }
 
+/// What is to be done for the places.
+#[derive(Default)]
+pub(crate) struct Seen {
+    /// Those whose leases have ended.
+    pub(crate) ended: Vec<(OwnerId, Place)>,
+    /// What waiters are bound to.
+    pub(crate) waited_by: HashSet<Class>,
+}
+
 #[derive(Default)]
 pub(crate) struct Places {
     all: RefCell<HashMap<OwnerId, Place>>,
     /// The attempts that are under way, by owner.
     busy: RefCell<HashMap<OwnerId, usize>>,
-    /// Nothing ends before this.
+    /// Nothing ends before this, and nothing has to be kept alive.
     look_at: Cell<Option<Time>>,
 }
 
@@ -127,7 +150,7 @@ impl Places {
     }
 
     pub(crate) fn note(&self, owner: &OwnerId, place: Place) {
-        self.watch_for(place.ends);
+        self.watch_for(place.look_at());
         self.all.borrow_mut().insert(owner.clone(), place);
     }
 
@@ -140,9 +163,9 @@ impl Places {
         let mut all = self.all.borrow_mut();
         let place = all.get_mut(owner)?;
         let result = change(place);
-        let ends = place.ends;
+        let look_at = place.look_at();
         drop(all);
-        self.watch_for(ends);
+        self.watch_for(look_at);
         Some(result)
     }
 
@@ -186,33 +209,37 @@ impl Places {
         }
     }
 
-    fn watch_for(&self, ends: Time) {
-        let earliest = self.look_at.get().map_or(ends, |at| at.min(ends));
+    fn watch_for(&self, time: Time) {
+        let earliest = self.look_at.get().map_or(time, |at| at.min(time));
         self.look_at.set(Some(earliest));
     }
 
-    /// When to look for ends.
+    /// When to look at the places.
     pub(crate) fn alarm(&self) -> Option<Time> {
         self.look_at.get()
     }
 
-    /// The places whose leases have ended. Each is told again after a while, until it is removed.
-    pub(crate) fn take_ended(&self, now: Time, again_after: Duration) -> Vec<(OwnerId, Place)> {
+    /// Looks at all places, if it is time to. One that has ended is told again after a while, until it
+    /// is removed.
+    pub(crate) fn look(&self, now: Time, again_after: Duration) -> Seen {
+        let mut seen = Seen::default();
         if self.look_at.get().is_none_or(|at| at > now) {
-            return Vec::new();
+            return seen;
         }
         let busy = self.busy.borrow();
-        let mut ended = Vec::new();
         let mut next: Option<Time> = None;
         for (owner, place) in self.all.borrow_mut().iter_mut() {
             if place.ends <= now && !busy.contains_key(owner) {
-                ended.push((owner.clone(), place.clone()));
+                seen.ended.push((owner.clone(), place.clone()));
                 place.ends = now + again_after;
+            } else if place.stage == Stage::Waits {
+                seen.waited_by.insert(place.class_of_waiter());
             }
-            next = Some(next.map_or(place.ends, |next| next.min(place.ends)));
+            let look_at = place.look_at();
+            next = Some(next.map_or(look_at, |next| next.min(look_at)));
         }
         self.look_at.set(next.map(|next| next.max(now + PAUSE)));
-        ended
+        seen
     }
 }
 

@@ -2,8 +2,9 @@
 //!
 //! All locks with about the same ttl are bound to one lease of etcd, their *session*. It lasts a bit
 //! longer than their ttl, so that most acquires find it fresh enough, and one keep-alive answers many
-//! renewals. A keep-alive is sent for an attempt that needs it, and never by a timer: a session whose
-//! locks no process renews ends by itself.
+//! renewals. A keep-alive is sent for an attempt that needs it: a session whose locks no process renews
+//! ends by itself. That of waiters is kept alive by a timer while there are any: a pool asks the more
+//! seldom for each, the more there are.
 //!
 //! A session is known to last for its ttl from *before* the keep-alive that was answered. Etcd keeps to
 //! that over changes of its leader: the new one counts from its election, plus an election timeout.
@@ -41,8 +42,7 @@ impl Class {
         Self::lasting(ttl.saturating_add(spare), false)
     }
 
-    /// Of the waiters whose claims last so long. They ask again after one and a half claims, or not
-    /// at all.
+    /// Of the waiters whose claims last so long.
     pub(crate) fn of_claims(claim: Duration) -> Self {
         Self::lasting(claim.saturating_mul(3), false)
     }
@@ -54,6 +54,11 @@ impl Class {
         } else {
             other
         }
+    }
+
+    /// How long its session should last yet, at any time.
+    pub(crate) fn reserve(self) -> Duration {
+        Duration::from_secs(self.seconds) / 2
     }
 
     fn of_tombstones(life: Duration) -> Self {

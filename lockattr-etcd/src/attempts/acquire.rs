@@ -7,7 +7,7 @@ use super::{Acquire, Core, MOST_LEASES, ended_by_problem, held};
 use crate::failure::Problem;
 use crate::places::{Place, Stage};
 use crate::rpc::{KeyValue, RequestOp, TxnRequest};
-use crate::sessions::{Class, Session};
+use crate::sessions::Session;
 use crate::txn::{self, Answers};
 use crate::value;
 
@@ -60,8 +60,7 @@ impl Core {
                 Round::HasPlace => has_place = true,
                 Round::NeedsSession => {
                     has_place = false;
-                    let claims = Class::of_claims(acquire.place.claim);
-                    self.sessions.open(claims).await?;
+                    self.sessions.open(acquire.place.class_of_waiter()).await?;
                 }
             }
         }
@@ -71,7 +70,7 @@ impl Core {
     async fn acquire_first(&self, acquire: &Acquire) -> Result<Round, Problem> {
         let class = acquire.place.class;
         let session = self.sessions.open(class).await?;
-        let claims = Class::of_claims(acquire.place.claim);
+        let claims = acquire.place.class_of_waiter();
         let waiting = self.sessions.present(claims).filter(|_| acquire.queues);
         if acquire.is_given_up.get() {
             let error = BackendError::new(BackendErrorKind::Timeout, "it was given up");
@@ -167,7 +166,7 @@ impl Core {
         let first = answers.first()?;
         let before = answers.range()?.kvs.into_iter().nth(1);
         let mut place = acquire.place.clone();
-        place.class = Class::of_claims(place.claim);
+        place.class = place.class_of_waiter();
         place.bound(waiting.id, answers.revision);
         place.revision = answers.revision;
         place.stage = Stage::Waits;
@@ -275,20 +274,12 @@ impl Core {
         }))
     }
 
-    /// Watches the one before, and sees that the place lasts until the next question.
+    /// Watches the one before, and sees that the place is kept alive.
     async fn wait(&self, acquire: &Acquire, standing: &Standing) -> Result<Reply, Problem> {
         self.follow(&acquire.owner, standing);
-        let claim = acquire.place.claim;
-        let session = self
-            .sessions
-            .until(
-                Class::of_claims(claim),
-                Time::now() + claim.saturating_mul(5) / 2,
-            )
-            .await
-            .map_err(Problem::in_doubt)?;
-        let lease = self.places.get(&acquire.owner).map(|place| place.lease);
-        if lease.is_some_and(|lease| lease != session.id) {
+        let until = Time::now() + acquire.place.class_of_waiter().reserve();
+        let kept = self.keep_place(&acquire.owner, until).await;
+        if kept.map_err(Problem::in_doubt)?.is_none() {
             return Err(Problem::LeaseIsGone);
         }
         let who = standing

@@ -1,5 +1,6 @@
 //! What an owner asks that has the key: renewals, and more tokens.
 
+use std::rc::Rc;
 use std::time::Duration;
 
 use futures_util::future::join;
@@ -8,8 +9,8 @@ use lockattr::backend::{BackendError, BackendErrorKind, Failure, Outcome, OwnerI
 use super::{Core, MOST_LEASES, ended_by_problem};
 use crate::failure::Problem;
 use crate::places::{Place, Stage};
-use crate::rpc::{KeyValue, TxnRequest};
-use crate::sessions::Class;
+use crate::rpc::{KeyValue, RequestOp, TxnRequest};
+use crate::sessions::{Class, Session};
 use crate::{txn, value};
 
 /// What the place is to be bound to, for a lease that lasts until then. A lease is never made shorter: it
@@ -162,6 +163,61 @@ impl Core {
         } else {
             txn::bind(&place.name, session.id)
         };
+        let moved = self
+            .move_by(bind, owner, place, &session, class, until)
+            .await;
+        if let Ok(Some(_)) = moved {
+            self.places
+                .change(owner, |place| place.is_dated_as_waiter = false);
+        }
+        moved
+    }
+
+    /// Sees that a waiter's place is bound to a session that lasts until then. `None` if it is not there any
+    /// longer.
+    pub(super) async fn keep_place(
+        &self,
+        owner: &OwnerId,
+        until: Time,
+    ) -> Result<Option<Rc<Session>>, Problem> {
+        for _ in 0..MOST_LEASES {
+            let Some(class) = self.places.get(owner).map(|it| it.class_of_waiter()) else {
+                return Ok(None);
+            };
+            let session = self.sessions.until(class, until).await?;
+            let Some(place) = self.places.get(owner) else {
+                return Ok(None);
+            };
+            // What has the key is bound to something else, by what asked for it.
+            if place.stage != Stage::Waits || place.lease == session.id {
+                return Ok(Some(session));
+            }
+            let bind = txn::bind(&place.name, session.id);
+            match self
+                .move_by(bind, owner, &place, &session, class, until)
+                .await
+            {
+                Err(Problem::LeaseIsGone) => {}
+                Err(problem) => return Err(problem),
+                Ok(Some(_)) => return Ok(Some(session)),
+                Ok(None) => {
+                    self.leave_place(owner, place.revision);
+                    return Ok(None);
+                }
+            }
+        }
+        Err(Problem::LeaseIsGone)
+    }
+
+    async fn move_by(
+        &self,
+        bind: RequestOp,
+        owner: &OwnerId,
+        place: &Place,
+        session: &Session,
+        class: Class,
+        until: Time,
+    ) -> Result<Option<bool>, Problem> {
         let txn = TxnRequest {
             // One that was lost on the way must not be executed after a later one.
             compare: vec![
@@ -172,7 +228,7 @@ impl Core {
             failure: vec![txn::named(&place.name)],
         };
         self.places.change(owner, |place| place.lease = 0);
-        let (mut answers, lasting) = self.ask_bound(txn, &session, class, until).await?;
+        let (mut answers, lasting) = self.ask_bound(txn, session, class, until).await?;
         if !answers.succeeded {
             let is_there = self.is_seen(owner, answers.first()?.as_ref());
             return if is_there {
@@ -184,7 +240,6 @@ impl Core {
         self.places.change(owner, |place| {
             if place.bound(session.id, answers.revision) {
                 place.class = class;
-                place.is_dated_as_waiter = false;
             }
         });
         lasting?;

@@ -10,6 +10,7 @@ use super::acquire::Standing;
 use super::{Core, Report};
 use crate::failure::Problem;
 use crate::places::Stage;
+use crate::sessions::Class;
 
 impl Core {
     /// Watches the one before this owner.
@@ -38,7 +39,7 @@ impl Core {
         let asked_at = Time::now();
         if !is_next {
             let Some(standing) = self.standing(owner).await? else {
-                // Its place has ended; it takes another one when the pool asks again.
+                self.tell(Event::Reconnected);
                 return Ok(());
             };
             if !standing.is_first {
@@ -47,6 +48,20 @@ impl Core {
             }
         }
         self.hand_over(owner, asked_at).await
+    }
+
+    /// Keeps alive what waiters of this class are bound to.
+    pub(crate) async fn keep_waiters(self: Rc<Self>, class: Class) -> Report {
+        let until = Time::now() + class.reserve();
+        match self.sessions.until(class, until).await {
+            Ok(_) => {}
+            // Their places are gone; they take others when the pool asks again.
+            Err(Problem::LeaseIsGone) => self.tell(Event::Reconnected),
+            Err(problem) => {
+                debug!(error = %problem.error(), "what waiters are bound to is not kept alive");
+            }
+        }
+        Report::Told
     }
 
     /// The owner is first: no other owner can get before it, and its place is there while its session is known
@@ -58,10 +73,10 @@ impl Core {
         };
         // Half a claim is not worth having.
         let least = since + place.claim.saturating_mul(3) / 4;
-        let session = self.sessions.until(place.class, least).await?;
-        if session.id != place.lease {
+        let Some(session) = self.keep_place(owner, least).await? else {
+            self.tell(Event::Reconnected);
             return Ok(());
-        }
+        };
         let ttl: Duration = session.known_until().since(since).min(place.claim);
         let granted = self.places.change(owner, |place| {
             if !waiting(place) {

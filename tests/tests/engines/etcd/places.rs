@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use lockattr::Wait;
 use lockattr_tests::{Direction, Etcd, Policy, Proxy, Service, eventually, eventually_async};
 use serde_json::json;
@@ -122,5 +123,35 @@ async fn a_lock_whose_extension_is_in_doubt_is_bound_to_what_its_renewals_keep_a
     eventually("it is bound as before", || etcd.places()[0].1 == first);
     assert!(held.lease().is_valid());
     held.release().await;
+    assert_eq!(etcd.locks(), Vec::<String>::new());
+}
+
+/// A pool with many waiters asks for each so seldom that their session would end meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_waiters_of_a_pool_keep_their_places_and_get_their_turns() {
+    const KEYS: usize = 600;
+    let etcd = Etcd::start(1);
+    let proxy = Proxy::start(etcd.members[0].port());
+    let holder = builder(etcd.url()).default_ttl(Service::LONG);
+    let holder = holder.build().await.unwrap();
+    let pool = builder(etcd.url_at(&[proxy.port()])).build().await.unwrap();
+    let key = |number: usize| format!("k{number}");
+    let held = join_all((0..KEYS).map(|number| holder.lock(key(number)).acquire())).await;
+    let waiting: Vec<_> = (0..KEYS)
+        .map(|number| tokio::spawn(pool.lock(key(number)).wait(Wait::Forever).acquire()))
+        .collect();
+    eventually("all wait", || etcd.locks().len() == KEYS * 2);
+    let places = etcd.locks();
+    // From here on the pool asks for all of them at the same time, and not again for 3.6 s.
+    proxy.cut();
+    // Several lives of what they are bound to.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    assert!(etcd.locks() == places, "places were lost");
+    for guard in held {
+        guard.unwrap().release().await;
+    }
+    for guard in join_all(waiting).await {
+        guard.unwrap().unwrap().release().await;
+    }
     assert_eq!(etcd.locks(), Vec::<String>::new());
 }
