@@ -16,7 +16,7 @@ use tracing::{debug, warn};
 use crate::attempts::{Core, Report};
 use crate::link::Connection;
 use crate::rpc::{
-    self, CallError, WatchCancelRequest, WatchCreateRequest, WatchOrder, WatchRequest,
+    self, CallError, Token, WatchCancelRequest, WatchCreateRequest, WatchOrder, WatchRequest,
     WatchResponse,
 };
 
@@ -32,6 +32,8 @@ pub(crate) struct Watches {
     by_owner: RefCell<HashMap<OwnerId, Followed>>,
     by_number: RefCell<HashMap<i64, OwnerId>>,
     last_number: Cell<i64>,
+    /// Whether etcd has refused the last watch.
+    is_refused: Cell<bool>,
 }
 
 struct Followed {
@@ -118,40 +120,41 @@ impl Core {
     ) -> Report {
         let ended = connection.ended();
         let reading = std::pin::pin!(self.read_watches(&connection, orders));
-        let mut has_heard = true;
+        let mut asks_again = true;
         match select(reading, std::pin::pin!(ended)).await {
-            Either::Left(((heard, Err(error)), _)) => {
-                has_heard = heard;
+            Either::Left(((again, Err(error)), _)) => {
+                asks_again = again;
                 self.link.judge(&connection, error);
             }
-            Either::Left(((heard, Ok(())), _)) => {
-                has_heard = heard;
-                debug!("etcd has ended the stream of watches");
+            Either::Left(((again, Ok(())), _)) => {
+                asks_again = again;
+                debug!("the stream of watches has ended");
             }
             Either::Right(((), _)) => {}
         }
         self.watches.reset();
-        // One that cannot be opened would be asked for again and again.
         let is_there = self
             .link
             .present()
             .is_some_and(|it| Rc::ptr_eq(&it, &connection));
-        if has_heard && is_there {
+        if asks_again && is_there {
             self.tell(Event::Reconnected);
         }
         Report::Told
     }
 
+    /// Returns whether the pool should ask again: a stream that cannot be opened would be asked for again and
+    /// again.
     async fn read_watches(
         self: &Rc<Self>,
-        connection: &Connection,
+        connection: &Rc<Connection>,
         orders: UnboundedReceiver<WatchRequest>,
     ) -> (bool, Result<(), CallError>) {
         let orders = stream::unfold(orders, |mut orders| async move {
             let order = orders.recv().await?;
             Some((order, orders))
         });
-        let token = connection.token();
+        let token = connection.proof().token();
         let opening = rpc::converse(connection.channel(), token.as_ref(), orders);
         let mut answers = match opening.await {
             Ok(answers) => answers,
@@ -161,13 +164,38 @@ impl Core {
         loop {
             match answers.message().await {
                 Ok(Some(answer)) => {
-                    has_heard |= !answer.canceled;
                     connection.heard();
+                    if answer.created && answer.canceled {
+                        let is_first = !self.watches.is_refused.replace(true);
+                        self.on_refused(connection, token, &answer).await;
+                        return (has_heard || is_first, Ok(()));
+                    }
+                    if answer.created {
+                        self.watches.is_refused.set(false);
+                    }
+                    has_heard |= !answer.canceled;
                     self.on_watched(&answer);
                 }
                 Ok(None) => return (has_heard, Ok(())),
                 Err(status) => return (has_heard, Err(CallError::Status(status))),
             }
+        }
+    }
+
+    /// A stream has one token, for ever. Older versions tell of no token that has ended, but of a missing
+    /// right.
+    async fn on_refused(
+        &self,
+        connection: &Rc<Connection>,
+        token: Option<Token>,
+        answer: &WatchResponse,
+    ) {
+        let reason = &*answer.cancel_reason;
+        warn!(reason, "etcd refuses a watch; all are begun anew");
+        if token.is_some()
+            && let Err(failure) = self.link.renew_token(connection, token).await
+        {
+            debug!(error = %failure.error(), "there is no new token");
         }
     }
 

@@ -1,15 +1,16 @@
 //! One connection to one member.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use lockattr::backend::BackendError;
-use tokio::sync::watch;
+use lockattr::backend::{BackendError, Failure};
+use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
+use super::login::Proof;
 use crate::failure;
 use crate::rpc::{self, CallError, Method, Token};
 
@@ -22,7 +23,11 @@ const SUSPICIOUS: u32 = 4;
 
 pub(crate) struct Connection {
     pub(super) channel: Channel,
-    pub(super) token: RefCell<Option<Token>>,
+    proof: Proof,
+    /// The answer to the last login; one at a time is asked for.
+    pub(super) login: Mutex<Result<(), Failure>>,
+    /// How many logins were answered.
+    pub(super) logins: Cell<u64>,
     /// How long an answer took when it was dialled.
     pub(crate) round_trip: Duration,
     /// How many questions have no answer yet.
@@ -47,7 +52,9 @@ impl Connection {
     pub(super) fn new(channel: Channel, token: Option<Token>, round_trip: Duration) -> Self {
         Self {
             channel,
-            token: RefCell::new(token),
+            proof: Proof::new(token),
+            login: Mutex::new(Ok(())),
+            logins: Cell::new(0),
             round_trip,
             asked: Cell::new(0),
             silent_since: Cell::new(Instant::now()),
@@ -60,8 +67,8 @@ impl Connection {
         &self.channel
     }
 
-    pub(crate) fn token(&self) -> Option<Token> {
-        self.token.borrow().clone()
+    pub(crate) fn proof(&self) -> &Proof {
+        &self.proof
     }
 
     /// Something came.
@@ -88,6 +95,7 @@ impl Connection {
     /// Those of the call, or an unknown outcome when the connection is given up.
     pub(super) async fn ask<Q: Method>(
         &self,
+        token: Option<&Token>,
         question: Q,
         by_stream: bool,
     ) -> Result<Q::Answer, Result<CallError, BackendError>> {
@@ -95,12 +103,11 @@ impl Connection {
             self.heard();
         }
         let _asked = Asked(self);
-        let token = self.token();
         let asking = async {
             if by_stream {
-                rpc::ask_by_stream(&self.channel, token.as_ref(), question).await
+                rpc::ask_by_stream(&self.channel, token, question).await
             } else {
-                rpc::ask(&self.channel, token.as_ref(), question).await
+                rpc::ask(&self.channel, token, question).await
             }
         };
         match select(pin!(asking), pin!(self.ended())).await {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use lockattr::backend::{BackendError, BackendErrorKind, Time};
-use tonic::Code;
 use tonic::transport::{Channel, Endpoint};
-use tracing::warn;
 
 use super::Connection;
-use crate::address::{Address, Login};
+use super::login::token_of;
+use crate::address::Address;
 use crate::failure;
-use crate::rpc::{self, AuthenticateRequest, CallError, RangeRequest, Token};
+use crate::rpc::{self, RangeRequest};
 use crate::tls::Tls;
 
 /// How often an idle connection is asked whether it is there: etcd ends those that ask more often
@@ -47,7 +46,10 @@ impl Dialer {
 
     async fn try_dial(&self, member: usize) -> Result<Connection, BackendError> {
         let channel = self.channel(member).await?;
-        let token = self.token(&channel).await?;
+        let token = match &self.address.login {
+            Some(login) => token_of(rpc::ask(&channel, None, login.question()).await)?,
+            None => None,
+        };
         let probe = RangeRequest {
             key: self.probe.clone(),
             ..RangeRequest::default()
@@ -55,7 +57,7 @@ impl Dialer {
         let asked_at = Time::now();
         // By the majority, not from the member's own memory: one that was cut off has no answer.
         let probed = rpc::ask(&channel, token.as_ref(), probe).await;
-        probed.map_err(error_of)?;
+        probed.map_err(|error| error.into_problem().error())?;
         Ok(Connection::new(channel, token, Time::now().since(asked_at)))
     }
 
@@ -73,36 +75,4 @@ impl Dialer {
         let endpoint = self.tls.apply(endpoint).map_err(invalid)?;
         endpoint.connect().await.map_err(invalid)
     }
-
-    /// Proves who asks.
-    pub(crate) async fn token(&self, channel: &Channel) -> Result<Option<Token>, BackendError> {
-        let Some(Login { user, password }) = &self.address.login else {
-            return Ok(None);
-        };
-        let question = AuthenticateRequest {
-            name: user.clone(),
-            password: password.clone(),
-        };
-        match rpc::ask(channel, None, question).await {
-            Ok(answer) => {
-                let mut token: Token = answer.token.parse().map_err(|_| {
-                    BackendError::new(BackendErrorKind::Malformed, "the token is no text")
-                })?;
-                token.set_sensitive(true);
-                Ok(Some(token))
-            }
-            Err(CallError::Status(status))
-                if status.code() == Code::FailedPrecondition
-                    && status.message().contains("not enabled") =>
-            {
-                warn!("etcd does not ask who it is: authentication is not enabled");
-                Ok(None)
-            }
-            Err(error) => Err(error_of(error)),
-        }
-    }
-}
-
-fn error_of(error: CallError) -> BackendError {
-    error.into_problem().error()
 }

@@ -4,6 +4,7 @@
 
 mod connection;
 mod dial;
+mod login;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -18,6 +19,7 @@ use crate::failure::{self, Blame, Problem};
 use crate::rpc::{CallError, LeaseKeepAliveRequest, LeaseKeepAliveResponse, Method, Token};
 pub(crate) use connection::Connection;
 pub(crate) use dial::Dialer;
+pub(crate) use login::{Proof, token_of};
 
 pub(crate) struct Link {
     pub(crate) dialer: Dialer,
@@ -116,8 +118,9 @@ impl Link {
         let mut is_renewed = false;
         loop {
             let connection = self.connection().await.map_err(Problem::NotExecuted)?;
-            let token = connection.token();
-            let error = match connection.ask(question.clone(), by_stream).await {
+            let token = connection.proof().token();
+            let asked = connection.ask(token.as_ref(), question.clone(), by_stream);
+            let error = match asked.await {
                 Ok(answer) => return Ok(answer),
                 Err(Err(lost)) => return Err(Problem::InDoubt(lost)),
                 Err(Ok(error)) => error,
@@ -139,17 +142,41 @@ impl Link {
         }
     }
 
-    async fn renew_token(
+    /// Logs in again, since this token does not count any longer. All that find it so wait for one login.
+    pub(crate) async fn renew_token(
         &self,
-        connection: &Connection,
+        connection: &Rc<Connection>,
         old: Option<Token>,
     ) -> Result<(), Failure> {
-        if connection.token() != old {
-            // Another question has renewed it meanwhile.
-            return Ok(());
+        let logins = connection.logins.get();
+        let mut last = connection.login.lock().await;
+        if connection.logins.get() != logins {
+            return last.clone();
         }
-        let renewed = self.dialer.token(connection.channel()).await;
-        *connection.token.borrow_mut() = renewed.map_err(Failure::not_executed)?;
+        if connection.proof().token() == old {
+            *last = self.log_in(connection).await.map_err(Failure::not_executed);
+            connection.logins.set(logins + 1);
+            return last.clone();
+        }
+        // Another question has renewed it before.
+        Ok(())
+    }
+
+    async fn log_in(&self, connection: &Rc<Connection>) -> Result<(), BackendError> {
+        let Some(login) = &self.dialer.address.login else {
+            return Ok(());
+        };
+        let answer = match connection.ask(None, login.question(), false).await {
+            Err(Err(lost)) => return Err(lost),
+            Err(Ok(error)) if error.blame() == Blame::Connection => {
+                let error = error.into_problem().error();
+                self.lose(connection, error.clone());
+                return Err(error);
+            }
+            Err(Ok(error)) => Err(error),
+            Ok(answer) => Ok(answer),
+        };
+        connection.proof().replace(token_of(answer)?);
         Ok(())
     }
 

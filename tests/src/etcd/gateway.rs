@@ -34,19 +34,27 @@ impl Gateway {
         }
     }
 
+    /// What it counts, in the text format of Prometheus.
+    pub(super) fn metrics(&self) -> std::io::Result<String> {
+        self.send("GET /metrics HTTP/1.0\r\n\r\n")
+    }
+
     fn post(&self, path: &str, body: &str) -> std::io::Result<String> {
-        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
-        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
         let token = match &self.token {
             Some(token) => format!("Authorization: {token}\r\n"),
             None => String::new(),
         };
         let length = body.len();
-        write!(
-            stream,
+        self.send(&format!(
             "POST /v3/{path} HTTP/1.0\r\n{token}Content-Length: {length}\r\n\r\n{body}"
-        )?;
+        ))
+    }
+
+    fn send(&self, request: &str) -> std::io::Result<String> {
+        let address = SocketAddr::from(([127, 0, 0, 1], self.port));
+        let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.write_all(request.as_bytes())?;
         let mut said = String::new();
         stream.read_to_string(&mut said)?;
         Ok(said)

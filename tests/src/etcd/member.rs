@@ -175,6 +175,22 @@ impl EtcdMember {
         eventually("the member answers again", || self.is_up());
     }
 
+    /// Returns how many logins it has answered.
+    ///
+    /// # Panics
+    ///
+    /// When it does not answer.
+    #[must_use]
+    pub fn logins(&self) -> u64 {
+        let said = self.gateway(None).metrics().expect("an answer");
+        let is_login = |line: &&str| {
+            line.starts_with("grpc_server_handled_total") && line.contains("\"Authenticate\"")
+        };
+        let counts = said.lines().filter(is_login);
+        let counts = counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+        counts.sum()
+    }
+
     /// Returns the processor time that it has used so far.
     ///
     /// # Panics

@@ -205,6 +205,12 @@ impl Etcd {
         let _ = self.ask("auth/role/add", &json!({"name": "another"}));
     }
 
+    /// Ends all tokens of the pools' user, whose password stays.
+    pub fn end_tokens(&self) {
+        let login = json!({"name": USER, "password": CANARY});
+        let _ = self.ask("auth/user/changepw", &login);
+    }
+
     /// Returns the answer to a question of the tests, of a member that is up.
     ///
     /// # Panics

@@ -1,11 +1,14 @@
 //! Who may use etcd, and over what.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use lockattr::{BackendErrorKind, Error, LockPool};
+use futures_util::future::join_all;
+use lockattr::{BackendErrorKind, Error, LockPool, Severity, Topic, Wait};
 use lockattr_etcd::Etcd as Engine;
-use lockattr_tests::{Authority, CANARY, Etcd, EtcdVersion, find_secret};
+use lockattr_tests::{
+    Authority, CANARY, Etcd, EtcdVersion, Service, eventually_async, find_secret,
+};
 use serde_json::json;
 
 use super::{builder, hold};
@@ -46,6 +49,71 @@ async fn a_token_that_is_refused_is_replaced() {
     after.expect("it is free").release().await;
     etcd.members[0].restart();
     hold(&pool, "restarted").await.release().await;
+}
+
+/// The stream by which waiters are told was opened with a token that has ended since.
+#[tokio::test]
+async fn a_waiter_is_told_though_the_token_has_ended() {
+    for version in [EtcdVersion::V34, EtcdVersion::V35] {
+        let etcd = Etcd::start_with(version, 1, &[], None);
+        etcd.enable_auth();
+        let holder = builder(etcd.url()).default_ttl(Service::LONG);
+        let holder = holder.build().await.unwrap();
+        let pool = builder(etcd.url()).claim_window(Service::LONG);
+        let pool = pool.default_ttl(Service::LONG).build().await.unwrap();
+        let mut held = Vec::new();
+        let mut waiting = Vec::new();
+        for key in ["before", "after"] {
+            held.push(hold(&holder, key).await);
+            let places = etcd.locks().len();
+            waiting.push(tokio::spawn(pool.lock(key).wait(Wait::Forever).acquire()));
+            eventually_async("it waits", || async { etcd.locks().len() > places }).await;
+            etcd.end_tokens();
+        }
+        let start = Instant::now();
+        for (guard, next) in held.into_iter().zip(waiting).rev() {
+            guard.release().await;
+            next.await.unwrap().unwrap().release().await;
+        }
+        // Long before the pool would have asked again.
+        assert!(start.elapsed() < Duration::from_secs(10), "{version:?}");
+    }
+}
+
+/// Nothing but questions about locks has come since the token ended.
+#[tokio::test]
+async fn questions_are_answered_though_the_token_has_ended() {
+    let etcd = Etcd::start(1);
+    etcd.enable_auth();
+    let pool = builder(etcd.url()).default_ttl(Service::LONG);
+    let pool = pool.build().await.unwrap();
+    let guard = hold(&pool, "k").await;
+    etcd.end_tokens();
+    assert!(pool.holder("k").await.unwrap().is_some());
+    etcd.end_tokens();
+    let diagnosis = lockattr::doctor(&pool).await.unwrap();
+    let rights = diagnosis
+        .findings()
+        .iter()
+        .find(|it| it.topic == Topic::Rights);
+    assert_eq!(rights.unwrap().severity, Severity::Good, "{diagnosis}");
+    guard.release().await;
+}
+
+#[tokio::test]
+async fn one_login_serves_all_that_find_their_token_ended() {
+    let etcd = Etcd::start(1);
+    etcd.enable_auth();
+    let pool = builder(etcd.url()).build().await.unwrap();
+    // The lease of etcd that all of them share.
+    hold(&pool, "first").await.release().await;
+    etcd.end_tokens();
+    let before = etcd.members[0].logins();
+    let locks = (0..100).map(|number| pool.lock(format!("k{number}")).acquire());
+    for guard in join_all(locks).await {
+        guard.unwrap().release().await;
+    }
+    assert_eq!(etcd.members[0].logins(), before + 1);
 }
 
 #[tokio::test]
