@@ -32,6 +32,8 @@ pub(crate) struct Link {
     is_doubted: Cell<bool>,
     /// How many dials failed, one after the other.
     failures: Cell<u32>,
+    /// The same of those beside a connection, since it was last heard.
+    failures_beside: Cell<u32>,
     last_error: RefCell<BackendError>,
     lost_at: Cell<Instant>,
     /// Tells that a dial is over, or that the connection was lost.
@@ -53,6 +55,7 @@ impl Link {
             is_dialling: Cell::new(false),
             is_doubted: Cell::new(false),
             failures: Cell::new(0),
+            failures_beside: Cell::new(0),
             last_error: RefCell::new(failure::unreachable("no member was asked")),
             lost_at: Cell::new(Instant::now()),
             changed: Notify::new(),
@@ -196,8 +199,9 @@ impl Link {
         *self.last_error.borrow_mut() = error;
         self.lost_at.set(Instant::now());
         self.failures.set(0);
-        // The next one may be well.
-        self.member.set(self.member.get() + 1);
+        // The next one may be well, unless it was dialled already.
+        let dialled = self.failures_beside.take();
+        self.member.set(self.member.get() + 1 + dialled as usize);
         self.changed.notify_waiters();
     }
 
@@ -226,9 +230,16 @@ impl Link {
     }
 
     async fn dial_once(&self) -> bool {
-        let is_beside = self.is_doubted.replace(false);
-        tokio::time::sleep(dial::pause(self.failures.get())).await;
-        let member = self.member.get() + usize::from(is_beside);
+        let failures = if self.is_doubted.replace(false) {
+            self.failures_beside.get()
+        } else {
+            self.failures.get()
+        };
+        tokio::time::sleep(dial::pause(failures)).await;
+        let beside = self
+            .present()
+            .map(|_| 1 + self.failures_beside.get() as usize);
+        let member = self.member.get() + beside.unwrap_or(0);
         let dialled = self.dialer.dial(member).await;
         self.is_dialling.set(false);
         let old = self.present();
@@ -243,10 +254,15 @@ impl Link {
                 info!(member = self.member_name(), "connected to etcd again");
                 *self.connection.borrow_mut() = Some(Rc::new(connection));
                 self.failures.set(0);
+                self.failures_beside.set(0);
                 true
             }
             // The old one may answer yet; otherwise its patience ends soon.
-            (Err(_), Some(_)) => false,
+            (Err(_), Some(_)) => {
+                let failures = self.failures_beside.get();
+                self.failures_beside.set(failures.saturating_add(1));
+                false
+            }
             (Err(error), None) => {
                 warn!(%error, member = self.member_name(), "no connection to etcd; trying again");
                 *self.last_error.borrow_mut() = error;
@@ -280,7 +296,9 @@ impl Link {
         };
         if connection.is_silent(Instant::now(), self.patience) {
             self.lose(&connection, failure::silent());
-        } else if !self.is_dialling.get() && self.is_suspicious(&connection) {
+        } else if !self.is_suspicious(&connection) {
+            self.failures_beside.set(0);
+        } else if !self.is_dialling.get() {
             self.is_doubted.set(true);
         }
     }

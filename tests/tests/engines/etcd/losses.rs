@@ -114,6 +114,23 @@ async fn another_member_takes_the_place_of_a_silent_one() {
     assert_eq!(etcd.locks(), Vec::<String>::new());
 }
 
+/// The present member is silent, and the next one is not there.
+#[tokio::test]
+async fn the_third_member_is_tried_before_the_first_is_given_up() {
+    const PATIENCE: Duration = Duration::from_secs(12);
+    let etcd = Etcd::start(3);
+    let proxies = [0, 1].map(|at| Proxy::start(etcd.members[at].port()));
+    let ports = [proxies[0].port(), proxies[1].port(), etcd.members[2].port()];
+    let pool = builder(etcd.url_at(&ports)).response_timeout(PATIENCE);
+    let pool = pool.default_ttl(Service::LONG).build().await.unwrap();
+    hold(&pool, "before").await.release().await;
+    proxies[1].refuse(true);
+    proxies[0].set_both(Policy::Drop);
+    let start = Instant::now();
+    hold(&pool, "k").await.release().await;
+    assert!(start.elapsed() < PATIENCE / 2, "{:?}", start.elapsed());
+}
+
 #[tokio::test]
 async fn a_majority_that_is_away_takes_the_locks_with_it_and_comes_back() {
     let mut etcd = Etcd::start(3);
