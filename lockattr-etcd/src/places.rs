@@ -199,6 +199,10 @@ impl Places {
         *self.busy.borrow_mut().entry(owner.clone()).or_default() += 1;
     }
 
+    pub(crate) fn is_busy(&self, owner: &OwnerId) -> bool {
+        self.busy.borrow().contains_key(owner)
+    }
+
     pub(crate) fn end(&self, owner: &OwnerId) {
         let mut busy = self.busy.borrow_mut();
         if let Some(count) = busy.get_mut(owner) {

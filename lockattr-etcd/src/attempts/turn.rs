@@ -29,8 +29,11 @@ impl Core {
     /// The one before this owner is gone, or can be watched no longer.
     pub(crate) async fn turn(self: Rc<Self>, owner: OwnerId, is_next: bool) -> Report {
         if let Err(problem) = self.look_at_turn(&owner, is_next).await {
-            // The pool asks again.
             debug!(error = %problem.error(), "a waiter does not learn whether it is its turn");
+            // It is followed no longer. An attempt that is under way, as its release, finds out itself.
+            if !self.places.is_busy(&owner) {
+                self.tell(Event::Reconnected);
+            }
         }
         Report::Told
     }
@@ -38,10 +41,8 @@ impl Core {
     async fn look_at_turn(&self, owner: &OwnerId, is_next: bool) -> Result<(), Problem> {
         let asked_at = Time::now();
         if !is_next {
-            let Some(standing) = self.standing(owner).await? else {
-                self.tell(Event::Reconnected);
-                return Ok(());
-            };
+            let standing = self.standing(owner).await?;
+            let standing = standing.ok_or(Problem::LeaseIsGone)?;
             if !standing.is_first {
                 self.follow(owner, &standing);
                 return Ok(());
@@ -73,10 +74,8 @@ impl Core {
         };
         // Half a claim is not worth having.
         let least = since + place.claim.saturating_mul(3) / 4;
-        let Some(session) = self.keep_place(owner, least).await? else {
-            self.tell(Event::Reconnected);
-            return Ok(());
-        };
+        let kept = self.keep_place(owner, least).await?;
+        let session = kept.ok_or(Problem::LeaseIsGone)?;
         let ttl: Duration = session.known_until().since(since).min(place.claim);
         let granted = self.places.change(owner, |place| {
             if !waiting(place) {
