@@ -154,9 +154,12 @@ impl Core {
         class: Class,
         until: Time,
     ) -> Result<Option<bool>, Problem> {
-        // What is granted already lasts, whatever comes of the questions.
-        let granted = (place.stage == Stage::Has).then_some(place.ends);
-        let least = granted.unwrap_or_else(Time::now);
+        // What is granted lasts, whatever comes of the questions: now, or to a waiter meanwhile.
+        let least = if place.stage == Stage::Has {
+            place.ends
+        } else {
+            Time::now() + place.claim
+        };
         let session = self.sessions.until(class, least).await?;
         let bind = if place.is_dated_as_waiter {
             txn::put(&place.name, &value::of_holder(&place.who), session.id)
