@@ -104,7 +104,9 @@ async fn questions_are_answered_though_the_token_has_ended() {
 async fn one_login_serves_all_that_find_their_token_ended() {
     let etcd = Etcd::start(1);
     etcd.enable_auth();
-    let pool = builder(etcd.url()).build().await.unwrap();
+    // A connection that seems slow would be replaced, which takes another login.
+    let pool = builder(etcd.url()).response_timeout(Service::LONG);
+    let pool = pool.default_ttl(Service::LONG).build().await.unwrap();
     // The lease of etcd that all of them share.
     hold(&pool, "first").await.release().await;
     etcd.end_tokens();

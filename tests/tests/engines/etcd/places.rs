@@ -134,7 +134,9 @@ async fn many_waiters_of_a_pool_keep_their_places_and_get_their_turns() {
     let proxy = Proxy::start(etcd.members[0].port());
     let holder = builder(etcd.url()).default_ttl(Service::LONG);
     let holder = holder.build().await.unwrap();
-    let pool = builder(etcd.url_at(&[proxy.port()])).build().await.unwrap();
+    // What they are bound to lasts 3 s.
+    let pool = builder(etcd.url_at(&[proxy.port()])).claim_window(Duration::from_secs(2));
+    let pool = pool.build().await.unwrap();
     let key = |number: usize| format!("k{number}");
     let held = join_all((0..KEYS).map(|number| holder.lock(key(number)).acquire())).await;
     let waiting: Vec<_> = (0..KEYS)
@@ -142,10 +144,9 @@ async fn many_waiters_of_a_pool_keep_their_places_and_get_their_turns() {
         .collect();
     eventually("all wait", || etcd.locks().len() == KEYS * 2);
     let places = etcd.locks();
-    // From here on the pool asks for all of them at the same time, and not again for 3.6 s.
+    // The pool asks for all of them at once, and not again for 7.2 s.
     proxy.cut();
-    // Several lives of what they are bound to.
-    tokio::time::sleep(Duration::from_secs(8)).await;
+    tokio::time::sleep(Duration::from_secs(7)).await;
     assert!(etcd.locks() == places, "places were lost");
     for guard in held {
         guard.unwrap().release().await;
