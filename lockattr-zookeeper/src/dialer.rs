@@ -14,10 +14,10 @@ const SHORTEST: Duration = Duration::from_millis(250);
 /// How much longer than its leases a session has to last.
 ///
 /// A session's end is decided by the leader, which hears of its requests through the server that the
-/// process talks to: half a tick later, or not at all if that server is cut off just then. A request
-/// whose answer came through the leader shows that this was not so before. What the leader may have
-/// missed is a ping interval of the session and half a tick, which is less than half of the timeout, since
-/// no timeout is shorter than two ticks.
+/// process talks to: half a tick later, or not at all if that server is cut off just then. A transaction
+/// that a majority agreed upon shows that this was not so before; and a leader that is chosen later gives
+/// each session its whole timeout. What the leader may have missed is a ping interval of the session and
+/// half a tick, which is less than half of the timeout, since no timeout is shorter than two ticks.
 const SESSIONS_PER_LEASE: u32 = 2;
 
 /// What is needed to open sessions.

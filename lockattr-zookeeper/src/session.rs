@@ -15,7 +15,7 @@ use crate::failure::{Asked, Trouble};
 use crate::guarded::Guarded;
 use crate::names::Line;
 
-type Syncing = Shared<BoxFuture<'static, Asked<()>>>;
+type Confirming = Shared<BoxFuture<'static, Asked<()>>>;
 
 /// A session with the ensemble. Its nodes are there while it lasts.
 ///
@@ -36,8 +36,8 @@ pub(crate) struct Session {
     changed: Notify,
     /// When the last answer came.
     heard: Guarded<Instant>,
-    /// The sync of the present flush.
-    syncing: Guarded<Option<(u64, Syncing)>>,
+    /// The confirmation of the present flush.
+    confirming: Guarded<Option<(u64, Confirming)>>,
 }
 
 /// What became of a session.
@@ -63,7 +63,7 @@ impl Session {
             is_over: Guarded::new(false),
             changed: Notify::new(),
             heard: Guarded::new(Instant::now()),
-            syncing: Guarded::default(),
+            confirming: Guarded::default(),
         }))
     }
 
@@ -148,31 +148,40 @@ impl Session {
         }
     }
 
-    /// Lets the leader confirm that the session lives, and the server beside this one catch up. All
+    /// Lets a majority confirm that the session lives, and the server beside this one catch up. All
     /// requests of one flush share one.
-    pub(crate) fn sync(self: &Arc<Self>, flush: u64, path: &str) -> Syncing {
-        let mut present = self.syncing.lock();
+    fn confirm(self: &Arc<Self>, flush: u64) -> Confirming {
+        let mut present = self.confirming.lock();
         match &*present {
-            Some((number, syncing)) if *number == flush => syncing.clone(),
+            Some((number, confirming)) if *number == flush => confirming.clone(),
             _ => {
-                let syncing = self.sync_now(path);
-                *present = Some((flush, syncing.clone()));
-                syncing
+                let confirming = self.confirm_now();
+                *present = Some((flush, confirming.clone()));
+                confirming
             }
         }
     }
 
-    fn sync_now(self: &Arc<Self>, path: &str) -> Syncing {
-        let client = self.client.clone();
-        let (session, path) = (Arc::clone(self), path.to_owned());
+    /// Deletes what is not there: a leader has that agreed upon as any other transaction. It answers to
+    /// `sync` alone, also while the others have chosen another leader, which ends the session.
+    pub(crate) fn confirm_now(self: &Arc<Self>) -> Confirming {
+        let session = Arc::clone(self);
         // The request is sent with the first poll, which comes before that of what depends on it.
-        let syncing = async move { session.ask(client.sync(&path)).await };
-        let mut syncing = syncing.boxed();
-        let sent = (&mut syncing).now_or_never();
+        let confirming = async move {
+            let nothing = format!("{}/%none", session.dialer.ensemble.chroot);
+            let deleting = session.client.delete(&nothing, None);
+            let deleting = deleting.map(|answer| match answer {
+                Err(Error::NoNode) => Ok(()),
+                answer => answer,
+            });
+            session.ask(deleting).await
+        };
+        let mut confirming = confirming.boxed();
+        let sent = (&mut confirming).now_or_never();
         let rest = async move {
             match sent {
                 Some(answer) => answer,
-                None => syncing.await,
+                None => confirming.await,
             }
         };
         rest.boxed().shared()
@@ -181,17 +190,25 @@ impl Session {
     /// Asks who has a key and who waits for it, as it is now. The answer shows that the session lived
     /// when this was called.
     pub(crate) async fn line(self: &Arc<Self>, path: &str) -> Asked<Line> {
-        let syncing = self.sync_now(path);
+        self.line_after(self.confirm_now(), path).await
+    }
+
+    /// Does the same for many keys with one confirmation.
+    pub(crate) async fn line_in(self: &Arc<Self>, flush: u64, path: &str) -> Asked<Line> {
+        self.line_after(self.confirm(flush), path).await
+    }
+
+    /// Does the same without certainty: a leader answers that has been replaced just now, too.
+    pub(crate) async fn glance(&self, path: &str) -> Asked<Line> {
+        let syncing = self.client.sync(path);
         let listing = self.client.list_children(path);
-        syncing.await?;
+        self.ask(syncing).await?;
         self.read(listing).await
     }
 
-    /// Does the same for many keys with one sync.
-    pub(crate) async fn line_in(self: &Arc<Self>, flush: u64, path: &str) -> Asked<Line> {
-        let syncing = self.sync(flush, path);
+    async fn line_after(&self, confirming: Confirming, path: &str) -> Asked<Line> {
         let listing = self.client.list_children(path);
-        syncing.await?;
+        confirming.await?;
         self.read(listing).await
     }
 

@@ -101,7 +101,7 @@ impl Core {
         let is_new = *owned.node.lock() == Node::Absent;
         if is_new && if_held == IfHeld::Refuse {
             // Nothing that others would see, if there is no hope.
-            let line = owned.session.line(&owned.path).await?;
+            let line = owned.session.glance(&owned.path).await?;
             match line.standing_of_newcomer(owned.mode) {
                 Standing::Holds => {}
                 Standing::OtherMode(mode) => return Ok(Reply::OtherMode(mode)),

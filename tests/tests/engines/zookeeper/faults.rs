@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use lockattr::LockPool;
 use lockattr_tests::storm::{Length, Storm};
-use lockattr_tests::{Direction, Policy, Proxy, ZooKeepers, eventually, eventually_async};
+use lockattr_tests::{Direction, Network, Policy, Proxy, ZooKeepers, eventually, eventually_async};
 
 use super::{builder, pool};
 
@@ -94,6 +94,23 @@ async fn a_leader_that_is_killed_costs_no_lease() {
     servers.node_mut(leader).restart();
     eventually("all are there again", || servers.is_whole());
     eventually("nothing is left", || servers.places().is_empty());
+}
+
+/// A leader that the others cannot reach goes on for a while, and does not know that they have chosen another
+/// one, with which sessions end.
+#[tokio::test]
+async fn a_leader_without_followers_renews_nothing() {
+    let network = Network::new();
+    let servers = ZooKeepers::start_in(&network, 3);
+    let leader = servers.node(servers.leader().expect("there is one"));
+    let url = format!("zookeeper://127.0.0.1:{}", leader.port());
+    let builder = builder(&url).response_timeout(TTL / 4);
+    let pool = builder.build().await.expect("a pool");
+    let guard = pool.lock("k").ttl(TTL * 8).acquire().await.unwrap();
+    guard.lease().extend(TTL * 8).await.unwrap();
+    network.cut_off_from_servers(leader.host());
+    let renewed = guard.lease().extend(TTL * 8).await;
+    renewed.expect_err("no majority knows that the session lives");
 }
 
 /// The connection ends at each byte of the answers to an acquire.
