@@ -28,6 +28,7 @@ pub struct Capabilities {
     pub(crate) waiting: Waiting,
     pub(crate) least_claim_window: Duration,
     pub(crate) token_ranges: bool,
+    pub(crate) longer_renewals: bool,
     pub(crate) confirmation: bool,
     pub(crate) modes: bool,
     pub(crate) min_hold: bool,
@@ -48,6 +49,7 @@ impl Default for Capabilities {
             waiting: Waiting::Poll(*POLL_PAUSES.start(), *POLL_PAUSES.end()),
             least_claim_window: Duration::ZERO,
             token_ranges: false,
+            longer_renewals: true,
             confirmation: false,
             modes: false,
             min_hold: false,
@@ -104,6 +106,15 @@ impl Capabilities {
     #[must_use]
     pub fn with_token_ranges(mut self) -> Self {
         self.token_ranges = true;
+        self
+    }
+
+    /// A lease is bound to something that was made for its first ttl, such as a session, so that a
+    /// [renewal](super::Op::Renew) for a longer one may be refused. Then a lease that was asked for by a
+    /// call that has left since does not go to one with a longer ttl, which asks for its own.
+    #[must_use]
+    pub fn without_longer_renewals(mut self) -> Self {
+        self.longer_renewals = false;
         self
     }
 
@@ -182,6 +193,7 @@ impl fmt::Debug for Capabilities {
             .field("waiting", &self.waiting)
             .field("least_claim_window", &self.least_claim_window)
             .field("token_ranges", &self.token_ranges)
+            .field("longer_renewals", &self.longer_renewals)
             .field("confirmation", &self.confirmation)
             .field("modes", &self.modes)
             .field("min_hold", &self.min_hold)

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Backend, BackendError, BackendErrorKind, OwnerIds};
 use crate::Error;
+use crate::timing::MAX_TTL;
 
 /// A kind of lock service that another crate adds, such as `lockattr-postgres`.
 /// [`LockPoolBuilder::engine`](crate::LockPoolBuilder::engine) takes it.
@@ -57,7 +58,7 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     fn service(&self, url: &str, patience: Patience) -> Result<Service, String>;
 }
 
-/// How long a pool waits for its service.
+/// The times of a pool that its engine has to know.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Patience {
@@ -67,11 +68,19 @@ pub struct Patience {
     /// [`LockPoolBuilder::response_timeout`](crate::LockPoolBuilder::response_timeout): for so long a
     /// connection on which something was asked may be silent.
     pub response: Duration,
+    /// [`LockPoolBuilder::default_ttl`](crate::LockPoolBuilder::default_ttl): an engine that cannot keep
+    /// leases for so long says so when the pool connects.
+    pub default_ttl: Duration,
 }
 
 impl Patience {
-    pub(crate) fn new(connect: Duration, response: Duration) -> Self {
-        Self { connect, response }
+    /// No engine waits for longer than a day: a deadline in the far future overflows.
+    pub(crate) fn new(connect: Duration, response: Duration, default_ttl: Duration) -> Self {
+        Self {
+            connect: connect.min(MAX_TTL),
+            response: response.min(MAX_TTL),
+            default_ttl,
+        }
     }
 }
 

@@ -96,7 +96,11 @@ impl LockPoolBuilder {
         // The latest one overrules the others.
         let mut engines = self.engines.iter().rev();
         let engine = engines.find(|engine| engine.schemes().contains(&scheme.as_str()));
-        let patience = Patience::new(self.connect_timeout, self.response_timeout);
+        let patience = Patience::new(
+            self.connect_timeout,
+            self.response_timeout,
+            self.default_ttl,
+        );
         let service = engine.map(|engine| engine.service(url.text(), patience));
         service
             .transpose()

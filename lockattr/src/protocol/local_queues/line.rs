@@ -214,9 +214,11 @@ impl<C> Line<C> {
             && a.confirmation == b.confirmation
     }
 
-    /// Whether a lease under the line's terms is confirmed as the waiter asks for.
-    pub(super) fn is_confirmed_for(&self, waiter: &Waiter<C>) -> bool {
+    /// Whether a lease that was asked for under the line's terms is confirmed as the waiter asks for, and
+    /// can last as long: `longer` if renewals can make it last longer.
+    pub(super) fn is_good_for(&self, waiter: &Waiter<C>, longer: bool) -> bool {
         Confirmation::covers(self.terms.confirmation, waiter.terms.confirmation)
+            && (longer || waiter.terms.ttl <= self.terms.ttl)
     }
 
     /// Whether the first answer to the first waiter's attempt is still to come.

@@ -49,6 +49,8 @@ pub(crate) struct LocalQueues<C> {
     offers: offers::Offers,
     next_id: u64,
     limits: Limits,
+    /// Whether a lease can be renewed for longer than it was asked for.
+    longer_renewals: bool,
     closed: bool,
 }
 
@@ -60,8 +62,14 @@ impl<C> LocalQueues<C> {
             offers: offers::Offers::new(),
             next_id: 0,
             limits,
+            longer_renewals: true,
             closed: false,
         }
+    }
+
+    pub(crate) fn with_longer_renewals(mut self, are_possible: bool) -> Self {
+        self.longer_renewals = are_possible;
+        self
     }
 
     /// A caller wants a key.
@@ -122,11 +130,12 @@ impl<C> LocalQueues<C> {
     }
 
     /// Returns the terms of the first waiter, if the lease was asked for under other terms, of a
-    /// waiter that has left since. They are the lease's from now on, unless they ask for more
-    /// confirmation than the lease has.
+    /// waiter that has left since. They are the lease's from now on, unless they ask for more than the
+    /// lease is good for.
     pub(crate) fn adopt(&mut self, name: &LineName, id: LeaseId) -> Option<Arc<Terms>> {
+        let longer = self.longer_renewals;
         let line = self.line_of(name, id)?;
-        let differs = |front: &&Waiter<C>| !line.suits(front) && line.is_confirmed_for(front);
+        let differs = |front: &&Waiter<C>| !line.suits(front) && line.is_good_for(front, longer);
         let front = line.waiting.front().filter(differs)?;
         line.terms = Arc::clone(&front.terms);
         Some(Arc::clone(&line.terms))
@@ -141,13 +150,13 @@ impl<C> LocalQueues<C> {
         granted: Granted,
         valid_until: Time,
     ) -> Handover<C> {
-        let batch = self.limits.batch;
+        let (batch, longer) = (self.limits.batch, self.longer_renewals);
         let Some(line) = self.line_of(name, id) else {
             return Handover::Over { next: None };
         };
         line.held_until = Some(valid_until);
         let front = line.waiting.front();
-        if front.is_none_or(|front| !line.is_confirmed_for(front)) {
+        if front.is_none_or(|front| !line.is_good_for(front, longer)) {
             return self.start_over(name);
         }
         let token = line.hold(now, granted, batch);

@@ -1,5 +1,6 @@
 mod confirming;
 mod failing;
+mod outgrowing;
 mod tokens;
 
 use super::*;
