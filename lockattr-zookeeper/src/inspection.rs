@@ -80,8 +80,9 @@ impl Questions {
             Inspection::Queue { key, limit, .. } => self.queue(&client, key.as_str(), limit).await,
             Inspection::ForceRelease(key) => {
                 let path = self.path(key.as_str());
-                let found = self.holders(&client, key.as_str()).await?;
                 let line = self.line(&client, &path).await?;
+                let found = self.holders_in(&client, key.as_str(), &line).await?;
+                // Not those that have got the key since.
                 for place in &line.places[..line.holders()] {
                     let node = format!("{path}/{}", place.name);
                     match self.ask(client.delete(&node, None)).await {
@@ -131,8 +132,12 @@ impl Questions {
     }
 
     async fn holders(&self, client: &Client, key: &str) -> Asked<Vec<Holder>> {
+        let line = self.line(client, &self.path(key)).await?;
+        self.holders_in(client, key, &line).await
+    }
+
+    async fn holders_in(&self, client: &Client, key: &str, line: &Line) -> Asked<Vec<Holder>> {
         let path = self.path(key);
-        let line = self.line(client, &path).await?;
         let count = line.holders();
         let mut holders = Vec::with_capacity(count);
         for place in &line.places[..count] {
