@@ -33,6 +33,8 @@ pub(crate) struct Session {
     /// Counts what happened to the connection.
     connections: Guarded<u64>,
     is_over: Guarded<bool>,
+    /// Whether a task follows it to its end.
+    pub(crate) is_followed: Guarded<bool>,
     changed: Notify,
     /// When the last answer came.
     heard: Guarded<Instant>,
@@ -61,6 +63,7 @@ impl Session {
             is_verified: Guarded::new(true),
             connections: Guarded::new(0),
             is_over: Guarded::new(false),
+            is_followed: Guarded::new(false),
             changed: Notify::new(),
             heard: Guarded::new(Instant::now()),
             confirming: Guarded::default(),
@@ -88,8 +91,8 @@ impl Session {
         }
         Err(Trouble::refused(format!(
             "a ttl of {ttl:?} is too long for a session of {granted:?}, which is what ZooKeeper grants or what \
-             the lease began with: use a ttl of at most {longest:?}, raise maxSessionTimeout in zoo.cfg, or, \
-             for an extension, set ZooKeeper::least_session_timeout"
+             the lease began with: use a ttl of at most {longest:?} (default_ttl is that of the pool), raise \
+             maxSessionTimeout in zoo.cfg, or, for an extension, set ZooKeeper::least_session_timeout"
         )))
     }
 
@@ -237,14 +240,18 @@ impl Session {
     async fn containers(&self, path: &str) -> Asked<()> {
         let options = self.dialer.options(CreateMode::Container);
         let ends = path.match_indices('/').map(|(slash, _)| slash).skip(1);
-        for end in ends.chain([path.len()]) {
-            let created = self.client.create(&path[..end], b"", &options);
+        let ends: Vec<usize> = ends.chain([path.len()]).collect();
+        // The last one first: who may create it need not have rights above it.
+        let mut present = ends.len() - 1;
+        loop {
+            let created = self.client.create(&path[..ends[present]], b"", &options);
             match self.answer(created).await {
-                Ok(_) | Err(Trouble::NodeExists) => {}
+                Ok(_) | Err(Trouble::NodeExists) if present + 1 == ends.len() => return Ok(()),
+                Ok(_) | Err(Trouble::NodeExists) => present += 1,
+                Err(Trouble::NoNode) if present > 0 => present -= 1,
                 Err(trouble) => return Err(trouble),
             }
         }
-        Ok(())
     }
 
     /// Waits until the session has another connection, which is verified then, or is over.
@@ -303,10 +310,16 @@ impl Session {
             Ok(()) | Err(Trouble::NoNode) => {}
             Err(trouble) => return Err(trouble),
         }
-        self.containers(base).await?;
         let options = self.dialer.options(CreateMode::Ephemeral);
-        let created = self.client.create(&probe, b"", &options);
-        let (stat, _) = self.answer(created).await?;
+        let create = || self.answer(self.client.create(&probe, b"", &options));
+        let created = match create().await {
+            Err(Trouble::NoNode) => {
+                self.containers(base).await?;
+                create().await
+            }
+            created => created,
+        };
+        let (stat, _) = created?;
         self.answer(self.client.delete(&probe, None)).await?;
         Ok(stat.ephemeral_owner)
     }

@@ -46,6 +46,9 @@ impl Core {
         };
         let _turn = owned.turn.lock().await;
         if self.is_buried(&owned.owner) {
+            if *owned.node.lock() == Node::Absent {
+                self.end(&owned);
+            }
             return Ok(Reply::Tombstoned);
         }
         let asked = match owned.session.suffices(ttl) {

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use lockattr::backend::{Event, OwnerId, Time};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tracing::warn;
 
@@ -25,13 +25,15 @@ const TOMBSTONES: usize = 1024;
 
 pub(crate) type Gate = Shared<BoxFuture<'static, ()>>;
 
-/// The session of one timeout, once an attempt needed it; locked while it is opened.
-type SessionPlace = Arc<Mutex<Option<Arc<Session>>>>;
+/// A session that is opened, or was.
+type Opening = Shared<BoxFuture<'static, Asked<Arc<Session>>>>;
 
 pub(crate) struct Core {
     pub(crate) dialer: Dialer,
     /// The sessions by their timeouts.
-    sessions: Guarded<BTreeMap<Duration, SessionPlace>>,
+    sessions: Guarded<BTreeMap<Duration, Opening>>,
+    /// How many attempts wait for a session. They have sent nothing.
+    pub(crate) dialing: Guarded<usize>,
     owned: Guarded<HashMap<OwnerId, Arc<Owned>>>,
     tombstones: Guarded<HashMap<OwnerId, Time>>,
     /// The releases that are under way, by the nodes of their keys.
@@ -47,6 +49,7 @@ impl Core {
         Self {
             dialer,
             sessions: Guarded::default(),
+            dialing: Guarded::new(0),
             owned: Guarded::default(),
             tombstones: Guarded::default(),
             releases: Guarded::default(),
@@ -74,33 +77,51 @@ impl Core {
         self.tasks.lock().abort_all();
     }
 
+    /// Opens the first session, for leases of the pool's default ttl. Returns how long the ensemble takes for
+    /// a transaction.
+    pub(crate) async fn begin(self: &Arc<Self>) -> Asked<Duration> {
+        let session = self.session(self.dialer.patience.default_ttl).await?;
+        let chroot = &self.dialer.ensemble.chroot;
+        let there = session.ask(session.client.check_stat(chroot)).await?;
+        if there.is_none() {
+            session.make_way(chroot).await?;
+        }
+        let asked_at = Time::now();
+        session.confirm_now().await?;
+        Ok(Time::now().since(asked_at))
+    }
+
     /// Returns the session for leases of this ttl, and opens it if there is none.
     pub(crate) async fn session(self: &Arc<Self>, ttl: Duration) -> Asked<Arc<Session>> {
-        let timeout = self.dialer.class(ttl);
-        let slot = Arc::clone(self.sessions.lock().entry(timeout).or_default());
-        let mut present = slot.lock().await;
-        if let Some(session) = present.as_ref().filter(|session| !session.is_over()) {
-            session.suffices(ttl)?;
-            return Ok(Arc::clone(session));
+        let opening = self.opening(self.dialer.class(ttl));
+        let session = if let Some(opened) = opening.peek() {
+            opened.clone()?
+        } else {
+            let _waits = Dialing::begin(self);
+            opening.await?
+        };
+        if !session.is_followed.replace(true) {
+            let (core, followed) = (Arc::clone(self), Arc::clone(&session));
+            self.spawn(async move { core.watch(followed).await });
         }
-        let session = Session::open(&self.dialer, timeout).await?;
-        *present = Some(Arc::clone(&session));
-        let core = Arc::clone(self);
-        let watched = Arc::clone(&session);
-        self.spawn(async move { core.watch(watched).await });
         session.suffices(ttl)?;
         Ok(session)
     }
 
-    /// Opens the first session, which need not suffice for leases of this ttl.
-    pub(crate) async fn first_session(self: &Arc<Self>, ttl: Duration) -> Asked<Arc<Session>> {
-        let timeout = self.dialer.class(ttl);
-        let opened = self.session(ttl).await;
-        let slot = self.sessions.lock().get(&timeout).cloned();
-        match (opened, slot) {
-            (Err(trouble), Some(slot)) => slot.lock().await.clone().ok_or(trouble),
-            (opened, _) => opened,
+    /// All that wait for a session share what becomes of it.
+    fn opening(&self, timeout: Duration) -> Opening {
+        let mut sessions = self.sessions.lock();
+        let is_usable = |opened: &Asked<Arc<Session>>| matches!(opened, Ok(it) if !it.is_over());
+        if let Some(opening) = sessions.get(&timeout)
+            && opening.peek().is_none_or(is_usable)
+        {
+            return opening.clone();
         }
+        let dialer = self.dialer.clone();
+        let opening = async move { Session::open(&dialer, timeout).await };
+        let opening = opening.boxed().shared();
+        sessions.insert(timeout, opening.clone());
+        opening
     }
 
     /// Follows a session to its end.
@@ -206,6 +227,23 @@ impl Core {
             number,
             _done: done,
         }
+    }
+}
+
+/// An attempt that waits for a session. Others get its room.
+struct Dialing(Arc<Core>);
+
+impl Dialing {
+    fn begin(core: &Arc<Core>) -> Self {
+        core.dialing.set(core.dialing.get() + 1);
+        core.tell(Event::Room);
+        Self(Arc::clone(core))
+    }
+}
+
+impl Drop for Dialing {
+    fn drop(&mut self) {
+        self.0.dialing.set(self.0.dialing.get() - 1);
     }
 }
 

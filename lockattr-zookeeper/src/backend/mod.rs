@@ -19,14 +19,13 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::core::Core;
 use crate::dialer::Dialer;
+use crate::failure::Trouble;
 use crate::names::node_of;
 use crate::{examination, inspection};
 
 /// More attempts wait in the pool, where a call can still give up: an ensemble that has more to do than it
 /// can would be busy with calls whose answers are not wanted any more.
 const MOST_IN_FLIGHT: usize = 64;
-/// The ttl for which the first session is opened.
-const USUAL_TTL: Duration = Duration::from_secs(10);
 
 /// A pool's sessions with an ensemble.
 pub(crate) struct ZooKeeperBackend {
@@ -34,21 +33,20 @@ pub(crate) struct ZooKeeperBackend {
     events: UnboundedReceiver<Event>,
     taken: Vec<Attempt>,
     in_flight: usize,
+    round_trip: Duration,
 }
 
 impl ZooKeeperBackend {
     /// # Errors
     ///
-    /// If there is no session, or no right to create nodes.
+    /// If there is no session that lasts for leases of the default ttl, or no right to create nodes.
     pub(crate) async fn connect(dialer: Dialer, _: &OwnerIds) -> Result<Self, BackendError> {
-        let chroot = dialer.ensemble.chroot.clone();
         let (inbox, events) = unbounded_channel();
         let core = Arc::new(Core::new(dialer, inbox));
-        let first = core.first_session(USUAL_TTL).await;
-        let first = first.map_err(crate::failure::Trouble::into_error)?;
-        let made = first.make_way(&chroot).await;
-        made.map_err(crate::failure::Trouble::into_error)?;
+        let round_trip = core.begin().await;
+        let round_trip = round_trip.map_err(Trouble::into_error)?;
         Ok(Self {
+            round_trip,
             core,
             events,
             taken: Vec::new(),
@@ -101,10 +99,13 @@ impl Backend for ZooKeeperBackend {
             .with_queue()
             .with_token_ranges()
             .with_modes()
+            .without_longer_renewals()
+            .with_round_trip(self.round_trip)
     }
 
     fn room(&self, _: usize, waiting: usize) -> usize {
-        waiting.min(MOST_IN_FLIGHT.saturating_sub(self.in_flight + self.taken.len()))
+        let busy = self.in_flight.saturating_sub(self.core.dialing.get());
+        waiting.min(MOST_IN_FLIGHT.saturating_sub(busy + self.taken.len()))
     }
 
     fn submit(&mut self, attempt: Attempt) {

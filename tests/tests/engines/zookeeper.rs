@@ -1,6 +1,7 @@
 //! Locks on real servers of `ZooKeeper`.
 
 mod faults;
+mod sessions;
 mod waiting;
 
 use std::time::Duration;
@@ -58,7 +59,8 @@ async fn it_conforms_for_a_user_and_others_are_refused() -> Result<(), Violation
 #[tokio::test]
 async fn a_ttl_that_no_session_lasts_for_is_refused() {
     let servers = ZooKeepers::start_with(1, &["maxSessionTimeout=2000"]);
-    let pool = pool(&servers.url()).await;
+    let builder = builder(&servers.url()).default_ttl(Duration::from_secs(1));
+    let pool = builder.build().await.unwrap();
     let refused = pool.lock("k").ttl(Duration::from_secs(2)).acquire().await;
     let refused = refused.unwrap_err().to_string();
     assert!(

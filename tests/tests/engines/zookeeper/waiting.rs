@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use lockattr_tests::{ZooKeepers, eventually, eventually_async};
+use lockattr_tests::{Policy, Proxy, ZooKeepers, eventually, eventually_async};
 use zookeeper_client::Client;
 
-use super::pool;
+use super::{builder, pool};
 
+const LONG: Duration = Duration::from_secs(60);
 const WAITERS: usize = 16;
 /// More than the requests of one handover, with the inspections and pings of the time that it takes: a
 /// release, a look, a new lease's first renewal, and the next waiter's watch.
@@ -52,6 +53,30 @@ async fn there_is_no_herd() {
         requests < most,
         "{requests} requests for {WAITERS} handovers"
     );
+}
+
+/// The round trip is longer than half of a usual claim: a waiter takes up its lease all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_distant_waiter_gets_its_turn() {
+    let servers = ZooKeepers::start(1);
+    let proxy = Proxy::start(servers.node(0).port());
+    let late = Policy::Delay(Duration::from_millis(130));
+    proxy.set_both(late);
+    let distant = builder(&format!("zookeeper://127.0.0.1:{}", proxy.port()));
+    let distant = distant.connect_timeout(LONG).response_timeout(LONG);
+    let distant = distant.build().await.unwrap();
+    let [holder, near] = [pool(&servers.url()).await, pool(&servers.url()).await];
+    let held = holder.lock("k").acquire().await.unwrap();
+    let wait = |pool: &lockattr::LockPool| tokio::spawn(pool.lock("k").wait(LONG).acquire());
+    let first = wait(&distant);
+    eventually("it waits", || servers.places().len() == 2);
+    let second = wait(&near);
+    eventually("both wait", || servers.places().len() == 3);
+    held.release().await;
+    let guard = first.await.unwrap().unwrap();
+    assert!(!second.is_finished(), "its turn was passed over");
+    guard.release().await;
+    second.await.unwrap().unwrap().release().await;
 }
 
 /// The one before it was a waiter too, which gives up.
