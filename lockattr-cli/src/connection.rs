@@ -132,7 +132,8 @@ impl Connection {
                           that the others use, redis://host:port/";
             return Err(Failure::usage(reason));
         }
-        if let Some(engine) = Engine::of(url) {
+        let engine = Engine::of(url);
+        if let Some(engine) = engine {
             engine.check(&self.of_redis)?;
         }
         let redis = RedisOptions::new();
@@ -145,6 +146,8 @@ impl Connection {
         let redis = given(redis, self.member_timeout, RedisOptions::member_timeout);
         let redis = given(redis, self.restart_delay, RedisOptions::restart_delay);
         let builder = with_engines(LockPool::builder()).connect_timeout(CONNECTING);
+        let ttl = engine.and_then(Engine::default_ttl);
+        let builder = given(builder, ttl, LockPoolBuilder::default_ttl);
         Ok(builder.url(url).redis(redis))
     }
 }

@@ -17,7 +17,7 @@ use crate::span::parse_span;
 /// The options of `doctor`.
 #[derive(Args)]
 pub(crate) struct Doctor {
-    /// The shortest ttl of the calls, against which the round trip is judged [default: 30s]
+    /// The shortest ttl of the calls, against which the round trip is judged [default: 30s; on ZooKeeper 10s]
     #[arg(long, env = "LOCKATTR_TTL", value_name = "TIME", value_parser = parse_span)]
     ttl: Option<Duration>,
 }

@@ -1,5 +1,7 @@
 //! The lock services beside Redis: each is a crate of its own, and a feature of this program.
 
+use std::time::Duration;
+
 use lockattr::LockPoolBuilder;
 
 use crate::failure::Failure;
@@ -41,6 +43,12 @@ impl Engine {
         let scheme = scheme.to_ascii_lowercase();
         let mut engines = ENGINES.iter();
         engines.find(|engine| engine.schemes.contains(&scheme.as_str()))
+    }
+
+    /// Returns what the default ttl is instead of the pool's. `ZooKeeper` as it is installed keeps no lease for
+    /// as long as that, and a pool says so at its start.
+    pub(crate) fn default_ttl(&self) -> Option<Duration> {
+        (self.feature == "zookeeper").then_some(Duration::from_secs(10))
     }
 
     /// `of_redis` are the options for Redis alone that stand on the command line.

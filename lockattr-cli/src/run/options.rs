@@ -17,7 +17,7 @@ pub(crate) struct Run {
     /// The key
     #[arg(long, short)]
     key: String,
-    /// How long others wait after a crash; the lease is renewed while the command runs [default: 30s]
+    /// How long others wait after a crash; the lease is renewed while the command runs [default: 30s; on ZooKeeper 10s]
     #[arg(long, env = "LOCKATTR_TTL", value_name = "TIME", value_parser = parse_span)]
     ttl: Option<Duration>,
     /// How long to queue; `0s` tries once, `forever` never gives up [default: 10s]

@@ -221,6 +221,11 @@ async fn zookeeper() {
     let wrong = service.url.replace(CANARY, &format!("{CANARY}x"));
     let said = run(lockattr_at(&wrong).arg("ls")).exits_with(69);
     assert!(said.error().contains("user:password@"), "{said:?}");
+    // As it is if no file says anything else: the default ttl of pools would be too long.
+    let usual = ZooKeepers::start_with(1, &["maxSessionTimeout=40000"]);
+    for arguments in [&["ls"][..], &["run", "-k", "k", "--", "true"]] {
+        run(lockattr_at(&usual.url()).args(arguments)).exits_with(0);
+    }
     // The end of a lease is known to its process alone.
     let guard = service.pool().await.lock("k").acquire().await.unwrap();
     let said = service.says(&["inspect", "k"]).exits_with(0);
