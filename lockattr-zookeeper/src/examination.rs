@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use lockattr::{Diagnosis, Finding, Severity, Topic};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -89,34 +90,62 @@ fn server(about: Option<&About>) -> Finding {
     Finding::new(Severity::Good, Topic::Version, format!("{version}, {mode}"))
 }
 
+/// The sessions that one server allows.
+struct Sessions {
+    shortest: Duration,
+    longest: Duration,
+    took: Duration,
+}
+
 /// Asks for the shortest and the longest session: that is how a client learns what there is.
-async fn sessions(diagnosis: Diagnosis, dialer: &Dialer) -> Diagnosis {
-    let mut granted = Vec::new();
-    for host in &dialer.ensemble.hosts {
+async fn sessions(mut diagnosis: Diagnosis, dialer: &Dialer) -> Diagnosis {
+    let hosts = &dialer.ensemble.hosts;
+    let asked = hosts.iter().map(|host| async move {
         let asked = async {
             let begun = Instant::now();
             let shortest = negotiate(host, 1).await?;
             // A session begins and ends with a transaction each; and the connection is new.
             let took = begun.elapsed() / 4;
-            Ok((shortest, negotiate(host, i32::MAX).await?, took))
+            let longest = negotiate(host, i32::MAX).await?;
+            Ok::<_, std::io::Error>(Sessions {
+                shortest,
+                longest,
+                took,
+            })
         };
         let asked = tokio::time::timeout(dialer.patience.response * 2, asked).await;
-        if let Ok(Ok::<_, std::io::Error>(found)) = asked {
-            granted.push(found);
-            break;
-        }
+        asked.ok().and_then(Result::ok)
+    });
+    let asked: Vec<Sessions> = join_all(asked).await.into_iter().flatten().collect();
+    for finding in judge_sessions(&asked) {
+        diagnosis = diagnosis.with(finding);
     }
-    let Some((shortest, longest, took)) = granted.pop() else {
+    match asked.iter().map(|server| server.took).min() {
+        Some(took) => diagnosis.with_round_trip(took),
+        None => diagnosis,
+    }
+}
+
+fn judge_sessions(servers: &[Sessions]) -> Vec<Finding> {
+    let shortest = servers.iter().map(|server| server.shortest).max();
+    let all_longest = || servers.iter().map(|server| server.longest);
+    let (Some(shortest), Some(longest)) = (shortest, all_longest().min()) else {
         let seen = "which sessions there may be is not known";
-        return diagnosis.with(Finding::new(Severity::Unknown, Topic::IdleTimeout, seen));
+        return vec![Finding::new(Severity::Unknown, Topic::IdleTimeout, seen)];
     };
     let seen = format!(
         "sessions of {shortest:?} to {longest:?}: a ttl is at most {:?}, and others wait at least {shortest:?} \
          for a process that is gone",
         Dialer::longest_ttl(longest)
     );
-    let diagnosis = diagnosis.with(Finding::new(Severity::Limit, Topic::IdleTimeout, seen));
-    diagnosis.with_round_trip(took)
+    let mut findings = vec![Finding::new(Severity::Limit, Topic::IdleTimeout, seen)];
+    if all_longest().max() > Some(longest) {
+        let seen = "the servers differ in maxSessionTimeout: a session that changes to the server with the lower \
+                    one may end before the longest leases in it do, and another process has their keys then";
+        let warning = Finding::new(Severity::Warning, Topic::IdleTimeout, seen);
+        findings.push(warning.with_remedy("the same maxSessionTimeout on all servers"));
+    }
+    findings
 }
 
 /// Opens a session by hand, since the client library would not wait for longer than the session may

@@ -120,6 +120,24 @@ async fn doctor_says_what_the_ensemble_promises() {
     assert!(text.contains("names one server"), "{text}");
 }
 
+/// A session that goes on with another server gets that server's timeout, and nobody is told.
+#[tokio::test]
+async fn doctor_warns_of_servers_that_differ() {
+    let [one, other] = ["20000", "40000"].map(|longest| {
+        let setting = format!("maxSessionTimeout={longest}");
+        ZooKeepers::start_with(1, &[&setting])
+    });
+    let url = format!("{},127.0.0.1:{}", one.url(), other.node(0).port());
+    let builder = builder(&url).default_ttl(Duration::from_secs(5));
+    let pool = builder.build().await.unwrap();
+    let diagnosis = lockattr::doctor(&pool).await.unwrap();
+    let text = diagnosis.to_string();
+    assert_eq!(diagnosis.worst(), Severity::Warning, "{text}");
+    for part in ["a ttl is at most 10s", "differ in maxSessionTimeout"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
 #[tokio::test]
 async fn no_server_is_an_error_at_the_start() {
     let builder = builder("zookeeper://127.0.0.1:1").connect_timeout(Duration::from_millis(300));
