@@ -88,7 +88,9 @@ async fn restart(fleet: &Fleet) -> anyhow::Result<String> {
 }
 
 fn pool(url: &str) -> lockattr::LockPoolBuilder {
-    LockPool::builder().engine(ZooKeeper::new()).url(url)
+    // An ensemble as it is installed keeps no lease for longer than 20 s.
+    let builder = LockPool::builder().default_ttl(Duration::from_secs(10));
+    builder.engine(ZooKeeper::new()).url(url)
 }
 
 /// What a process of the fleet does.

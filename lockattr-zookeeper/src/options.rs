@@ -13,15 +13,21 @@ use crate::url::Ensemble;
 /// The URL is `zookeeper://[user:password@]host[:2181],host…[/chroot]`. Without a chroot the locks are
 /// under `/lockattr`. With a user, that user alone may see and change the nodes (digest authentication).
 ///
+/// A pool whose [`default_ttl`](lockattr::LockPoolBuilder::default_ttl) is longer than half of the ensemble's
+/// `maxSessionTimeout` does not start. Without both settings that is so: 30 s, and half of 40 s.
+///
 /// # Examples
 ///
 /// ```
+/// use std::time::Duration;
+///
 /// use lockattr::LockPool;
 /// use lockattr_zookeeper::ZooKeeper;
 ///
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let builder = LockPool::builder().engine(ZooKeeper::new());
+/// let builder = builder.default_ttl(Duration::from_secs(10));
 /// let builder = builder.url("zookeeper://zk-1,zk-2,zk-3/shop/locks");
 /// # let builder = LockPool::builder().engine(ZooKeeper::new()).url("zookeeper://zk-1/a?b");
 /// # let error =

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use lockattr_tests::{Proxy, ZooKeepers, eventually, eventually_async};
-use zookeeper_client::{Acls, Client, CreateMode};
+use zookeeper_client::{Acl, Acls, AuthId, Client, CreateMode, Permission};
 
 use super::{builder, pool};
 
@@ -88,11 +88,11 @@ async fn who_may_use_the_chroot_alone_needs_no_more() {
     user.create("/locks", b"", &options).await.unwrap();
     let admin = Client::connector().with_auth("digest", b"root:secret");
     let admin = admin.connect(&server).await.unwrap();
-    let to_admin = [zookeeper_client::Acl::new(
-        zookeeper_client::Permission::ALL,
-        zookeeper_client::AuthId::authed(),
-    )];
-    admin.set_acl("/", &to_admin, None).await.unwrap();
+    let rights = |rights| [Acl::new(rights, AuthId::authed())];
+    let of_user = rights(Permission::CREATE | Permission::DELETE | Permission::READ);
+    user.set_acl("/locks", &of_user, None).await.unwrap();
+    let of_admin = rights(Permission::ALL);
+    admin.set_acl("/", &of_admin, None).await.unwrap();
     assert!(user.list_children("/").await.is_err(), "it is closed");
 
     let url = format!("zookeeper://me:secret@127.0.0.1:{}/locks", proxy.port());
