@@ -26,6 +26,16 @@ async fn a_default_ttl_that_no_session_lasts_for_is_refused_at_the_start() {
     assert!(guard.release().await.is_none());
 }
 
+#[tokio::test]
+async fn the_longest_timeouts_are_taken() {
+    let servers = ZooKeepers::start(1);
+    let longest = Duration::MAX;
+    let builder = builder(&servers.url()).connect_timeout(longest);
+    let pool = builder.response_timeout(longest).build().await.unwrap();
+    let guard = pool.lock("k").acquire().await.unwrap();
+    assert!(guard.release().await.is_none());
+}
+
 /// The lease was asked for by a call with a short ttl, and so is in a short session.
 #[tokio::test]
 async fn a_call_with_a_longer_ttl_does_not_get_the_lease_of_one_that_gave_up() {
