@@ -72,6 +72,7 @@ impl EtcdBackend {
             places: Places::default(),
             watches: Watches::default(),
             events: RefCell::default(),
+            is_reconnected: Cell::default(),
             tasks: RefCell::default(),
         };
         Ok(Self {
@@ -209,6 +210,9 @@ impl Backend for EtcdBackend {
             if let Poll::Ready(Some(report)) = self.tasks.poll_next_unpin(cx) {
                 self.on_report(report);
                 continue;
+            }
+            if self.core.is_reconnected.take() {
+                return Poll::Ready(Event::Reconnected);
             }
             let has_more = !self.core.tasks.borrow().is_empty()
                 || !self.core.events.borrow().is_empty()

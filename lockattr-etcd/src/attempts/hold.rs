@@ -140,11 +140,19 @@ impl Core {
         let (others, lasting) = join(others, self.sessions.until(class, until)).await;
         let others = others?;
         let lease = lasting?.id;
-        let is_elsewhere = |now: Place| now.lease != lease;
-        if others.is_some() && self.places.get(owner).is_none_or(is_elsewhere) {
-            return Err(Problem::LeaseIsGone);
+        if others.is_some() {
+            if self.is_elsewhere(owner, lease) {
+                return Err(Problem::LeaseIsGone);
+            }
+            self.places.change(owner, |place| place.class = class);
         }
         Ok(others)
+    }
+
+    /// Whether another question has bound the place to something else meanwhile.
+    fn is_elsewhere(&self, owner: &OwnerId, lease: i64) -> bool {
+        let place = self.places.get(owner);
+        place.is_none_or(|place| place.lease != lease)
     }
 
     async fn move_to(
@@ -246,6 +254,9 @@ impl Core {
             }
         });
         lasting?;
+        if self.is_elsewhere(owner, session.id) {
+            return Err(Problem::LeaseIsGone);
+        }
         answers.skip()?;
         Ok(Some(answers.range()?.count > 1))
     }

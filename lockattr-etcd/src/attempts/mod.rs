@@ -52,6 +52,8 @@ pub(crate) struct Core {
     pub(crate) places: Places,
     pub(crate) watches: Watches,
     pub(crate) events: RefCell<VecDeque<Event>>,
+    /// Whether the pool is to ask again for what it waits for.
+    pub(crate) is_reconnected: Cell<bool>,
     /// What is to be done besides.
     pub(crate) tasks: RefCell<Vec<Task>>,
 }
@@ -120,7 +122,11 @@ impl Core {
     }
 
     pub(crate) fn tell(&self, event: Event) {
-        self.events.borrow_mut().push_back(event);
+        match event {
+            // One for all that want it.
+            Event::Reconnected => self.is_reconnected.set(true),
+            event => self.events.borrow_mut().push_back(event),
+        }
     }
 
     pub(crate) fn spawn(&self, task: Task) {

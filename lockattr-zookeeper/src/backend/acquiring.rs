@@ -34,15 +34,16 @@ impl Core {
         if self.is_buried(attempt.owner()) {
             return Ok(Reply::Tombstoned);
         }
-        let owned = if let Some(owned) = self.owned(attempt.owner()) {
-            owned
+        let (owned, _room) = if let Some(owned) = self.owned(attempt.owner()) {
+            (owned, None)
         } else {
             let longest = ttl.max(attempt.claim().ttl);
-            let session = self.session(longest).await;
-            let session = session.map_err(|trouble| trouble.into_failure(false))?;
+            let opened = self.session(longest).await;
+            let (session, room) = opened.map_err(|trouble| trouble.into_failure(false))?;
             // Another attempt of this owner may have come first.
-            self.owned(attempt.owner())
-                .unwrap_or_else(|| self.newcomer(&attempt, path, session))
+            let owned = self.owned(attempt.owner());
+            let owned = owned.unwrap_or_else(|| self.newcomer(&attempt, path, session));
+            (owned, room)
         };
         let _turn = owned.turn.lock().await;
         if self.is_buried(&owned.owner) {
@@ -160,7 +161,16 @@ impl Core {
         for _ in 0..TRIES {
             let node = owned.node.lock().clone();
             match node {
-                Node::Present(..) => return session.line(&owned.path).await,
+                Node::Present(name, _) => {
+                    if owned.phase.get() == Phase::Waiting {
+                        // It need not be certain: the watch tells of the turn.
+                        let line = session.glance(&owned.path).await?;
+                        if matches!(line.standing(&name), Standing::Waits(_)) {
+                            return Ok(line);
+                        }
+                    }
+                    return session.line(&owned.path).await;
+                }
                 Node::Maybe => {
                     if let Some(line) = self.find(owned).await? {
                         return Ok(line);

@@ -8,10 +8,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, Shared};
 use lockattr::backend::{Event, OwnerId, Time};
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tracing::warn;
 
+use super::MOST_IN_FLIGHT;
 use super::owned::{Node, Owned, Phase};
 use crate::dialer::Dialer;
 use crate::failure::Asked;
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     sessions: Guarded<BTreeMap<Duration, Opening>>,
     /// How many attempts wait for a session. They have sent nothing.
     pub(crate) dialing: Guarded<usize>,
+    /// Those that waited do not all begin at once: renewals and releases have room too.
+    beginners: Arc<Semaphore>,
     owned: Guarded<HashMap<OwnerId, Arc<Owned>>>,
     tombstones: Guarded<HashMap<OwnerId, Time>>,
     /// The releases that are under way, by the nodes of their keys.
@@ -50,6 +53,7 @@ impl Core {
             dialer,
             sessions: Guarded::default(),
             dialing: Guarded::new(0),
+            beginners: Arc::new(Semaphore::new(MOST_IN_FLIGHT / 2)),
             owned: Guarded::default(),
             tombstones: Guarded::default(),
             releases: Guarded::default(),
@@ -77,10 +81,10 @@ impl Core {
         self.tasks.lock().abort_all();
     }
 
-    /// Opens the first session, for leases of the pool's default ttl. Returns how long the ensemble takes for
-    /// a transaction.
+    /// Opens the first session, for leases of the pool's default ttl. Returns how long the ensemble may take
+    /// for a transaction.
     pub(crate) async fn begin(self: &Arc<Self>) -> Asked<Duration> {
-        let session = self.session(self.dialer.patience.default_ttl).await?;
+        let (session, _) = self.session(self.dialer.patience.default_ttl).await?;
         let chroot = &self.dialer.ensemble.chroot;
         let there = session.ask(session.client.check_stat(chroot)).await?;
         if there.is_none() {
@@ -88,24 +92,31 @@ impl Core {
         }
         let asked_at = Time::now();
         session.confirm_now().await?;
-        Ok(Time::now().since(asked_at))
+        // Others may take twice as long.
+        Ok(Time::now().since(asked_at) * 2)
     }
 
-    /// Returns the session for leases of this ttl, and opens it if there is none.
-    pub(crate) async fn session(self: &Arc<Self>, ttl: Duration) -> Asked<Arc<Session>> {
+    /// Returns the session for leases of this ttl, and opens it if there is none. Who had to wait for it keeps
+    /// what else this returns until it has ended.
+    pub(crate) async fn session(
+        self: &Arc<Self>,
+        ttl: Duration,
+    ) -> Asked<(Arc<Session>, Option<OwnedSemaphorePermit>)> {
         let opening = self.opening(self.dialer.class(ttl));
-        let session = if let Some(opened) = opening.peek() {
-            opened.clone()?
+        let (session, room) = if let Some(opened) = opening.peek() {
+            (opened.clone()?, None)
         } else {
             let _waits = Dialing::begin(self);
-            opening.await?
+            let session = opening.await?;
+            let room = Arc::clone(&self.beginners).acquire_owned().await;
+            (session, room.ok())
         };
         if !session.is_followed.replace(true) {
             let (core, followed) = (Arc::clone(self), Arc::clone(&session));
             self.spawn(async move { core.watch(followed).await });
         }
         session.suffices(ttl)?;
-        Ok(session)
+        Ok((session, room))
     }
 
     /// All that wait for a session share what becomes of it.

@@ -76,7 +76,7 @@ async fn a_waiter_is_told_though_the_token_has_ended() {
             next.await.unwrap().unwrap().release().await;
         }
         // Long before the pool would have asked again.
-        assert!(start.elapsed() < Duration::from_secs(10), "{version:?}");
+        assert!(start.elapsed() < Duration::from_secs(20), "{version:?}");
     }
 }
 

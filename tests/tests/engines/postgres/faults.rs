@@ -64,7 +64,12 @@ async fn claims_last_longer_where_commits_are_slow() {
     eventually("it waits", || claim().is_some());
     assert!(claim().is_some_and(|millis| millis > 200), "{:?}", claim());
     guard.release().await;
-    waiting.await.unwrap().unwrap().release().await;
+    let guard = waiting.await.unwrap().unwrap();
+    eventually_async("it is renewed", async || {
+        guard.lease().extend(Duration::from_secs(60)).await.is_ok()
+    })
+    .await;
+    guard.release().await;
 }
 
 /// Handoffs are dated by the clock of the connection where they are told, which no attempt may take.

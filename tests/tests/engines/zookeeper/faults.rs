@@ -105,7 +105,7 @@ async fn a_leader_without_followers_renews_nothing() {
     let servers = ZooKeepers::start_in(&network, 3);
     let leader = servers.node(servers.leader().expect("there is one"));
     let url = format!("zookeeper://127.0.0.1:{}", leader.port());
-    let builder = builder(&url).response_timeout(TTL / 4);
+    let builder = builder(&url).response_timeout(TTL);
     let pool = builder.build().await.expect("a pool");
     let guard = pool.lock("k").ttl(TTL * 8).acquire().await.unwrap();
     guard.lease().extend(TTL * 8).await.unwrap();

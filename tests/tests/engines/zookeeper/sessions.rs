@@ -66,7 +66,7 @@ async fn calls_that_wait_for_a_session_keep_no_lease_from_its_renewal() {
     let servers = ZooKeepers::start(1);
     let proxy = Proxy::start(servers.node(0).port());
     let url = format!("zookeeper://127.0.0.1:{}", proxy.port());
-    let pool = builder(&url).default_ttl(TTL).build().await.unwrap();
+    let pool = builder(&url).default_ttl(TTL * 4).build().await.unwrap();
     let guard = pool.lock("held").acquire().await.unwrap();
     proxy.refuse(true);
     let mut calls = Vec::new();
@@ -76,7 +76,7 @@ async fn calls_that_wait_for_a_session_keep_no_lease_from_its_renewal() {
     }
     // The first of these is asked for when the calls have been.
     for _ in 0..20 {
-        guard.lease().extend(TTL).await.unwrap();
+        guard.lease().extend(TTL * 4).await.unwrap();
     }
     assert!(guard.release().await.is_none(), "it was held to the end");
     proxy.refuse(false);
