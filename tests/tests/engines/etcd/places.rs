@@ -154,11 +154,9 @@ async fn many_waiters_of_a_pool_keep_their_places_and_get_their_turns() {
     proxy.cut();
     tokio::time::sleep(Duration::from_secs(9)).await;
     assert!(etcd.locks() == places, "places were lost");
-    for guard in held {
+    for (guard, next) in held.into_iter().zip(waiting) {
         guard.release().await;
-    }
-    for guard in join_all(waiting).await {
-        guard.unwrap().unwrap().release().await;
+        next.await.unwrap().unwrap().release().await;
     }
     assert_eq!(etcd.locks(), Vec::<String>::new());
 }
