@@ -201,8 +201,8 @@ async fn once(fleet: &Fleet, check: impl AsyncFn(&Fleet) -> Checked) -> Checked 
     check(fleet).await
 }
 
-/// Makes a check. One that failed is made again if its leases may have ended by themselves before it asked
-/// about them, because the service or the machine is slow.
+/// Makes a check. One that failed is made again if the service or the machine is slow: its leases may have
+/// ended by themselves before it asked about them, or its backend may have given up waiting.
 async fn in_time(fleet: &Fleet, check: impl AsyncFn(&Fleet) -> Checked) -> Checked {
     let mut tries = 0;
     loop {
@@ -212,7 +212,7 @@ async fn in_time(fleet: &Fleet, check: impl AsyncFn(&Fleet) -> Checked) -> Check
         };
         let waited = fleet.take_waited();
         tries += 1;
-        if waited < fleet.ttl {
+        if waited < fleet.ttl / 2 {
             return Err(what);
         }
         if tries == TRIES {
