@@ -91,7 +91,7 @@ pub(crate) struct Connection {
     /// How long a server of a quorum has no vote after its start
     #[arg(long, global = true, env = "LOCKATTR_RESTART_DELAY", help_heading = OF_REDIS, value_name = "TIME", value_parser = parse_span, hide_short_help = true)]
     restart_delay: Option<Duration>,
-    /// Those of these options that are for Redis alone and stand on the command line.
+    /// The options for Redis alone that stand on the command line.
     #[arg(skip)]
     of_redis: Vec<String>,
 }

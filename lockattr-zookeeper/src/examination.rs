@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use lockattr::{Diagnosis, Finding, Severity, Topic};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tracing::debug;
 
 use crate::dialer::Dialer;
 
@@ -20,15 +21,14 @@ pub(crate) async fn examine(dialer: Dialer) -> Diagnosis {
     let hosts = dialer.ensemble.hosts.clone();
     let mut servers = Vec::new();
     for host in &hosts {
-        let asked = tokio::time::timeout(dialer.patience.response, say(host, "srvr")).await;
-        let said = asked.ok().and_then(Result::ok);
+        let said = answered(host, dialer.patience.response, srvr(host)).await;
         servers.push((host, said.as_deref().and_then(About::read)));
     }
-    let mut diagnosis = Diagnosis::of(match hosts.len() {
+    let diagnosis = Diagnosis::of(match hosts.len() {
         1 => "ZooKeeper, one server named".to_owned(),
         count => format!("ZooKeeper, {count} servers named"),
     });
-    diagnosis = deployment(diagnosis, &servers);
+    let mut diagnosis = diagnosis.with(deployment(&servers));
     for (host, about) in &servers {
         diagnosis = diagnosis.with(server(about.as_ref()).at(host.as_str()));
     }
@@ -45,7 +45,26 @@ pub(crate) async fn examine(dialer: Dialer) -> Diagnosis {
     )
 }
 
-fn deployment(diagnosis: Diagnosis, servers: &[(&String, Option<About>)]) -> Diagnosis {
+/// What a server answers in time.
+async fn answered<T>(
+    host: &str,
+    within: Duration,
+    asking: impl Future<Output = std::io::Result<T>>,
+) -> Option<T> {
+    match tokio::time::timeout(within, asking).await {
+        Ok(Ok(answer)) => Some(answer),
+        Ok(Err(error)) => {
+            debug!(host, %error, "a server of the ensemble does not answer");
+            None
+        }
+        Err(_) => {
+            debug!(host, "a server of the ensemble does not answer in time");
+            None
+        }
+    }
+}
+
+fn deployment(servers: &[(&String, Option<About>)]) -> Finding {
     let modes: Vec<&str> = servers
         .iter()
         .filter_map(|(_, about)| Some(about.as_ref()?.mode.as_str()))
@@ -53,19 +72,19 @@ fn deployment(diagnosis: Diagnosis, servers: &[(&String, Option<About>)]) -> Dia
     if modes.contains(&"standalone") {
         let seen = "a single server: without it, no lock is granted or renewed";
         let limit = Finding::new(Severity::Limit, Topic::Deployment, seen);
-        return diagnosis.with(limit.with_remedy("an ensemble of three or five servers"));
+        return limit.with_remedy("an ensemble of three or five servers");
     }
     if modes.is_empty() {
         let seen = "no server tells its role";
-        return diagnosis.with(Finding::new(Severity::Unknown, Topic::Deployment, seen));
+        return Finding::new(Severity::Unknown, Topic::Deployment, seen);
     }
     if servers.len() == 1 {
         let seen = "the URL names one server of an ensemble: when it is down, no other is asked";
         let warning = Finding::new(Severity::Warning, Topic::Deployment, seen);
-        return diagnosis.with(warning.with_remedy("name all servers, with commas between them"));
+        return warning.with_remedy("name all servers, with commas between them");
     }
     let seen = format!("an ensemble, whose servers say: {}", modes.join(", "));
-    diagnosis.with(Finding::new(Severity::Good, Topic::Deployment, seen))
+    Finding::new(Severity::Good, Topic::Deployment, seen)
 }
 
 fn server(about: Option<&About>) -> Finding {
@@ -98,7 +117,7 @@ struct Sessions {
 }
 
 /// Asks for the shortest and the longest session: that is how a client learns what there is.
-async fn sessions(mut diagnosis: Diagnosis, dialer: &Dialer) -> Diagnosis {
+async fn sessions(diagnosis: Diagnosis, dialer: &Dialer) -> Diagnosis {
     let hosts = &dialer.ensemble.hosts;
     let asked = hosts.iter().map(|host| async move {
         let asked = async {
@@ -107,19 +126,17 @@ async fn sessions(mut diagnosis: Diagnosis, dialer: &Dialer) -> Diagnosis {
             // A session begins and ends with a transaction each; and the connection is new.
             let took = begun.elapsed() / 4;
             let longest = negotiate(host, i32::MAX).await?;
-            Ok::<_, std::io::Error>(Sessions {
+            Ok(Sessions {
                 shortest,
                 longest,
                 took,
             })
         };
-        let asked = tokio::time::timeout(dialer.patience.response * 2, asked).await;
-        asked.ok().and_then(Result::ok)
+        answered(host, dialer.patience.response * 2, asked).await
     });
     let asked: Vec<Sessions> = join_all(asked).await.into_iter().flatten().collect();
-    for finding in judge_sessions(&asked) {
-        diagnosis = diagnosis.with(finding);
-    }
+    let findings = judge_sessions(&asked);
+    let diagnosis = findings.into_iter().fold(diagnosis, Diagnosis::with);
     match asked.iter().map(|server| server.took).min() {
         Some(took) => diagnosis.with_round_trip(took),
         None => diagnosis,
@@ -177,10 +194,10 @@ async fn negotiate(host: &str, millis: i32) -> std::io::Result<Duration> {
     Ok(Duration::from_millis(millis.into()))
 }
 
-/// Says one of the commands of four letters.
-async fn say(host: &str, command: &str) -> std::io::Result<String> {
+/// Asks for the command of four letters.
+async fn srvr(host: &str) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(host).await?;
-    stream.write_all(command.as_bytes()).await?;
+    stream.write_all(b"srvr").await?;
     let mut said = String::new();
     stream.take(64 << 10).read_to_string(&mut said).await?;
     Ok(said)

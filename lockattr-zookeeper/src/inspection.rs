@@ -13,6 +13,7 @@ use crate::names::{Line, Place, first_token, key_of, node_of};
 
 /// How many keys a page has at most.
 const PAGE: usize = 256;
+/// It has no nodes, so its end costs no lease: only a process that is gone is forgotten sooner.
 const SESSION: Duration = Duration::from_secs(10);
 
 pub(crate) fn inspector(dialer: Dialer) -> Inspector {
@@ -109,7 +110,7 @@ impl Questions {
 
     async fn line(&self, client: &Client, path: &str) -> Asked<Line> {
         let names = self.children(client, path).await?;
-        Line::read(&names).map_err(|_| Trouble::refused("there is a node of another program"))
+        Line::read(&names)
     }
 
     /// `None` if the node is gone by now.
@@ -123,7 +124,8 @@ impl Questions {
         // The format's version comes first.
         let who = text.strip_prefix("1 ").unwrap_or_default().to_owned();
         let since = u64::try_from(stat.ctime).ok();
-        let since = since.map(|millis| SystemTime::UNIX_EPOCH + Duration::from_millis(millis));
+        let since = since.map(Duration::from_millis);
+        let since = since.and_then(|span| SystemTime::UNIX_EPOCH.checked_add(span));
         Ok(Some(Told {
             who,
             since,
@@ -177,18 +179,15 @@ impl Questions {
         let line = self.line(client, &path).await?;
         let waiting = &line.places[line.holders()..];
         let mut waiters = Vec::new();
-        let mut gone = 0;
         for place in waiting.iter().take(limit) {
-            match self.told(client, &path, place).await? {
-                Some(told) => {
-                    let mut waiter = Waiter::new(&told.who, place.mode);
-                    waiter.since = told.since;
-                    waiters.push(waiter);
-                }
-                None => gone += 1,
-            }
+            let Some(told) = self.told(client, &path, place).await? else {
+                continue;
+            };
+            let mut waiter = Waiter::new(&told.who, place.mode);
+            waiter.since = told.since;
+            waiters.push(waiter);
         }
-        let more = waiting.len() - waiters.len() - gone;
+        let more = waiting.len().saturating_sub(limit);
         Ok(Inspected::of_queue(Queue::new(waiters, more)))
     }
 }

@@ -1,44 +1,34 @@
 //! The names of nodes: keys, places in the queue, and the fencing tokens that come from them.
 
-use std::fmt::Write as _;
-
 use lockattr::Mode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::failure::{Asked, Trouble};
 
 /// How many tokens one node is good for.
 pub(crate) const TOKENS_PER_NODE: u64 = 1 << 8;
 /// Beyond this a token would not fit into 64 bits.
 const EPOCHS: u64 = 1 << 24;
 
+/// What stands for itself in the name of a node.
+const PLAIN: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b':')
+    .remove(b'@')
+    .remove(b'=')
+    .remove(b'+');
+
 /// Writes a key as the name of one node. Two keys never have the same; no result contains `/` or a dot,
 /// so none is `.` or `..`.
 pub(crate) fn node_of(key: &str) -> String {
-    let mut name = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b':' | b'@' | b'=' | b'+' => {
-                name.push(byte.into());
-            }
-            _ => write!(name, "%{byte:02X}").expect("a String takes everything"),
-        }
-    }
-    name
+    utf8_percent_encode(key, PLAIN).to_string()
 }
 
 /// Reads what [`node_of`] wrote; `None` for any other name.
 pub(crate) fn key_of(node: &str) -> Option<String> {
-    let mut bytes = Vec::with_capacity(node.len());
-    let mut rest = node.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let digits = [rest.next()?, rest.next()?];
-                u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            _ => byte,
-        });
-    }
-    let key = String::from_utf8(bytes).ok()?;
-    (!key.is_empty() && node_of(&key) == node).then_some(key)
+    let key = percent_decode_str(node).decode_utf8().ok()?;
+    (!key.is_empty() && node_of(&key) == node).then(|| key.into_owned())
 }
 
 /// Everything before the sequence number of an owner's node. The session is part of it: a node of the
@@ -100,7 +90,7 @@ impl Place {
     }
 }
 
-/// Those who have a key or wait for it, in their order.
+/// The places of a key's holders and waiters, in their order.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Line {
     pub(crate) places: Vec<Place>,
@@ -123,11 +113,14 @@ impl Line {
     /// # Errors
     ///
     /// A node that this program did not make: who holds the key is not known then.
-    pub(crate) fn read(names: &[String]) -> Result<Self, String> {
-        let mut places = Vec::with_capacity(names.len());
-        for name in names {
-            places.push(Place::read(name).ok_or_else(|| name.clone())?);
-        }
+    pub(crate) fn read(names: &[String]) -> Asked<Self> {
+        let places: Option<Vec<Place>> = names.iter().map(|name| Place::read(name)).collect();
+        let mut places = places.ok_or_else(|| {
+            Trouble::refused(
+                "beside the places of lockattr there is a node of another program, or of another \
+                 version: give the locks a chroot of their own",
+            )
+        })?;
         if let Some(any) = places.first().cloned() {
             places.sort_by_key(|place| place.after(&any));
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lockattr::backend::{Engine, OwnerIds, Patience, Service};
+use lockattr::backend::{Engine, Patience, Service};
 
 use crate::backend::ZooKeeperBackend;
 use crate::dialer::Dialer;
@@ -83,11 +83,9 @@ impl Engine for ZooKeeper {
     fn service(&self, url: &str, patience: Patience) -> Result<Service, String> {
         let ensemble = Ensemble::read(url)?;
         let place = ensemble.to_string();
-        let least = self.least_session_timeout;
-        let dialer = Dialer::new(ensemble, patience, least);
-        Ok(Service::new(place, move |owners: OwnerIds| {
-            let dialer = dialer.clone();
-            async move { ZooKeeperBackend::connect(dialer, &owners).await }
+        let dialer = Dialer::new(ensemble, patience, self.least_session_timeout);
+        Ok(Service::new(place, move |_| {
+            ZooKeeperBackend::connect(dialer.clone())
         }))
     }
 }

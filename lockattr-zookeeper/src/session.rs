@@ -103,11 +103,9 @@ impl Session {
         while let Some(state) = states.changed().now_or_never() {
             self.is_verified.set(false);
             self.connections.set(self.connections.get() + 1);
-            if state.is_terminated() {
-                self.is_over.set(true);
-            }
             self.changed.notify_one();
             if state.is_terminated() {
+                self.is_over.set(true);
                 return;
             }
         }
@@ -134,7 +132,7 @@ impl Session {
         answer
     }
 
-    /// Does the same, whatever session answers.
+    /// Waits for the answer, whatever session gives it.
     async fn answer<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Asked<T> {
         let mut request = std::pin::pin!(request);
         let mut silent_since = Instant::now();
@@ -196,12 +194,12 @@ impl Session {
         self.line_after(self.confirm_now(), path).await
     }
 
-    /// Does the same for many keys with one confirmation.
+    /// As [`line`](Self::line), with one confirmation for all keys of a flush.
     pub(crate) async fn line_in(self: &Arc<Self>, flush: u64, path: &str) -> Asked<Line> {
         self.line_after(self.confirm(flush), path).await
     }
 
-    /// Does the same without certainty: a leader answers that has been replaced just now, too.
+    /// As [`line`](Self::line), without certainty: a leader answers that has been replaced just now, too.
     pub(crate) async fn glance(&self, path: &str) -> Asked<Line> {
         let syncing = self.client.sync(path);
         let listing = self.client.list_children(path);
@@ -220,12 +218,7 @@ impl Session {
         listing: impl Future<Output = Result<Vec<String>, Error>>,
     ) -> Asked<Line> {
         match self.ask(listing).await {
-            Ok(names) => Line::read(&names).map_err(|_| {
-                Trouble::refused(
-                    "beside the places of lockattr there is a node of another program, or of another \
-                     version: give the locks a chroot of their own",
-                )
-            }),
+            Ok(names) => Line::read(&names),
             Err(Trouble::NoNode) => Ok(Line::default()),
             Err(trouble) => Err(trouble),
         }
@@ -241,7 +234,7 @@ impl Session {
         let options = self.dialer.options(CreateMode::Container);
         let ends = path.match_indices('/').map(|(slash, _)| slash).skip(1);
         let ends: Vec<usize> = ends.chain([path.len()]).collect();
-        // The last one first: who may create it need not have rights above it.
+        // The last one first: a user who may create it need not have rights above it.
         let mut present = ends.len() - 1;
         loop {
             let created = self.client.create(&path[..ends[present]], b"", &options);

@@ -1,6 +1,9 @@
 //! URLs of ensembles.
 
+use std::borrow::Cow;
 use std::fmt;
+
+use percent_encoding::percent_decode_str;
 
 /// Where locks are, if the URL names no chroot.
 const DEFAULT_CHROOT: &str = "/lockattr";
@@ -59,12 +62,7 @@ impl Ensemble {
 
     /// What the client library connects to.
     pub(crate) fn cluster(&self) -> String {
-        let hosts: Vec<String> = self
-            .hosts
-            .iter()
-            .map(|host| format!("tcp://{host}"))
-            .collect();
-        hosts.join(",")
+        format!("tcp://{}", self.hosts.join(",tcp://"))
     }
 }
 
@@ -95,32 +93,21 @@ fn login_of(text: &str) -> Result<String, String> {
 /// Reads `%XX`, so that a password may contain any character.
 fn decoded(text: &str) -> Result<String, String> {
     let wrong = || "its login has a `%` that two hexadecimal digits do not follow".to_owned();
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(if byte == b'%' {
-            let digits = [
-                rest.next().ok_or_else(wrong)?,
-                rest.next().ok_or_else(wrong)?,
-            ];
-            let digits = str::from_utf8(&digits).map_err(|_| wrong())?;
-            u8::from_str_radix(digits, 16).map_err(|_| wrong())?
-        } else {
-            byte
-        });
+    let is_code =
+        |it: &str| it.len() >= 2 && it.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    if !text.split('%').skip(1).all(is_code) {
+        return Err(wrong());
     }
-    String::from_utf8(bytes).map_err(|_| wrong())
+    let decoded = percent_decode_str(text).decode_utf8();
+    decoded.map(Cow::into_owned).map_err(|_| wrong())
 }
 
 /// The text is not told: it may be a password, where the host is forgotten.
 fn host_of((number, text): (usize, &str)) -> Result<String, String> {
-    let after_address = text.rfind(']').map_or(0, |bracket| bracket + 1);
-    let (host, port) = match text[after_address..].rfind(':') {
-        Some(colon) => (
-            &text[..after_address + colon],
-            &text[after_address + colon + 1..],
-        ),
-        None => (text, "2181"),
+    let after_address = text.rfind(']').map_or(text, |end| &text[end..]);
+    let (host, port) = match text.rsplit_once(':') {
+        Some(split) if after_address.contains(':') => split,
+        _ => (text, "2181"),
     };
     let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
     if host.is_empty() || !is_port || host.contains(char::is_whitespace) {
@@ -162,6 +149,7 @@ mod tests {
             "zookeeper://secret@one",
             "zookeeper://:secret@one",
             "zookeeper://u:secret%@one",
+            "zookeeper://u:secret%+F@one",
             "zookeeper://u:secret@one//a",
             "zookeeper://one/a/../b",
             "zookeeper://one/a?b",

@@ -27,10 +27,10 @@ impl ServiceUrl {
         Self(url.trim().to_owned())
     }
 
-    /// Returns the scheme in lower case, if there is one.
-    pub(crate) fn scheme(&self) -> Option<String> {
-        let (scheme, _) = self.0.split_once("://")?;
-        is_scheme(scheme).then(|| scheme.to_ascii_lowercase())
+    /// Returns the scheme in lower case, if there is one, and what follows it.
+    pub(crate) fn scheme(&self) -> Option<(String, &str)> {
+        let (scheme, rest) = self.0.split_once("://")?;
+        is_scheme(scheme).then(|| (scheme.to_ascii_lowercase(), rest))
     }
 
     /// Returns the whole URL, with its credentials.
@@ -50,11 +50,9 @@ impl ServiceUrl {
         if self.0.starts_with(['"', '\'', '`']) {
             return Err(Error::config("url", "it is in quotes; leave them out"));
         }
-        let split = self.0.split_once("://");
-        let Some((scheme, rest)) = split.filter(|(scheme, _)| is_scheme(scheme)) else {
+        let Some((scheme, rest)) = self.scheme() else {
             return Err(Error::config("url", without_scheme(&self.0)));
         };
-        let scheme = scheme.to_ascii_lowercase();
         match scheme.as_str() {
             "memory" => Ok(Named::Memory {
                 name: Some(rest).filter(|name| !name.is_empty()),
@@ -104,30 +102,14 @@ fn without_scheme(url: &str) -> String {
     }
 }
 
-/// The schemes of engines that have crates of their own, the crates, and what to call.
-const ENGINES: [(&str, &str, &str); 6] = [
-    (
-        "postgres",
-        "lockattr-postgres",
-        "lockattr_postgres::Postgres",
-    ),
-    (
-        "postgresql",
-        "lockattr-postgres",
-        "lockattr_postgres::Postgres",
-    ),
-    ("etcd", "lockattr-etcd", "lockattr_etcd::Etcd"),
-    ("etcds", "lockattr-etcd", "lockattr_etcd::Etcd"),
-    (
-        "zookeeper",
-        "lockattr-zookeeper",
-        "lockattr_zookeeper::ZooKeeper",
-    ),
-    ("zk", "lockattr-zookeeper", "lockattr_zookeeper::ZooKeeper"),
-];
-
 fn unknown_scheme(scheme: &str) -> String {
-    if let Some((_, package, engine)) = ENGINES.iter().find(|(known, ..)| *known == scheme) {
+    let engine = match scheme {
+        "postgres" | "postgresql" => Some(("lockattr-postgres", "lockattr_postgres::Postgres")),
+        "etcd" | "etcds" => Some(("lockattr-etcd", "lockattr_etcd::Etcd")),
+        "zookeeper" | "zk" => Some(("lockattr-zookeeper", "lockattr_zookeeper::ZooKeeper")),
+        _ => None,
+    };
+    if let Some((package, engine)) = engine {
         return format!(
             "{scheme}:// needs the crate `{package}`: call `.engine({engine}::new())` before `build`"
         );

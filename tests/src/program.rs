@@ -1,6 +1,7 @@
 //! The server programs that `tests/setup` installs.
 
 use std::env;
+use std::ffi::OsStr;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,22 +45,31 @@ impl Program {
         );
     }
 
-    /// With setpriv, a server ends with the thread of its test, also when that is killed.
     pub(crate) fn command(self) -> Command {
-        if Path::new("/usr/bin/setpriv").exists() {
-            let mut command = Command::new("/usr/bin/setpriv");
-            command.args(["--pdeathsig", "KILL"]).arg(self.path());
-            command
-        } else {
-            Command::new(self.path())
-        }
+        command(self.path())
     }
+}
+
+/// Returns a program that, with setpriv, ends with the thread of its test, also when that is killed.
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
+    let setpriv = Path::new("/usr/bin/setpriv");
+    if !setpriv.exists() {
+        return Command::new(program);
+    }
+    let mut command = Command::new(setpriv);
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
 }
 
 /// Another process may take it before its server does.
 pub(crate) fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0))
-        .and_then(|socket| socket.local_addr())
-        .expect("a free port")
-        .port()
+    free_ports(1)[0]
+}
+
+/// Returns ports of which no two are the same.
+pub(crate) fn free_ports(count: usize) -> Vec<u16> {
+    let bind = |_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    let sockets: Vec<TcpListener> = (0..count).map(bind).collect();
+    let port = |socket: &TcpListener| socket.local_addr().expect("it has one").port();
+    sockets.iter().map(port).collect()
 }

@@ -107,10 +107,7 @@ impl RedisServer {
         for _ in 0..20 {
             fs::create_dir_all(&dir).expect("a directory for the server");
             // Another process may take the port before the server does: then try again.
-            let port = TcpListener::bind(("127.0.0.1", 0))
-                .and_then(|socket| socket.local_addr())
-                .expect("a free port")
-                .port();
+            let port = free_port();
             let child = spawn(program, port, &dir, &args, clock, host);
             let mut server = Self {
                 program,

@@ -38,14 +38,7 @@ impl Twemproxy {
             settings += &format!("   - 127.0.0.1:{}:1 server{number}\n", server.port());
         }
         fs::write(dir.join("settings.yml"), settings).expect("the directory is ours");
-        let mut command = if Path::new("/usr/bin/setpriv").exists() {
-            let mut command = Command::new("/usr/bin/setpriv");
-            command.args(["--pdeathsig", "KILL", "/usr/sbin/nutcracker"]);
-            command
-        } else {
-            Command::new("/usr/sbin/nutcracker")
-        };
-        let child = command
+        let child = command("/usr/sbin/nutcracker")
             .current_dir(&dir)
             .args(["--conf-file", "settings.yml", "--output", "log"])
             .args([

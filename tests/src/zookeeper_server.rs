@@ -185,11 +185,18 @@ impl ZooKeepers {
 
     /// Returns the ephemeral nodes: those of holders and waiters, and for a moment after a reconnection
     /// one in which the backend asks for its session.
+    ///
+    /// # Panics
+    ///
+    /// When no leader tells.
     #[must_use]
     pub fn places(&self) -> Vec<String> {
-        let mut places: Vec<String> = self
-            .leader()
-            .map_or_else(Vec::new, |leader| self.nodes[leader].places());
+        let mut told = None;
+        eventually("the leader tells of its nodes", || {
+            told = self.leader().and_then(|leader| self.nodes[leader].places());
+            told.is_some()
+        });
+        let mut places = told.expect("the leader has told");
         places.sort();
         places
     }
@@ -252,15 +259,15 @@ impl ZooKeeperNode {
         line.split('\t').nth(1)?.trim().parse().ok()
     }
 
-    /// Returns the ephemeral nodes that the server tells of.
+    /// Returns the ephemeral nodes that the server tells of; `None` if it does not answer.
     #[must_use]
-    pub fn places(&self) -> Vec<String> {
-        let said = self.say("dump").unwrap_or_default();
+    pub fn places(&self) -> Option<Vec<String>> {
+        let said = self.say("dump").ok()?;
         let nodes = said
             .lines()
             .map(str::trim)
             .filter(|line| line.starts_with('/'));
-        nodes.map(str::to_owned).collect()
+        Some(nodes.map(str::to_owned).collect())
     }
 
     /// Returns its process.
@@ -290,10 +297,15 @@ impl ZooKeeperNode {
         let _ = self.child.wait();
     }
 
-    /// Starts it again with the data on its disk.
+    /// Starts it again with the data on its disk, and waits until it serves.
+    ///
+    /// # Panics
+    ///
+    /// When it does not serve again.
     pub fn restart(&mut self) {
         self.kill();
         self.child = spawn(&self.dir, self.options, self.host.as_ref());
+        assert!(is_soon(START, || self.is_up()), "it does not serve again");
     }
 }
 
@@ -306,14 +318,6 @@ impl Drop for ZooKeeperNode {
             let _ = fs::remove_dir(all);
         }
     }
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    let listeners: Vec<TcpListener> = (0..count)
-        .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port"))
-        .collect();
-    let port = |it: &TcpListener| it.local_addr().expect("it is bound").port();
-    listeners.iter().map(port).collect()
 }
 
 fn configure(dir: &Path, node: usize, port: u16, (others, settings): (&[&[u16]], &[&str])) {
@@ -345,9 +349,8 @@ fn configure(dir: &Path, node: usize, port: u16, (others, settings): (&[&[u16]],
 
 fn spawn(dir: &Path, options: &[&str], host: Option<&Host>) -> Child {
     let log = fs::File::create(dir.join("log")).expect("the folder is ours");
-    let mut command = Command::new("setpriv");
+    let mut command = command("java");
     command
-        .args(["--pdeathsig", "KILL", "java"])
         .args(options)
         .args([
             "-Djava.net.preferIPv4Stack=true",
@@ -369,5 +372,5 @@ fn spawn(dir: &Path, options: &[&str], host: Option<&Host>) -> Child {
     if let Some(host) = host {
         command.envs(host.environment());
     }
-    command.spawn().expect("setpriv and java are installed")
+    command.spawn().expect("java is installed")
 }

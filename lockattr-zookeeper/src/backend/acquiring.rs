@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lockattr::backend::{Attempt, IfHeld, Outcome, Reply};
+use lockattr::backend::{Attempt, Granted, IfHeld, Outcome, Reply};
 use tokio::sync::{Mutex, Notify};
 use tokio::time::Instant;
 use tracing::warn;
@@ -29,7 +29,8 @@ impl Core {
         gates: Vec<Gate>,
     ) -> Outcome {
         for gate in gates {
-            gate.await;
+            // Its sender is dropped with the release.
+            drop(gate.await);
         }
         if self.is_buried(attempt.owner()) {
             return Ok(Reply::Tombstoned);
@@ -46,13 +47,8 @@ impl Core {
             (owned, room)
         };
         let _turn = owned.turn.lock().await;
-        if self.is_buried(&owned.owner) {
-            if *owned.node.lock() == Node::Absent {
-                self.end(&owned);
-            }
-            return Ok(Reply::Tombstoned);
-        }
         let asked = match owned.session.suffices(ttl) {
+            _ if self.is_buried(&owned.owner) => Ok(Reply::Tombstoned),
             Ok(()) if owned.is_over() => Err(Trouble::SessionOver),
             Ok(()) => self.take(&owned, &attempt, ttl, if_held).await,
             Err(trouble) => Err(trouble),
@@ -119,11 +115,7 @@ impl Core {
         };
         match line.standing(&name) {
             Standing::Holds => {
-                Self::grant(owned, czxid)?;
-                owned.prolong(Instant::now() + ttl);
-                let grant = owned.grant.lock();
-                let grant = grant.as_ref().expect("it was granted");
-                Ok(Reply::Granted(grant.granted(line.is_contended())))
+                Self::grant(owned, czxid, ttl, line.is_contended()).map(Reply::Granted)
             }
             Standing::Absent if owned.has_key() => {
                 // Taken away by force, or with the session.
@@ -193,7 +185,7 @@ impl Core {
                     return Err(Trouble::malformed("a node was created in another session"));
                 }
                 Ok((stat, sequence)) => {
-                    let name = format!("{}{}", owned.prefix(), written(sequence.into_i64()));
+                    let name = format!("{}{sequence}", owned.prefix());
                     *owned.node.lock() = Node::Present(name, stat.czxid);
                     return session.read(listing).await;
                 }
@@ -232,19 +224,23 @@ impl Core {
         Ok(Some(line))
     }
 
-    /// Takes the tokens of a node whose owner has the key.
-    pub(super) fn grant(owned: &Owned, czxid: i64) -> Asked<()> {
+    /// Gives the key to the owner of a node for this ttl, with the tokens of the node.
+    pub(super) fn grant(
+        owned: &Owned,
+        czxid: i64,
+        ttl: Duration,
+        contended: bool,
+    ) -> Asked<Granted> {
+        let first = first_token(czxid).ok_or_else(|| {
+            Trouble::refused(
+                "this ensemble has had 2^24 leaders, or counts its transactions in a way that is not known: \
+                 its numbers no longer make fencing tokens",
+            )
+        })?;
         let mut grant = owned.grant.lock();
-        if grant.is_none() {
-            let first = first_token(czxid).ok_or_else(|| {
-                Trouble::refused(
-                    "this ensemble has had 2^24 leaders, or counts its transactions in a way that is not known: \
-                     its numbers no longer make fencing tokens",
-                )
-            })?;
-            *grant = Some(Grant::new(first, owned.claim.tokens));
-        }
-        Ok(())
+        let grant = grant.get_or_insert_with(|| Grant::new(first, owned.claim.tokens));
+        owned.prolong(Instant::now() + ttl);
+        Ok(grant.granted(contended))
     }
 
     /// Removes the node, also if others wait behind it.
@@ -262,7 +258,11 @@ impl Core {
             {
                 Ok(()) | Err(Trouble::NoNode) => {}
                 Err(trouble) => {
-                    warn!("a node was perhaps not removed; trying again when its lease is over");
+                    if !matches!(trouble, Trouble::SessionOver) {
+                        warn!(
+                            "a node was perhaps not removed; trying again when its lease is over"
+                        );
+                    }
                     return Err(trouble);
                 }
             }
@@ -277,24 +277,5 @@ fn held() -> Reply {
     Reply::Held {
         ends_in: Duration::MAX,
         holder: None,
-    }
-}
-
-/// A sequence number, as the server writes it.
-fn written(sequence: i64) -> String {
-    if i32::try_from(sequence).is_ok() {
-        format!("{sequence:010}")
-    } else {
-        format!("{sequence:019}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn sequence_numbers_are_written_as_java_does() {
-        assert_eq!(super::written(7), "0000000007");
-        assert_eq!(super::written(-7), "-000000007");
-        assert_eq!(super::written(i32::MIN.into()), "-2147483648");
     }
 }

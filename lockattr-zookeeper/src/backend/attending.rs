@@ -93,7 +93,7 @@ impl Core {
             Blocker::Line => {
                 let watching = session.client.get_and_watch_children(&owned.path);
                 let (names, _, watch) = session.ask(watching).await?;
-                let line = session.read(async { Ok(names) }).await?;
+                let line = Line::read(&names)?;
                 let Node::Present(name, _) = owned.node.lock().clone() else {
                     return Ok(());
                 };
@@ -128,11 +128,12 @@ impl Core {
         let since = Time::now();
         let line = owned.session.line(&owned.path).await?;
         if owned.phase.get() != Phase::Waiting {
-            // Another one that looked saw it too.
+            // The task of another owner handed the key over.
             return Ok(());
         }
         match line.standing(&name) {
             Standing::Holds => {
+                // The other way looks at all owners of the pool.
                 if owned.mode == Mode::Exclusive {
                     self.hand_over(owned, czxid, (since, &line))?;
                 } else {
@@ -159,11 +160,10 @@ impl Core {
         let (_, line) = seen;
         let waiting = self.waiting(&owned.path, &owned.session);
         for place in &line.places[..line.holders()] {
-            let node_of = |other: &Owned| match other.node.lock().clone() {
-                Node::Present(name, czxid) if name == place.name => Some(czxid),
+            let found = waiting.iter().find_map(|other| match &*other.node.lock() {
+                Node::Present(name, czxid) if *name == place.name => Some((other, *czxid)),
                 _ => None,
-            };
-            let found = waiting.iter().find_map(|it| Some((it, node_of(it)?)));
+            });
             let Some((other, czxid)) = found else {
                 continue;
             };
@@ -176,14 +176,11 @@ impl Core {
     }
 
     fn hand_over(&self, owned: &Owned, czxid: i64, (since, line): (Time, &Line)) -> Asked<()> {
-        Self::grant(owned, czxid)?;
         let ttl = owned.claim.ttl;
-        owned.prolong(Instant::now() + ttl);
-        let grant = owned.grant.lock();
-        let grant = grant.as_ref().expect("it was granted");
+        let granted = Self::grant(owned, czxid, ttl, line.is_contended())?;
         self.tell(Event::HandedOver {
             owner: owned.owner.clone(),
-            granted: grant.granted(line.is_contended()),
+            granted,
             since,
             ttl,
         });

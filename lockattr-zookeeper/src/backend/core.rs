@@ -24,7 +24,8 @@ const GRAVE: Duration = Duration::from_secs(600);
 /// How many tombstones there are before those that have passed are removed.
 const TOMBSTONES: usize = 1024;
 
-pub(crate) type Gate = Shared<BoxFuture<'static, ()>>;
+/// Opens when a release has ended.
+pub(crate) type Gate = Shared<oneshot::Receiver<()>>;
 
 /// A session that is opened, or was.
 type Opening = Shared<BoxFuture<'static, Asked<Arc<Session>>>>;
@@ -35,13 +36,12 @@ pub(crate) struct Core {
     sessions: Guarded<BTreeMap<Duration, Opening>>,
     /// How many attempts wait for a session. They have sent nothing.
     pub(crate) dialing: Guarded<usize>,
-    /// Those that waited do not all begin at once: renewals and releases have room too.
+    /// Attempts that waited for a session do not all begin at once: renewals and releases have room too.
     beginners: Arc<Semaphore>,
     owned: Guarded<HashMap<OwnerId, Arc<Owned>>>,
     tombstones: Guarded<HashMap<OwnerId, Time>>,
     /// The releases that are under way, by the nodes of their keys.
-    releases: Guarded<HashMap<String, Vec<(u64, Gate)>>>,
-    release_number: Guarded<u64>,
+    releases: Guarded<HashMap<String, Vec<Gate>>>,
     events: UnboundedSender<Event>,
     tasks: Guarded<JoinSet<()>>,
     pub(crate) flushes: Guarded<u64>,
@@ -57,7 +57,6 @@ impl Core {
             owned: Guarded::default(),
             tombstones: Guarded::default(),
             releases: Guarded::default(),
-            release_number: Guarded::new(0),
             events,
             tasks: Guarded::default(),
             flushes: Guarded::new(0),
@@ -86,6 +85,7 @@ impl Core {
     pub(crate) async fn begin(self: &Arc<Self>) -> Asked<Duration> {
         let (session, _) = self.session(self.dialer.patience.default_ttl).await?;
         let chroot = &self.dialer.ensemble.chroot;
+        // A user of the chroot alone may have no right to create it.
         let there = session.ask(session.client.check_stat(chroot)).await?;
         if there.is_none() {
             session.make_way(chroot).await?;
@@ -96,8 +96,8 @@ impl Core {
         Ok(Time::now().since(asked_at) * 2)
     }
 
-    /// Returns the session for leases of this ttl, and opens it if there is none. Who had to wait for it keeps
-    /// what else this returns until it has ended.
+    /// Returns the session for leases of this ttl, and opens it if there is none. An attempt that had to wait
+    /// keeps the permit until it has ended.
     pub(crate) async fn session(
         self: &Arc<Self>,
         ttl: Duration,
@@ -119,7 +119,7 @@ impl Core {
         Ok((session, room))
     }
 
-    /// All that wait for a session share what becomes of it.
+    /// All attempts that wait for a session share what becomes of it.
     fn opening(&self, timeout: Duration) -> Opening {
         let mut sessions = self.sessions.lock();
         let is_usable = |opened: &Asked<Arc<Session>>| matches!(opened, Ok(it) if !it.is_over());
@@ -219,23 +219,20 @@ impl Core {
     /// What an acquire of this key has to wait for.
     pub(crate) fn releases(&self, path: &str) -> Vec<Gate> {
         let releases = self.releases.lock();
-        let of_key = releases.get(path).into_iter().flatten();
-        of_key.map(|(_, gate)| gate.clone()).collect()
+        releases.get(path).cloned().unwrap_or_default()
     }
 
     /// Lets later acquires of the key wait until what is returned is dropped.
     pub(crate) fn announce_release(self: &Arc<Self>, path: &str) -> Announced {
-        let number = self.release_number.get();
-        self.release_number.set(number + 1);
-        let (done, gate) = oneshot::channel::<()>();
-        let gate = gate.map(drop).boxed().shared();
+        let (done, gate) = oneshot::channel();
+        let gate = gate.shared();
         let mut releases = self.releases.lock();
         let of_key = releases.entry(path.to_owned()).or_default();
-        of_key.push((number, gate));
+        of_key.push(gate.clone());
         Announced {
             core: Arc::clone(self),
             path: path.to_owned(),
-            number,
+            gate,
             _done: done,
         }
     }
@@ -262,7 +259,7 @@ impl Drop for Dialing {
 pub(crate) struct Announced {
     core: Arc<Core>,
     path: String,
-    number: u64,
+    gate: Gate,
     _done: oneshot::Sender<()>,
 }
 
@@ -270,7 +267,7 @@ impl Drop for Announced {
     fn drop(&mut self) {
         let mut releases = self.core.releases.lock();
         if let Some(of_key) = releases.get_mut(&self.path) {
-            of_key.retain(|(number, _)| *number != self.number);
+            of_key.retain(|gate| !gate.ptr_eq(&self.gate));
             if of_key.is_empty() {
                 releases.remove(&self.path);
             }

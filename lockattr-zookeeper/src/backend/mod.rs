@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use lockattr::backend::{
     Attempt, Backend, BackendError, BackendErrorKind, Capabilities, Event, Examination, Failure,
-    Inspector, Op, Outcome, OwnerIds,
+    Inspector, Op, Outcome,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -40,7 +40,7 @@ impl ZooKeeperBackend {
     /// # Errors
     ///
     /// If there is no session that lasts for leases of the default ttl, or no right to create nodes.
-    pub(crate) async fn connect(dialer: Dialer, _: &OwnerIds) -> Result<Self, BackendError> {
+    pub(crate) async fn connect(dialer: Dialer) -> Result<Self, BackendError> {
         let (inbox, events) = unbounded_channel();
         let core = Arc::new(Core::new(dialer, inbox));
         let round_trip = core.begin().await;

@@ -29,7 +29,7 @@ pub(crate) struct Owned {
     pub(crate) grant: Guarded<Option<Grant>>,
     /// What a waiter waits for; `None` if it should look.
     pub(crate) blocked_by: Guarded<Option<Blocker>>,
-    /// Tells who attends to it that the phase has changed.
+    /// Tells the task that attends to it that the phase has changed.
     pub(crate) changed: Notify,
     /// Whether a task attends to it.
     pub(crate) is_attended: Guarded<bool>,

@@ -84,13 +84,26 @@ impl Patience {
     }
 }
 
-type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
+pub(crate) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
+pub(crate) type Connect = Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>;
+
+/// Hides of which type a backend is.
+pub(crate) fn boxed<B, F>(connect: impl Fn(OwnerIds) -> F + Send + Sync + 'static) -> Connect
+where
+    B: Backend,
+    F: Future<Output = Result<B, BackendError>> + 'static,
+{
+    Arc::new(move |owners| -> Connecting {
+        let connecting = connect(owners);
+        Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Backend>) })
+    })
+}
 
 /// A lock service, and how a pool connects to it.
 #[derive(Clone)]
 pub struct Service {
     place: Arc<str>,
-    connect: Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>,
+    connect: Connect,
 }
 
 impl Service {
@@ -104,13 +117,9 @@ impl Service {
         B: Backend,
         F: Future<Output = Result<B, BackendError>> + 'static,
     {
-        let connect = move |owners| -> Connecting {
-            let connecting = connect(owners);
-            Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Backend>) })
-        };
         Self {
             place: place.into(),
-            connect: Arc::new(connect),
+            connect: boxed(connect),
         }
     }
 

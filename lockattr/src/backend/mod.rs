@@ -30,7 +30,7 @@
 mod answer;
 mod attempt;
 mod capabilities;
-mod engine;
+pub(crate) mod engine;
 #[cfg(test)]
 mod fingerprint;
 mod inspection;

@@ -30,9 +30,10 @@ mod told;
 use std::fmt;
 use std::time::Duration;
 
+use crate::backend::engine::Connecting;
 use crate::backend::{Backend, BackendError, BackendErrorKind, OwnerIds};
 use crate::{Error, LockPoolBuilder};
-use process::{Connecting, Fleet};
+use process::Fleet;
 
 /// How often a check is made that fails where all is slow.
 const TRIES: u32 = 5;

@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +10,7 @@ use std::time::Duration;
 use super::Checked;
 #[cfg(feature = "redis")]
 use crate::RedisOptions;
+use crate::backend::engine::{Connect, boxed};
 use crate::backend::{
     Attempt, AttemptId, Backend, BackendError, Capabilities, Claim, Confirmation, Event, Granted,
     IfHeld, Inspected, Inspection, LeaseId, Op, Outcome, OwnerId, OwnerIds, Reply, Time,
@@ -28,10 +28,8 @@ pub(super) const MOMENT: Duration = Duration::from_secs(2);
 /// How many tokens a grant asks for, if they come in ranges.
 const TOKENS: u32 = 5;
 
-pub(super) type Connecting = Pin<Box<dyn Future<Output = Result<Box<dyn Backend>, BackendError>>>>;
-
 pub(super) struct Fleet {
-    connect: Arc<dyn Fn(OwnerIds) -> Connecting + Send + Sync>,
+    connect: Connect,
     pub(super) ttl: Duration,
     replicas: u8,
     /// Makes the keys of each run different.
@@ -51,12 +49,8 @@ impl Fleet {
         B: Backend,
         F: Future<Output = Result<B, BackendError>> + 'static,
     {
-        let connect = move |owners| -> Connecting {
-            let connecting = connect(owners);
-            Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Backend>) })
-        };
         Self {
-            connect: Arc::new(connect),
+            connect: boxed(connect),
             ttl,
             replicas,
             run: fastrand::u64(..),

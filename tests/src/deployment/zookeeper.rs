@@ -8,16 +8,13 @@ impl Server for ZooKeeperNode {
     own_methods!();
 
     fn names(&self) -> Vec<Name> {
-        let named = |text| Name {
-            purpose: Purpose::Lock,
-            text,
-        };
-        self.places().into_iter().map(named).collect()
+        named(self.places().expect("the server answers"))
     }
 
     /// With the session of its process.
     fn ends(&self, name: &Name) -> Option<bool> {
-        self.places().contains(&name.text).then_some(true)
+        let places = self.places().expect("the server answers");
+        places.contains(&name.text).then_some(true)
     }
 }
 
@@ -44,14 +41,11 @@ impl Deployed for ZooKeepers {
     }
 
     fn wait_for_successor(&self, master: usize) {
-        let others = || {
-            self.nodes
-                .iter()
-                .enumerate()
-                .filter(|(node, _)| *node != master)
+        let leads = |(at, node): (usize, &ZooKeeperNode)| {
+            at != master && node.mode().as_deref() == Some("leader")
         };
-        let leads = || others().any(|(_, node)| node.mode().as_deref() == Some("leader"));
-        is_soon(RECOVERY, leads);
+        let has_leader = || self.nodes.iter().enumerate().any(leads);
+        assert!(is_soon(RECOVERY, has_leader), "the others have a leader");
     }
 
     fn restart_one_by_one(&mut self) {
@@ -62,7 +56,12 @@ impl Deployed for ZooKeepers {
     }
 
     fn names(&self) -> Vec<Name> {
-        let leader = self.leader().map(|leader| self.node(leader));
-        leader.map_or_else(Vec::new, Server::names)
+        named(self.places())
     }
+}
+
+fn named(places: Vec<String>) -> Vec<Name> {
+    let purpose = Purpose::Lock;
+    let named = |text| Name { purpose, text };
+    places.into_iter().map(named).collect()
 }

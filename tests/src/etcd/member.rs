@@ -208,24 +208,14 @@ impl Drop for EtcdMember {
     }
 }
 
-/// With setpriv, a member ends with the thread of its test, also when that is killed.
-fn spawn(command: &[String], dir: &Path) -> Child {
-    let setpriv = Path::new("/usr/bin/setpriv");
-    let mut spawned = if setpriv.exists() {
-        let mut spawned = Command::new(setpriv);
-        spawned.args(["--pdeathsig", "KILL"]).args(command);
-        spawned
-    } else {
-        let mut spawned = Command::new(&command[0]);
-        spawned.args(&command[1..]);
-        spawned
-    };
+fn spawn(words: &[String], dir: &Path) -> Child {
     let log = fs::File::options()
         .create(true)
         .append(true)
         .open(dir.join("log"))
         .expect("a file for its log");
-    spawned
+    command(&words[0])
+        .args(&words[1..])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

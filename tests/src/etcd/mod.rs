@@ -242,7 +242,7 @@ impl Etcd {
         gateway::names(&self.ask("kv/range", &gateway::everything()))
     }
 
-    /// Returns the names of those that have a key or wait for one.
+    /// Returns the names of holders and waiters.
     #[must_use]
     pub fn locks(&self) -> Vec<String> {
         let names = self.places().into_iter().map(|(name, _)| name);
@@ -256,12 +256,4 @@ impl Drop for Etcd {
         // What cannot be removed is in the folder for such things.
         let _ = fs::remove_dir_all(&self.dir);
     }
-}
-
-fn free_ports(count: usize) -> Vec<u16> {
-    let bind = |_| TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    // All at once, so that no two are the same.
-    let sockets: Vec<TcpListener> = (0..count).map(bind).collect();
-    let port = |socket: &TcpListener| socket.local_addr().expect("it has one").port();
-    sockets.iter().map(port).collect()
 }

@@ -10,9 +10,6 @@ pub struct PostgresPair {
     pub servers: [PostgresServer; 2],
 }
 
-/// Each grant is on the standby before it counts.
-const SYNCHRONOUS: [&str; 2] = ["-c", "synchronous_standby_names=*"];
-
 impl PostgresPair {
     /// Starts them as hosts of a network.
     ///
@@ -26,9 +23,9 @@ impl PostgresPair {
         let mut pair = Self {
             servers: [primary, standby],
         };
-        // Only now: without a standby nothing would be committed.
+        // Each grant is on the standby before it counts. Only now: without a standby nothing would be committed.
         for server in &mut pair.servers {
-            server.set(SYNCHRONOUS);
+            server.set("synchronous_standby_names", "*");
         }
         pair
     }

@@ -52,7 +52,7 @@ pub(super) fn spawn(command: Command) -> Child {
     let (reply, started) = channel();
     let order = STARTER
         .lock()
-        .expect("nobody panics in here")
+        .expect("no thread panics in here")
         .send((command, reply));
     order.expect("the thread never ends");
     started

@@ -78,7 +78,8 @@ impl PostgresServer {
     }
 
     fn start_at(args: &[&str], host: Option<Host>) -> Self {
-        let server = Self::spawn_new(args, host, |dir, _| {
+        let args = args.iter().map(ToString::to_string).collect();
+        let server = Self::spawn_new(args, host, |dir| {
             let cluster = [
                 "--username=postgres",
                 "--auth-local=trust",
@@ -105,9 +106,8 @@ impl PostgresServer {
     /// When it does not start.
     #[must_use]
     pub fn start_standby(&self) -> Self {
-        let args: Vec<&str> = self.args.iter().map(String::as_str).collect();
         let host = self.host.as_ref().map(|host| host.network().join());
-        Self::spawn_new(&args, host, |dir, _| self.copy_to(dir))
+        Self::spawn_new(self.args.clone(), host, |dir| self.copy_to(dir))
     }
 
     fn copy_to(&self, dir: &Path) {
@@ -139,19 +139,17 @@ impl PostgresServer {
         self.kill();
         fs::remove_dir_all(self.dir.join("data")).expect("the folder is ours");
         primary.copy_to(&self.dir);
-        self.begin_restart();
-        self.comes_up();
+        self.restart();
     }
 
-    fn spawn_new(args: &[&str], host: Option<Host>, fill: impl Fn(&Path, u16)) -> Self {
+    fn spawn_new(args: Vec<String>, host: Option<Host>, fill: impl FnOnce(&Path)) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         trace_to_file();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = env::temp_dir().join(format!("lockattr-postgres-{}-{number}", process::id()));
         programs::make_folder(&dir);
         let port = free_port();
-        fill(&dir, port);
-        let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+        fill(&dir);
         let child = spawn(port, &dir, &args, host.as_ref());
         let mut server = Self {
             port,
@@ -284,7 +282,7 @@ impl PostgresServer {
                     result
                 })
             });
-            asking.join().expect("nobody panics here")
+            asking.join().expect("no thread panics here")
         })
     }
 
@@ -324,12 +322,12 @@ impl PostgresServer {
         self.child = spawn(self.port, &self.dir, &self.args, self.host.as_ref());
     }
 
-    /// Changes a setting, as `-c` and its value would, for now and for later starts.
-    pub(super) fn set(&mut self, [_, setting]: [&str; 2]) {
-        let (name, value) = setting.split_once('=').expect("a setting and its value");
+    /// Changes a setting, for now and for later starts.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
         self.execute(&format!("alter system set {name} = '{value}'"));
         self.execute("select pg_reload_conf()");
-        self.args.extend(["-c".to_owned(), setting.to_owned()]);
+        self.args
+            .extend(["-c".to_owned(), format!("{name}={value}")]);
     }
 
     /// Makes a standby a primary.

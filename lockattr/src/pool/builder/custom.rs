@@ -90,7 +90,7 @@ impl LockPoolBuilder {
     ///
     /// [`Error::Config`] for what is wrong with the URL.
     pub(super) fn service_of(&self, url: &ServiceUrl) -> Result<Option<Service>, Error> {
-        let Some(scheme) = url.scheme() else {
+        let Some((scheme, _)) = url.scheme() else {
             return Ok(None);
         };
         // The latest one overrules the others.

@@ -82,7 +82,7 @@ impl<C: Caller, R> Coordinator<C, R> {
             limits.batch.size = 1;
         }
         Self {
-            queues: LocalQueues::new(limits).with_longer_renewals(capabilities.longer_renewals),
+            queues: LocalQueues::new(limits, capabilities.longer_renewals),
             keeper: Keeper::new(limits, capabilities, owners, jitter),
             leases: HashMap::new(),
             effects: VecDeque::new(),

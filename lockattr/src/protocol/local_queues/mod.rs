@@ -55,21 +55,16 @@ pub(crate) struct LocalQueues<C> {
 }
 
 impl<C> LocalQueues<C> {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, longer_renewals: bool) -> Self {
         Self {
             lines: HashMap::new(),
             deadlines: BTreeMap::new(),
             offers: offers::Offers::new(),
             next_id: 0,
             limits,
-            longer_renewals: true,
+            longer_renewals,
             closed: false,
         }
-    }
-
-    pub(crate) fn with_longer_renewals(mut self, are_possible: bool) -> Self {
-        self.longer_renewals = are_possible;
-        self
     }
 
     /// A caller wants a key.

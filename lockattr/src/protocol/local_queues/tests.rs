@@ -30,7 +30,7 @@ impl Fixture {
             },
         };
         Self {
-            queues: LocalQueues::new(limits),
+            queues: LocalQueues::new(limits, true),
             line: LineName::exclusive(Key::new("k").unwrap()),
             now: Time::from_nanos(1),
         }
