@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -29,7 +29,8 @@ use crate::{doctor, inspection};
 const ROOM: usize = 128;
 /// A lease that has ended and could not be deleted is tried again after this.
 const LAPSE_AGAIN: Duration = Duration::from_secs(1);
-/// A claim should last so many round trips.
+/// A claim should last so many round trips: a handoff is a look, a keep-alive and a binding, each on the disks of a
+/// majority, where the round trip was measured by a read.
 const ROUND_TRIPS_PER_WINDOW: u32 = 20;
 /// The tokio clock stops in suspend, that of leases does not.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -54,7 +55,6 @@ pub(crate) struct EtcdBackend {
     under_way: HashMap<AttemptId, UnderWay>,
     round_trip: Duration,
     sleep: Pin<Box<Sleep>>,
-    waker: Option<Waker>,
 }
 
 impl EtcdBackend {
@@ -82,7 +82,6 @@ impl EtcdBackend {
             under_way: HashMap::new(),
             round_trip,
             sleep: Box::pin(tokio::time::sleep(LONGEST_SLEEP)),
-            waker: None,
         })
     }
 
@@ -116,8 +115,7 @@ impl EtcdBackend {
                 self.core.places.end(&owner);
                 self.order.end(&key, &Giving::Lapse(owner));
             }
-            Report::Dialled { is_there: true } => self.core.tell(Event::Reconnected),
-            Report::Told | Report::Dialled { is_there: false } => {}
+            Report::Told => {}
         }
     }
 
@@ -126,10 +124,12 @@ impl EtcdBackend {
         self.core.link.look_at_silence();
         if self.core.link.needs_dial() {
             let dialling = Rc::clone(&self.core.link).redial();
+            let core = Rc::clone(&self.core);
             self.tasks.push(Box::pin(async move {
-                Report::Dialled {
-                    is_there: dialling.await,
+                if dialling.await {
+                    core.tell(Event::Reconnected);
                 }
+                Report::Told
             }));
         }
         if let Some(connection) = self.core.link.present()
@@ -197,10 +197,6 @@ impl Backend for EtcdBackend {
         }));
     }
 
-    fn flush(&mut self) {
-        self.waker.take().into_iter().for_each(Waker::wake);
-    }
-
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Event> {
         loop {
             if let Some(event) = self.core.events.borrow_mut().pop_front() {
@@ -220,7 +216,6 @@ impl Backend for EtcdBackend {
             if has_more || self.poll_time(cx).is_ready() {
                 continue;
             }
-            self.waker = Some(cx.waker().clone());
             return Poll::Pending;
         }
     }

@@ -14,21 +14,20 @@ const SOUND: [(u32, u32); 2] = [(4, 30), (5, 12)];
 
 pub(crate) fn examine(core: &Core) -> Examination {
     let way = Way::of(core);
-    let probe = core.link.dialer.probe.clone();
     Box::pin(async move {
         let Some(way) = way else {
             let seen = "there is no connection to etcd";
             return Diagnosis::of("etcd").with(broken(Topic::Deployment, seen));
         };
-        diagnose(&way, probe).await
+        diagnose(&way).await
     })
 }
 
-async fn diagnose(way: &Way, probe: Vec<u8>) -> Diagnosis {
+async fn diagnose(way: &Way) -> Diagnosis {
     let asked_at = Time::now();
     let probed = way
         .ask(RangeRequest {
-            key: probe,
+            key: way.names.probe(),
             ..RangeRequest::default()
         })
         .await;
@@ -51,11 +50,9 @@ async fn diagnose(way: &Way, probe: Vec<u8>) -> Diagnosis {
         }
         Err(error) => diagnosis = diagnosis.with(broken(Topic::Rights, &error.to_string())),
     }
-    diagnosis = diagnosis.with(judge_members(&members));
-    for finding in judge_status(&status) {
-        diagnosis = diagnosis.with(finding);
-    }
-    diagnosis
+    let diagnosis = diagnosis.with(judge_members(&members));
+    let findings = judge_status(&status);
+    findings.into_iter().fold(diagnosis, Diagnosis::with)
 }
 
 fn good(topic: Topic, seen: &str) -> Finding {
@@ -78,6 +75,7 @@ fn judge_members(members: &Result<Vec<Member>, BackendError>) -> Finding {
             let seen = format!("how many members there are is not told: {error}");
             Finding::new(Severity::Unknown, topic, seen)
         }
+        Ok(0) => Finding::new(Severity::Unknown, topic, "no member with a vote is told"),
         Ok(1) => {
             let seen = "there is one member: while it is away, no process gets a lock, and with its disk go \
                         the locks and the order of the fencing tokens";
@@ -135,7 +133,6 @@ fn judge_version(version: &str) -> Finding {
     let Some((minor, patch)) = parse_version(version) else {
         return Finding::new(Severity::Unknown, topic, format!("etcd {version}"));
     };
-    let sound = SOUND.iter().find(|(of, _)| *of == minor);
     let seen = format!("etcd {version}");
     if minor < 4 {
         let seen = format!("{seen} is older than what this was tested with");
@@ -145,7 +142,7 @@ fn judge_version(version: &str) -> Finding {
         let seen = format!("{seen} can lose changes of single members in a crash");
         return broken(topic, &seen).with_remedy("etcd 3.5.12 or newer");
     }
-    match sound {
+    match SOUND.iter().find(|(of, _)| *of == minor) {
         Some((_, first)) if patch < *first => {
             let seen = format!(
                 "{seen}: a leader that was stuck, and has been replaced, can end leases early (etcd#15247)"
@@ -214,6 +211,7 @@ mod tests {
     fn one_member_is_a_limit_and_an_even_number_too() {
         let members = |count| Ok(vec![Member::default(); count]);
         for (count, severity) in [
+            (0, Severity::Unknown),
             (1, Severity::Limit),
             (2, Severity::Limit),
             (3, Severity::Good),

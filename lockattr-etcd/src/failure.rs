@@ -84,6 +84,10 @@ impl CallError {
     pub(crate) fn into_problem(self) -> Problem {
         match self {
             Self::NotSent(reason) => Problem::not_executed(unreachable(&reason)),
+            Self::GivenUp => Problem::InDoubt(BackendError::new(
+                BackendErrorKind::Timeout,
+                "the connection was given up: etcd does not answer",
+            )),
             Self::Status(status)
                 if status.code() == Code::NotFound && status.message().contains("lease") =>
             {
@@ -108,10 +112,7 @@ fn of(status: &Status) -> Problem {
         | Code::Unimplemented
         | Code::InvalidArgument
         | Code::FailedPrecondition
-        | Code::NotFound => {
-            let failure = Failure::not_executed(error(BackendErrorKind::Refused));
-            Problem::NotExecuted(failure.lasting())
-        }
+        | Code::NotFound => Problem::NotExecuted(refused(said)),
         // The quota of the database, or too many requests.
         Code::ResourceExhausted => Problem::not_executed(error(BackendErrorKind::Unavailable)),
         Code::Unavailable if is_no_leader(said) => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lockattr::Mode;
 use lockattr::backend::{BackendError, Holder, Inspected, Inspection, Inspector, Queue, Waiter};
+use tracing::debug;
 
 use crate::attempts::Core;
 use crate::failure;
@@ -35,8 +36,12 @@ impl Way {
     async fn inspect(&self, inspection: Inspection) -> Result<Inspected, BackendError> {
         match inspection {
             Inspection::Keys(keys) => {
-                let texts: Vec<Arc<str>> = keys.iter().map(|key| key.as_str().into()).collect();
-                self.keys(&texts).await
+                let mut found = Vec::new();
+                for key in keys {
+                    let places = self.places(&self.names.folder(key.as_str())).await?;
+                    found.extend(holder(key.as_str(), &places));
+                }
+                Ok(Inspected::new(self.dated(found).await, None))
             }
             Inspection::Page { prefix, after, .. } => self.page(&prefix, after.as_deref()).await,
             Inspection::Queue { key, limit, .. } => self.queue(key.as_str(), limit).await,
@@ -55,15 +60,6 @@ impl Way {
         Ok(self.ask(all).await?.kvs)
     }
 
-    async fn keys(&self, keys: &[Arc<str>]) -> Result<Inspected, BackendError> {
-        let mut found = Vec::new();
-        for key in keys {
-            let places = self.places(&self.names.folder(key)).await?;
-            found.extend(holder(key, &places));
-        }
-        Ok(Inspected::new(self.dated(found).await, None))
-    }
-
     async fn page(&self, prefix: &str, after: Option<&str>) -> Result<Inspected, BackendError> {
         let beginning = self.names.beginning(prefix);
         let start = match after {
@@ -78,26 +74,26 @@ impl Way {
             ..RangeRequest::default()
         };
         let page = self.ask(page).await?;
-        let mut keys: Vec<(String, Folder, Vec<KeyValue>)> = Vec::new();
+        let mut keys: Vec<(String, Vec<KeyValue>)> = Vec::new();
         for place in page.kvs {
-            let Some((key, folder)) = self.names.key_of(&place.key) else {
+            let Some(key) = self.names.key_of(&place.key) else {
                 continue;
             };
-            match keys.last_mut().filter(|(last, ..)| *last == key) {
-                Some((.., places)) => places.push(place),
-                None => keys.push((key, folder, vec![place])),
+            match keys.last_mut().filter(|(last, _)| *last == key) {
+                Some((_, places)) => places.push(place),
+                None => keys.push((key, vec![place])),
             }
         }
         let mut next = None;
         if page.more
-            && let Some((key, folder, places)) = keys.last_mut()
+            && let Some((key, places)) = keys.last_mut()
         {
             // There may be more of the last key.
-            *places = self.places(folder).await?;
+            *places = self.places(&self.names.folder(key)).await?;
             next = Some(Arc::from(&**key));
         }
         let mut found = Vec::new();
-        for (key, _, mut places) in keys {
+        for (key, mut places) in keys {
             places.sort_unstable_by_key(|place| place.create_revision);
             found.extend(holder(&key, &places));
         }
@@ -140,11 +136,14 @@ impl Way {
         let mut dated = Vec::new();
         for (mut holder, lease) in found {
             if lease != 0 && !left.contains_key(&lease) {
-                let asked = self.ask(LeaseTimeToLiveRequest { id: lease }).await;
-                // Without the right to ask, it is not known.
-                let ttl = asked.map_or(Duration::MAX, |answer| {
-                    Duration::from_secs(u64::try_from(answer.ttl).unwrap_or(0))
-                });
+                let ttl = match self.ask(LeaseTimeToLiveRequest { id: lease }).await {
+                    Ok(answer) => Duration::from_secs(u64::try_from(answer.ttl).unwrap_or(0)),
+                    // Such as without the right to ask.
+                    Err(error) => {
+                        debug!(%error, "when a lease ends is not known");
+                        Duration::MAX
+                    }
+                };
                 left.insert(lease, ttl);
             }
             holder.ttl_left = left.get(&lease).copied().unwrap_or(Duration::MAX);

@@ -8,13 +8,8 @@
 //! `/` and `%` in a key are percent-encoded, so that no key's folder is in another's, and two keys have
 //! two names. The encoding never changes: fleets that name a lock differently do not exclude each other.
 
-use std::fmt::Write as _;
-
 use lockattr::backend::OwnerId;
 use percent_encoding::percent_decode_str;
-
-/// The first byte after `/`.
-const AFTER_SLASH: u8 = b'0';
 
 #[derive(Debug, Clone)]
 pub(crate) struct Names {
@@ -40,16 +35,8 @@ impl Names {
 
     /// The beginning of the folders of all keys that begin so.
     pub(crate) fn beginning(&self, text: &str) -> Vec<u8> {
-        let mut name = format!("{}/locks/", self.prefix);
-        for part in text.split_inclusive(['/', '%']) {
-            let plain = part.trim_end_matches(['/', '%']);
-            name.push_str(plain);
-            for byte in &part.as_bytes()[plain.len()..] {
-                // Writing to a String does not fail.
-                let _ = write!(name, "%{byte:02X}");
-            }
-        }
-        name.into_bytes()
+        let text = text.replace('%', "%25").replace('/', "%2F");
+        format!("{}/locks/{text}", self.prefix).into_bytes()
     }
 
     pub(crate) fn tombstone(&self, owner: &OwnerId) -> Vec<u8> {
@@ -61,23 +48,19 @@ impl Names {
         format!("{}/probe", self.prefix).into_bytes()
     }
 
-    /// The key of such a name, and its folder.
-    pub(crate) fn key_of(&self, name: &[u8]) -> Option<(String, Folder)> {
+    /// The key of such a name.
+    pub(crate) fn key_of(&self, name: &[u8]) -> Option<String> {
         let text = std::str::from_utf8(name).ok()?;
         let rest = text.strip_prefix(&*self.prefix)?.strip_prefix("/locks/")?;
         let (key, _) = rest.split_once('/')?;
-        let end = name.len() - rest.len() + key.len() + 1;
-        let key = percent_decode_str(key).decode_utf8().ok()?.into_owned();
-        Some((key, Folder(name[..end].to_vec())))
+        let key = percent_decode_str(key).decode_utf8().ok()?;
+        Some(key.into_owned())
     }
 }
 
 impl Folder {
     pub(crate) fn name(&self, owner: &OwnerId) -> Vec<u8> {
-        let mut name = self.0.clone();
-        // Writing to a String does not fail.
-        name.extend_from_slice(owner.to_string().as_bytes());
-        name
+        [&*self.0, owner.to_string().as_bytes()].concat()
     }
 
     pub(crate) fn start(&self) -> Vec<u8> {
@@ -85,11 +68,7 @@ impl Folder {
     }
 
     pub(crate) fn end(&self) -> Vec<u8> {
-        let mut end = self.0.clone();
-        if let Some(last) = end.last_mut() {
-            *last = AFTER_SLASH;
-        }
-        end
+        end_of(&self.0)
     }
 }
 
@@ -143,8 +122,7 @@ mod tests {
             }
             let mut name = names.folder(one).start();
             name.extend_from_slice(b"owner");
-            let (key, folder) = names.key_of(&name).unwrap();
-            assert_eq!((&*key, folder), (one, names.folder(one)));
+            assert_eq!(names.key_of(&name).as_deref(), Some(one));
         }
         assert!(names.key_of(b"p/tombstones/x").is_none());
     }

@@ -19,9 +19,9 @@ use futures_util::future::{LocalBoxFuture, Shared};
 use lockattr::backend::{BackendError, BackendErrorKind, Time};
 use tracing::warn;
 
-use crate::failure::Problem;
+use crate::failure::{self, Problem};
 use crate::link::Link;
-use crate::rpc::LeaseGrantRequest;
+use crate::rpc::{LeaseGrantRequest, LeaseKeepAliveRequest};
 
 /// How long one lease serves for new tombstones.
 const TOMBSTONES_FOR: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const TOMBSTONES_FOR: Duration = Duration::from_secs(10);
 const MOST_ROUNDS: usize = 4;
 
 /// The sessions of ttls that are rounded up to the same number of seconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Class {
     seconds: u64,
     is_of_tombstones: bool,
@@ -47,15 +47,6 @@ impl Class {
         Self::lasting(claim.saturating_mul(3), false)
     }
 
-    /// The one of these whose sessions last longer.
-    pub(crate) fn longer(self, other: Self) -> Self {
-        if self.seconds >= other.seconds {
-            self
-        } else {
-            other
-        }
-    }
-
     /// How long its session should last yet, at any time.
     pub(crate) fn reserve(self) -> Duration {
         Duration::from_secs(self.seconds) / 2
@@ -66,14 +57,9 @@ impl Class {
     }
 
     fn lasting(span: Duration, is_of_tombstones: bool) -> Self {
-        let whole = span.as_secs();
-        let seconds = if span.subsec_nanos() > 0 {
-            whole + 1
-        } else {
-            whole
-        };
+        let seconds = span.as_secs() + u64::from(span.subsec_nanos() > 0);
         Self {
-            // As a day is the longest ttl, this is the longest that is ever asked for.
+            // The bound is never reached: the longest are three claims of a day, the longest ttl.
             seconds: seconds.clamp(1, 14 * 24 * 60 * 60),
             is_of_tombstones,
         }
@@ -93,6 +79,7 @@ impl Session {
         self.known_until.get()
     }
 
+    /// It has this ttl since a request that was sent then. One that etcd tells and that is none ends at once.
     fn prolong(&self, sent_at: Time, seconds: i64) {
         let until = sent_at + certain(seconds);
         self.known_until.set(self.known_until.get().max(until));
@@ -101,7 +88,7 @@ impl Session {
 
 /// How much of a ttl is certain, when the clocks drift by 1 %.
 fn certain(seconds: i64) -> Duration {
-    let ttl = Duration::from_secs(seconds.unsigned_abs());
+    let ttl = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
     ttl.saturating_sub(ttl / 100)
 }
 
@@ -211,6 +198,10 @@ impl Sessions {
             let ttl = i64::try_from(class.seconds).unwrap_or(i64::MAX);
             let sent_at = Time::now();
             let granted = link.ask(LeaseGrantRequest { ttl }).await?;
+            if granted.id == 0 {
+                // What is bound to it would never end.
+                return Err(failure::malformed("a lease was granted without a number"));
+            }
             let session = Session {
                 id: granted.id,
                 known_until: Cell::new(sent_at),
@@ -229,7 +220,7 @@ impl Sessions {
 
 async fn keep_alive(link: &Link, session: &Session) -> Result<(), Problem> {
     let sent_at = Time::now();
-    let answer = link.keep_alive(session.id).await?;
+    let answer = link.ask(LeaseKeepAliveRequest { id: session.id }).await?;
     if answer.ttl <= 0 {
         warn!("etcd has ended a lease that was to be renewed; the locks bound to it are gone");
         return Err(Problem::LeaseIsGone);

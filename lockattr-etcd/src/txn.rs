@@ -148,17 +148,24 @@ pub(crate) struct Answers {
     responses: std::vec::IntoIter<ResponseOp>,
 }
 
-impl From<TxnResponse> for Answers {
-    fn from(answer: TxnResponse) -> Self {
+impl Answers {
+    /// # Errors
+    ///
+    /// If it is no answer: without its revision, nothing that is granted has a token.
+    pub(crate) fn of(answer: TxnResponse) -> Result<Self, Problem> {
+        let header = answer.header.clone();
+        let header = header.ok_or_else(|| failure::malformed("a transaction has no revision"))?;
+        Ok(Self::at(header.revision, answer))
+    }
+
+    fn at(revision: i64, answer: TxnResponse) -> Self {
         Self {
             succeeded: answer.succeeded,
-            revision: answer.header.unwrap_or_default().revision,
+            revision,
             responses: answer.responses.into_iter(),
         }
     }
-}
 
-impl Answers {
     fn next(&mut self) -> Result<Response, Problem> {
         let next = self.responses.next().and_then(|it| it.response);
         next.ok_or_else(|| failure::malformed("an operation of a transaction has none"))
@@ -182,10 +189,7 @@ impl Answers {
 
     pub(crate) fn txn(&mut self) -> Result<Self, Problem> {
         match self.next()? {
-            Response::Txn(answer) => Ok(Self {
-                revision: self.revision,
-                ..answer.into()
-            }),
+            Response::Txn(answer) => Ok(Self::at(self.revision, answer)),
             _ => Err(failure::malformed("it is no transaction")),
         }
     }

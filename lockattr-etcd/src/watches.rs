@@ -73,10 +73,12 @@ impl Watches {
     pub(crate) fn unfollow(&self, owner: &OwnerId) {
         if let Some(followed) = self.by_owner.borrow_mut().remove(owner) {
             self.by_number.borrow_mut().remove(&followed.number);
-            self.order(WatchOrder::Cancel(WatchCancelRequest {
-                watch_id: followed.number,
-            }));
+            self.cancel(followed.number);
         }
+    }
+
+    fn cancel(&self, number: i64) {
+        self.order(WatchOrder::Cancel(WatchCancelRequest { watch_id: number }));
     }
 
     fn order(&self, order: WatchOrder) {
@@ -120,17 +122,13 @@ impl Core {
     ) -> Report {
         let ended = connection.ended();
         let reading = std::pin::pin!(self.read_watches(&connection, orders));
-        let mut asks_again = true;
-        match select(reading, std::pin::pin!(ended)).await {
-            Either::Left(((again, Err(error)), _)) => {
-                asks_again = again;
-                self.link.judge(&connection, error);
-            }
-            Either::Left(((again, Ok(())), _)) => {
-                asks_again = again;
-                debug!("the stream of watches has ended");
-            }
-            Either::Right(((), _)) => {}
+        let (asks_again, read) = match select(reading, std::pin::pin!(ended)).await {
+            Either::Left((read, _)) => read,
+            Either::Right(((), _)) => (false, Err(CallError::GivenUp)),
+        };
+        match read {
+            Ok(()) => debug!("the stream of watches has ended"),
+            Err(error) => self.link.judge(&connection, error),
         }
         self.watches.reset();
         let is_there = self
@@ -148,12 +146,9 @@ impl Core {
     async fn read_watches(
         self: &Rc<Self>,
         connection: &Rc<Connection>,
-        orders: UnboundedReceiver<WatchRequest>,
+        mut orders: UnboundedReceiver<WatchRequest>,
     ) -> (bool, Result<(), CallError>) {
-        let orders = stream::unfold(orders, |mut orders| async move {
-            let order = orders.recv().await?;
-            Some((order, orders))
-        });
+        let orders = stream::poll_fn(move |cx| orders.poll_recv(cx));
         let token = connection.proof().token();
         let opening = rpc::converse(connection.channel(), token.as_ref(), orders);
         let mut answers = match opening.await {
@@ -220,11 +215,5 @@ impl Core {
         }
         let turn = Rc::clone(self).turn(owner, is_next && is_deleted);
         self.spawn(Box::pin(turn));
-    }
-}
-
-impl Watches {
-    fn cancel(&self, number: i64) {
-        self.order(WatchOrder::Cancel(WatchCancelRequest { watch_id: number }));
     }
 }

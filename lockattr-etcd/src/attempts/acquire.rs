@@ -3,22 +3,13 @@
 use lockattr::backend::{BackendError, BackendErrorKind, Failure, Outcome, Reply, Time};
 
 use super::hold::class_for;
-use super::{Acquire, Core, MOST_LEASES, ended_by_problem, held};
+use super::{Acquire, Core, MOST_LEASES, held};
 use crate::failure::Problem;
 use crate::places::{Place, Stage};
 use crate::rpc::{KeyValue, RequestOp, TxnRequest};
 use crate::sessions::Session;
 use crate::txn::{self, Answers};
 use crate::value;
-
-/// What came of one round.
-enum Round {
-    Over(Reply),
-    /// It has a place, which has to be looked at.
-    HasPlace,
-    /// It has none, and no session for waiters was there.
-    NeedsSession,
-}
 
 /// Where an owner stands.
 pub(super) struct Standing {
@@ -31,43 +22,29 @@ pub(super) struct Standing {
 
 impl Core {
     pub(super) async fn acquire(&self, acquire: &Acquire) -> Outcome {
-        let mut ended = Problem::LeaseIsGone;
         for _ in 0..MOST_LEASES {
             match self.try_acquire(acquire).await {
-                Ok(reply) => return Ok(reply),
-                Err(Problem::LeaseIsGone) => {
-                    // Its place, if it had one, has ended with the lease.
-                    self.leave(&acquire.owner);
-                }
-                Err(problem) => {
-                    ended = problem;
-                    break;
-                }
+                // Its place, if it had one, has ended with the lease.
+                Err(Problem::LeaseIsGone) => self.leave(&acquire.owner),
+                ended => return ended.map_err(Failure::from),
             }
         }
-        ended_by_problem(ended)
+        Err(Problem::LeaseIsGone.into())
     }
 
     async fn try_acquire(&self, acquire: &Acquire) -> Result<Reply, Problem> {
-        let known = self.places.get(&acquire.owner);
-        let mut has_place = known.is_some_and(|place| place.revision > 0);
         loop {
-            if has_place && let Some(reply) = self.acquire_again(acquire).await? {
+            if let Some(reply) = self.acquire_again(acquire).await? {
                 return Ok(reply);
             }
-            match self.acquire_first(acquire).await? {
-                Round::Over(reply) => return Ok(reply),
-                Round::HasPlace => has_place = true,
-                Round::NeedsSession => {
-                    has_place = false;
-                    self.sessions.open(acquire.place.class_of_waiter()).await?;
-                }
+            if let Some(reply) = self.acquire_first(acquire).await? {
+                return Ok(reply);
             }
         }
     }
 
-    /// Takes the key if no owner has a place, and otherwise a place.
-    async fn acquire_first(&self, acquire: &Acquire) -> Result<Round, Problem> {
+    /// Takes the key if no owner has a place, and otherwise a place. `None` if it is to be looked at again.
+    async fn acquire_first(&self, acquire: &Acquire) -> Result<Option<Reply>, Problem> {
         let class = acquire.place.class;
         let session = self.sessions.open(class).await?;
         let claims = acquire.place.class_of_waiter();
@@ -102,15 +79,15 @@ impl Core {
                 answers.skip()?;
                 self.queued(acquire, &mut answers, &waiting).await
             }
-            (true, None) if acquire.queues => Ok(Round::NeedsSession),
+            (true, None) if acquire.queues => {
+                self.sessions.open(claims).await?;
+                Ok(None)
+            }
             (true, None) => {
                 if is_new {
                     self.places.remove_doubted(&acquire.owner);
                 }
-                let first = answers.first()?;
-                Ok(Round::Over(held(
-                    first.and_then(|it| value::read(&it.value).who),
-                )))
+                Ok(Some(held(answers.first()?.as_ref())))
             }
             (false, _) => self.has_one(acquire, &mut answers),
         }
@@ -143,17 +120,15 @@ impl Core {
     }
 
     /// It has the key, as the first and only one.
-    fn has(&self, acquire: &Acquire, revision: i64, session: &Session) -> Round {
+    fn has(&self, acquire: &Acquire, revision: i64, session: &Session) -> Option<Reply> {
         let mut place = acquire.place.clone();
         place.revision = revision;
         place.stage = Stage::Has;
         place.bound(session.id, revision);
         place.ends = Time::now() + acquire.ttl;
         let granted = place.granted(false);
-        if !self.places.note_found(&acquire.owner, place) {
-            return Round::HasPlace;
-        }
-        Round::Over(Reply::Granted(granted))
+        let is_new = self.places.note_found(&acquire.owner, place);
+        is_new.then_some(Reply::Granted(granted))
     }
 
     /// It has a place behind others.
@@ -162,7 +137,7 @@ impl Core {
         acquire: &Acquire,
         answers: &mut Answers,
         waiting: &Session,
-    ) -> Result<Round, Problem> {
+    ) -> Result<Option<Reply>, Problem> {
         let first = answers.first()?;
         let before = answers.range()?.kvs.into_iter().nth(1);
         let mut place = acquire.place.clone();
@@ -173,7 +148,7 @@ impl Core {
         place.is_dated_as_waiter = true;
         place.ends = place.forgotten_at(acquire.ttl);
         if !self.places.note_found(&acquire.owner, place) {
-            return Ok(Round::HasPlace);
+            return Ok(None);
         }
         let standing = Standing {
             is_first: false,
@@ -181,11 +156,11 @@ impl Core {
             first,
             revision: answers.revision,
         };
-        self.wait(acquire, &standing).await.map(Round::Over)
+        self.wait(acquire, &standing).await.map(Some)
     }
 
     /// It has a tombstone, or a place from before.
-    fn has_one(&self, acquire: &Acquire, answers: &mut Answers) -> Result<Round, Problem> {
+    fn has_one(&self, acquire: &Acquire, answers: &mut Answers) -> Result<Option<Reply>, Problem> {
         let has_tombstone = answers.first()?.is_some();
         if let Some(own) = answers.first()? {
             let mut place = acquire.place.clone();
@@ -194,19 +169,20 @@ impl Core {
             // What is known of it, as the tokens that were given out, stays.
             self.places.note_found(&acquire.owner, place);
             self.is_seen(&acquire.owner, Some(&own));
-            return Ok(Round::HasPlace);
+            return Ok(None);
         }
         self.leave(&acquire.owner);
         if has_tombstone {
-            return Ok(Round::Over(Reply::Tombstoned));
+            return Ok(Some(Reply::Tombstoned));
         }
         // It has ended between two looks of one transaction: that cannot be.
         Err(crate::failure::malformed("a place is there and is not"))
     }
 
-    /// Looks where a place stands. `None` if it has ended.
+    /// Looks where a place stands. `None` if there is none, or it has ended.
     async fn acquire_again(&self, acquire: &Acquire) -> Result<Option<Reply>, Problem> {
-        let Some(known) = self.places.get(&acquire.owner) else {
+        let known = self.places.get(&acquire.owner);
+        let Some(known) = known.filter(|place| place.revision > 0) else {
             return Ok(None);
         };
         let Some(standing) = self.standing(&acquire.owner).await? else {
@@ -236,14 +212,12 @@ impl Core {
             return Ok(None);
         };
         let ends = Time::now() + acquire.ttl;
-        self.places.change(&acquire.owner, |place| {
+        let granted = self.places.change(&acquire.owner, |place| {
             let had_it = place.stage == Stage::Has;
             place.ends = if had_it { place.ends.max(ends) } else { ends };
             place.stage = Stage::Has;
+            place.granted(contended)
         });
-        let granted = self
-            .places
-            .change(&acquire.owner, |place| place.granted(contended));
         Ok(granted.map(Reply::Granted))
     }
 
@@ -282,10 +256,6 @@ impl Core {
         if kept.map_err(Problem::in_doubt)?.is_none() {
             return Err(Problem::LeaseIsGone);
         }
-        let who = standing
-            .first
-            .as_ref()
-            .and_then(|it| value::read(&it.value).who);
-        Ok(held(who))
+        Ok(held(standing.first.as_ref()))
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join;
 use lockattr::backend::{BackendError, BackendErrorKind, Failure, Outcome, OwnerId, Reply, Time};
 
-use super::{Core, MOST_LEASES, ended_by_problem};
+use super::{Core, MOST_LEASES};
 use crate::failure::Problem;
 use crate::places::{Place, Stage};
 use crate::rpc::{KeyValue, RequestOp, TxnRequest};
@@ -18,7 +18,7 @@ use crate::{txn, value};
 pub(super) fn class_for(place: &Place, ttl: Duration, until: Time) -> Class {
     let wanted = Class::of(ttl);
     if place.stage == Stage::Has && place.ends > until {
-        place.class.longer(wanted)
+        place.class.max(wanted)
     } else {
         wanted
     }
@@ -29,24 +29,21 @@ impl Core {
         let Some(place) = self.having(owner).await? else {
             return Ok(Reply::Gone);
         };
-        match self.bind(owner, class_for(&place, ttl, until), until).await {
-            Ok(Some(contended)) => {
-                let ends = Time::now() + ttl;
-                self.places
-                    .change(owner, |place| place.ends = place.ends.max(ends));
-                Ok(Reply::Renewed { contended })
-            }
-            Ok(None) => Ok(Reply::Gone),
-            Err(problem) => ended_by_problem(problem),
-        }
+        let class = class_for(&place, ttl, until);
+        let Some(contended) = self.bind(owner, class, until).await? else {
+            return Ok(Reply::Gone);
+        };
+        let ends = Time::now() + ttl;
+        self.places
+            .change(owner, |place| place.ends = place.ends.max(ends));
+        Ok(Reply::Renewed { contended })
     }
 
     pub(super) async fn reserve(&self, owner: &OwnerId, tokens: u32) -> Outcome {
         let Some(place) = self.having(owner).await? else {
             return Ok(Reply::Gone);
         };
-        let found = self.others(owner, &place).await.map_err(Failure::from)?;
-        let Some(contended) = found else {
+        let Some(contended) = self.others(owner, &place).await? else {
             self.leave_place(owner, place.revision);
             return Ok(Reply::Gone);
         };

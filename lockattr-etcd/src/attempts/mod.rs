@@ -12,20 +12,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{LocalBoxFuture, join};
-use lockattr::backend::{
-    Attempt, AttemptId, Event, Failure, IfHeld, Op, Outcome, OwnerId, Reply, Time,
-};
+use lockattr::backend::{Attempt, AttemptId, Event, IfHeld, Op, Outcome, OwnerId, Reply, Time};
 
 use crate::failure::{self, Problem};
 use crate::link::Link;
 use crate::names::Names;
 use crate::places::{Place, Places, Stage};
-use crate::rpc::TxnRequest;
+use crate::rpc::{KeyValue, TxnRequest};
 use crate::sessions::{Class, Session, Sessions};
 use crate::txn::Answers;
+use crate::value;
 use crate::watches::Watches;
 
-/// More leases of etcd than end right after their grant.
+/// How often a question is asked by another lease, when etcd has ended the one before.
 const MOST_LEASES: usize = 3;
 
 /// What a task has to tell the backend.
@@ -37,9 +36,6 @@ pub(crate) enum Report {
         key: Arc<str>,
     },
     Told,
-    Dialled {
-        is_there: bool,
-    },
 }
 
 pub(crate) type Task = LocalBoxFuture<'static, Report>;
@@ -134,7 +130,7 @@ impl Core {
     }
 
     async fn ask(&self, txn: TxnRequest) -> Result<Answers, Problem> {
-        Ok(self.link.ask(txn).await?.into())
+        Answers::of(self.link.ask(txn).await?)
     }
 
     /// Asks something that binds names to this session, and sees meanwhile that the session lasts.
@@ -161,14 +157,11 @@ impl Core {
     }
 }
 
-fn ended_by_problem(problem: Problem) -> Outcome {
-    Err(Failure::from(problem))
-}
-
-fn held(who: Option<Arc<str>>) -> Reply {
+/// The answer to a waiter of a key, of which this is the first name.
+fn held(first: Option<&KeyValue>) -> Reply {
     Reply::Held {
         // Only etcd knows when its leases end, and the locks of a process share them.
         ends_in: Duration::MAX,
-        holder: who,
+        holder: first.and_then(|it| value::read(&it.value).who),
     }
 }

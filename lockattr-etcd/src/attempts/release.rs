@@ -5,7 +5,7 @@ use std::time::Duration;
 use lockattr::backend::{Attempt, Outcome, OwnerId, Reply, Time};
 use tracing::{debug, warn};
 
-use super::{Core, MOST_LEASES, Report, ended_by_problem};
+use super::{Core, MOST_LEASES, Report};
 use crate::failure::Problem;
 use crate::places::{Place, Stage};
 use crate::rpc::RequestOp;
@@ -61,15 +61,11 @@ impl Core {
             }
         }
         let name = deletes.then(|| self.names.folder(attempt.key()).name(owner));
-        match self.give_up(owner, name.as_deref(), tombstone).await {
-            Ok(()) => {
-                if deletes {
-                    self.leave(owner);
-                }
-                Ok(Reply::Released)
-            }
-            Err(problem) => ended_by_problem(problem),
+        self.give_up(owner, name.as_deref(), tombstone).await?;
+        if deletes {
+            self.leave(owner);
         }
+        Ok(Reply::Released)
     }
 
     /// The lease of the owner has ended, and etcd need not know that: others may be bound to its

@@ -1,7 +1,6 @@
 //! A waiter's turn: the one before it is gone.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use lockattr::backend::{Event, OwnerId, Time};
 use tracing::debug;
@@ -76,7 +75,7 @@ impl Core {
         let least = since + place.claim.saturating_mul(3) / 4;
         let kept = self.keep_place(owner, least).await?;
         let session = kept.ok_or(Problem::LeaseIsGone)?;
-        let ttl: Duration = session.known_until().since(since).min(place.claim);
+        let ttl = session.known_until().since(since).min(place.claim);
         let granted = self.places.change(owner, |place| {
             if !waiting(place) {
                 return None;
@@ -85,7 +84,7 @@ impl Core {
             place.ends = since + ttl;
             Some(place.granted(false))
         });
-        if let Some(Some(granted)) = granted {
+        if let Some(granted) = granted.flatten() {
             self.tell(Event::HandedOver {
                 owner: owner.clone(),
                 granted,

@@ -5,13 +5,12 @@ use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
-use lockattr::backend::{BackendError, Failure};
+use lockattr::backend::Failure;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 use tonic::transport::Channel;
 
 use super::login::Proof;
-use crate::failure;
 use crate::rpc::{self, CallError, Method, Token};
 
 /// A silence that was noticed just now is looked at once more after this: the thread may have stood
@@ -92,30 +91,23 @@ impl Connection {
 
     /// # Errors
     ///
-    /// Those of the call, or an unknown outcome when the connection is given up.
+    /// Those of the call, also when the connection is given up.
     pub(super) async fn ask<Q: Method>(
         &self,
         token: Option<&Token>,
         question: Q,
-        by_stream: bool,
-    ) -> Result<Q::Answer, Result<CallError, BackendError>> {
+    ) -> Result<Q::Answer, CallError> {
         if self.asked.replace(self.asked.get() + 1) == 0 {
             self.heard();
         }
         let _asked = Asked(self);
-        let asking = async {
-            if by_stream {
-                rpc::ask_by_stream(&self.channel, token, question).await
-            } else {
-                rpc::ask(&self.channel, token, question).await
-            }
-        };
+        let asking = rpc::ask(&self.channel, token, question);
         match select(pin!(asking), pin!(self.ended())).await {
             Either::Left((answer, _)) => {
                 self.heard();
-                answer.map_err(Ok)
+                answer
             }
-            Either::Right(((), _)) => Err(Err(lost())),
+            Either::Right(((), _)) => Err(CallError::GivenUp),
         }
     }
 
@@ -139,7 +131,8 @@ impl Connection {
     }
 
     /// Whether it has been silent for too long.
-    pub(super) fn is_silent(&self, now: Instant, patience: Duration) -> bool {
+    pub(super) fn is_silent(&self, patience: Duration) -> bool {
+        let now = Instant::now();
         if self.silent_at(patience).is_none_or(|at| at > now) {
             return false;
         }
@@ -149,10 +142,4 @@ impl Connection {
         self.noticed.set(Some(now));
         false
     }
-}
-
-fn lost() -> BackendError {
-    let error = failure::silent();
-    let message = format!("the connection was given up: {error}");
-    BackendError::new(error.kind(), message)
 }

@@ -62,12 +62,11 @@ impl Dialer {
     }
 
     /// A way to this member, without a look at it.
-    pub(crate) async fn channel(&self, member: usize) -> Result<Channel, BackendError> {
+    async fn channel(&self, member: usize) -> Result<Channel, BackendError> {
         let uri = self.address.endpoint(member);
         let invalid = |error: tonic::transport::Error| failure::unreachable(&rpc::in_full(&error));
         let endpoint = Endpoint::from_shared(uri).map_err(invalid)?;
         let endpoint = endpoint
-            .tcp_nodelay(true)
             .connect_timeout(self.within)
             .http2_keep_alive_interval(IDLE)
             .keep_alive_timeout(self.within)

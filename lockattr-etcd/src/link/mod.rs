@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::failure::{self, Blame, Problem};
-use crate::rpc::{CallError, LeaseKeepAliveRequest, LeaseKeepAliveResponse, Method, Token};
+use crate::rpc::{CallError, Method, Token};
 pub(crate) use connection::Connection;
 pub(crate) use dial::Dialer;
 pub(crate) use login::{Proof, token_of};
@@ -90,43 +90,25 @@ impl Link {
             if let Some(connection) = self.present() {
                 return Ok(connection);
             }
-            let deadline = self.lost_at.get().checked_add(self.patience);
-            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-            let waits = left.is_none_or(|left| !left.is_zero()) && self.failures.get() == 0;
-            let failed = || Failure::not_executed(self.last_error.borrow().clone());
-            if !waits {
-                return Err(failed());
-            }
-            let longest = left.unwrap_or(self.patience);
-            if tokio::time::timeout(longest, changed).await.is_err() {
-                return Err(failed());
+            let end = self.lost_at.get() + self.patience;
+            let comes =
+                self.failures.get() == 0 && tokio::time::timeout_at(end, changed).await.is_ok();
+            if !comes {
+                return Err(Failure::not_executed(self.last_error.borrow().clone()));
             }
         }
     }
 
     /// Asks one thing.
     pub(crate) async fn ask<Q: Method + Clone>(&self, question: Q) -> Result<Q::Answer, Problem> {
-        self.ask_by(question, false).await
-    }
-
-    pub(crate) async fn keep_alive(&self, id: i64) -> Result<LeaseKeepAliveResponse, Problem> {
-        self.ask_by(LeaseKeepAliveRequest { id }, true).await
-    }
-
-    async fn ask_by<Q: Method + Clone>(
-        &self,
-        question: Q,
-        by_stream: bool,
-    ) -> Result<Q::Answer, Problem> {
         let mut is_renewed = false;
         loop {
             let connection = self.connection().await.map_err(Problem::NotExecuted)?;
             let token = connection.proof().token();
-            let asked = connection.ask(token.as_ref(), question.clone(), by_stream);
+            let asked = connection.ask(token.as_ref(), question.clone());
             let error = match asked.await {
                 Ok(answer) => return Ok(answer),
-                Err(Err(lost)) => return Err(Problem::InDoubt(lost)),
-                Err(Ok(error)) => error,
+                Err(error) => error,
             };
             match error.blame() {
                 // Etcd has looked at nothing but the token, so the question can be asked again.
@@ -169,17 +151,15 @@ impl Link {
         let Some(login) = &self.dialer.address.login else {
             return Ok(());
         };
-        let answer = match connection.ask(None, login.question(), false).await {
-            Err(Err(lost)) => return Err(lost),
-            Err(Ok(error)) if error.blame() == Blame::Connection => {
+        let token = match connection.ask(None, login.question()).await {
+            Err(error) if error.blame() == Blame::Connection => {
                 let error = error.into_problem().error();
                 self.lose(connection, error.clone());
                 return Err(error);
             }
-            Err(Ok(error)) => Err(error),
-            Ok(answer) => Ok(answer),
+            answer => token_of(answer)?,
         };
-        connection.proof().replace(token_of(answer)?);
+        connection.proof().replace(token);
         Ok(())
     }
 
@@ -294,7 +274,7 @@ impl Link {
         let Some(connection) = self.present() else {
             return;
         };
-        if connection.is_silent(Instant::now(), self.patience) {
+        if connection.is_silent(self.patience) {
             self.lose(&connection, failure::silent());
         } else if !self.is_suspicious(&connection) {
             self.failures_beside.set(0);

@@ -5,10 +5,6 @@ use prost::{Message, Oneof};
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Header {
-    #[prost(uint64, tag = "1")]
-    pub(crate) cluster_id: u64,
-    #[prost(uint64, tag = "2")]
-    pub(crate) member_id: u64,
     #[prost(int64, tag = "3")]
     pub(crate) revision: i64,
 }
@@ -54,8 +50,6 @@ pub(crate) struct RangeRequest {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct RangeResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<Header>,
     #[prost(message, repeated, tag = "2")]
     pub(crate) kvs: Vec<KeyValue>,
     #[prost(bool, tag = "3")]
@@ -86,10 +80,7 @@ pub(crate) struct DeleteRequest {
 }
 
 #[derive(Clone, PartialEq, Message)]
-pub(crate) struct DeleteResponse {
-    #[prost(int64, tag = "2")]
-    pub(crate) deleted: i64,
-}
+pub(crate) struct DeleteResponse {}
 
 #[derive(Clone, PartialEq, Oneof)]
 pub(crate) enum Request {
@@ -187,8 +178,6 @@ pub(crate) struct LeaseKeepAliveRequest {
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct LeaseKeepAliveResponse {
-    #[prost(int64, tag = "2")]
-    pub(crate) id: i64,
     /// 0 if the lease is gone.
     #[prost(int64, tag = "3")]
     pub(crate) ttl: i64,
@@ -297,8 +286,6 @@ pub(crate) struct StatusRequest {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct StatusResponse {
-    #[prost(message, optional, tag = "1")]
-    pub(crate) header: Option<Header>,
     #[prost(string, tag = "2")]
     pub(crate) version: String,
     #[prost(int64, tag = "3")]
@@ -320,12 +307,6 @@ pub(crate) struct MemberListRequest {}
 
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct Member {
-    #[prost(uint64, tag = "1")]
-    pub(crate) id: u64,
-    #[prost(string, tag = "2")]
-    pub(crate) name: String,
-    #[prost(string, repeated, tag = "4")]
-    pub(crate) client_urls: Vec<String>,
     #[prost(bool, tag = "5")]
     pub(crate) is_learner: bool,
 }

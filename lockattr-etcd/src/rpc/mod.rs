@@ -2,8 +2,7 @@
 
 mod messages;
 
-use futures_util::StreamExt as _;
-use futures_util::stream::{self, Stream};
+use futures_util::stream::Stream;
 use http::uri::PathAndQuery;
 use prost::Message;
 use tonic::client::Grpc;
@@ -22,6 +21,8 @@ pub(crate) type Token = MetadataValue<Ascii>;
 pub(crate) enum CallError {
     /// Nothing was sent.
     NotSent(String),
+    /// The connection was given up before an answer came.
+    GivenUp,
     Status(Status),
 }
 
@@ -52,31 +53,20 @@ methods! {
     MemberListRequest => MemberListResponse at "Cluster/MemberList",
 }
 
-/// Asks one thing.
+/// Asks one thing. Where etcd has a stream of questions, as for keep-alives, it is a stream of one.
 pub(crate) async fn ask<Q: Method>(
     channel: &Channel,
     token: Option<&Token>,
     question: Q,
 ) -> Result<Q::Answer, CallError> {
     let mut client = ready(channel).await?;
+    let path = PathAndQuery::from_static(Q::PATH);
     let answer = client
-        .unary(with(token, question), path::<Q>(), codec::<Q>())
+        .unary(with(token, question), path, ProstCodec::default())
         .await;
     answer
         .map(tonic::Response::into_inner)
         .map_err(CallError::Status)
-}
-
-/// Asks one thing where etcd has a stream of questions and answers.
-pub(crate) async fn ask_by_stream<Q: Method>(
-    channel: &Channel,
-    token: Option<&Token>,
-    question: Q,
-) -> Result<Q::Answer, CallError> {
-    let question = stream::iter([question]);
-    let mut answers = converse(channel, token, question).await?;
-    let answer = answers.message().await.map_err(CallError::Status)?;
-    answer.ok_or_else(|| CallError::Status(Status::unknown("the stream ended without an answer")))
 }
 
 /// Opens a stream. It has an answer before this returns.
@@ -86,8 +76,10 @@ pub(crate) async fn converse<Q: Method>(
     questions: impl Stream<Item = Q> + Send + 'static,
 ) -> Result<Streaming<Q::Answer>, CallError> {
     let mut client = ready(channel).await?;
-    let questions = with(token, questions.boxed());
-    let answers = client.streaming(questions, path::<Q>(), codec::<Q>()).await;
+    let path = PathAndQuery::from_static(Q::PATH);
+    let answers = client
+        .streaming(with(token, questions), path, ProstCodec::default())
+        .await;
     answers
         .map(tonic::Response::into_inner)
         .map_err(CallError::Status)
@@ -109,14 +101,6 @@ fn with<T>(token: Option<&Token>, message: T) -> Call<T> {
         metadata.insert("token", token.clone());
     }
     call
-}
-
-fn path<Q: Method>() -> PathAndQuery {
-    PathAndQuery::from_static(Q::PATH)
-}
-
-fn codec<Q: Method>() -> ProstCodec<Q, Q::Answer> {
-    ProstCodec::default()
 }
 
 /// An error with its causes: transports hide what matters in them.
