@@ -1,6 +1,5 @@
 //! A real server for one test.
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -12,7 +11,7 @@ use redis::{Client, Connection, FromRedisValue, RedisError};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually::PATIENCE;
-use crate::program::Program;
+use crate::program::{Program, free_port};
 use crate::{CANARY, Host, Network, ServerClock, trace_to_file};
 
 /// The rights of the pools' user: exactly the rights that docs/operations.md asks for.

@@ -1,12 +1,12 @@
 //! A real twemproxy in front of servers.
 
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::{env, fs, process};
 
-use crate::program::free_port;
+use crate::program::{command, free_port};
 use crate::{RedisServer, eventually};
 
 /// A twemproxy that spreads the names over servers; it ends with this value.

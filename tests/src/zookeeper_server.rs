@@ -1,16 +1,17 @@
 //! Real servers of `ZooKeeper` for one test.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{env, fs, io, process};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Host, Network, is_soon, trace_to_file};
+use crate::program::{command, free_ports};
+use crate::{Host, Network, eventually, is_soon, trace_to_file};
 
 /// Where Debian keeps it: the package `libzookeeper-java`. The archive names what it needs.
 const CLASSES: &str = "/usr/share/java/zookeeper.jar:/usr/share/java/slf4j-simple.jar";

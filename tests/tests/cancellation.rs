@@ -5,7 +5,7 @@ use std::time::Duration;
 use lockattr::LockPool;
 use lockattr_tests::postgres::PostgresServer;
 use lockattr_tests::storm::{Damage, Length, Storm};
-use lockattr_tests::{Deployment, Policy, Proxy, RedisServer, Service};
+use lockattr_tests::{Deployment, Etcd, Policy, Proxy, RedisServer, Service, ZooKeepers};
 
 fn storm(calls: u64, patience: u64) -> Storm {
     Storm {
@@ -84,6 +84,32 @@ async fn random_drops_on_one_postgres_leave_no_lock() {
     let damage = storm(12_800, 80).run(builder).await;
     expect_much(&damage, 500);
     damage.expect_nothing_left(&server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_drops_on_etcd_leave_no_lock() {
+    let etcd = Etcd::start(1);
+    let storm = Storm {
+        modes: false,
+        ..storm(6_400, 250)
+    };
+    let damage = storm.run(Deployment::Etcd.builder(&etcd.url())).await;
+    assert!(damage.entered > 100 && damage.dropped > 100, "{damage:?}");
+    damage.expect_nothing_left(&etcd);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn random_drops_on_zookeeper_leave_no_lock() {
+    let servers = ZooKeepers::start(3);
+    let storm = Storm {
+        length: Length::Time(Duration::from_secs(8)),
+        ..storm(0, 200)
+    };
+    let damage = storm
+        .run(Deployment::ZooKeeper.builder(&servers.url()))
+        .await;
+    assert!(damage.entered > 200 && damage.dropped > 500, "{damage:?}");
+    damage.expect_nothing_left(&servers);
 }
 
 #[tokio::test(flavor = "multi_thread")]

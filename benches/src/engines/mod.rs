@@ -24,7 +24,7 @@ const FLEET: Fleet = Fleet {
     tasks: 1,
 };
 
-/// A server, and those that lock on it; the library is the first of them.
+/// A server, and the candidates that lock on it; the library is the first of them.
 struct Engine {
     name: String,
     server: Box<dyn Server>,

@@ -188,7 +188,7 @@ fn round(deployment: Deployment, seed: u64) -> Campaign {
         processes: random.usize(2..6),
         tasks: random.usize(1..16),
         keys: random.u32(1..16),
-        ttl: Duration::from_millis(random.u64(150..600)),
+        ttl: deployment.ttl().mul_f64(0.5 + 1.5 * random.f64()),
         dwell: [Duration::ZERO, Duration::from_millis(300)][usize::from(random.u8(..8) == 0)],
         renews: random.u8(..4) > 0,
         passes_on: random.u8(..4) > 0,

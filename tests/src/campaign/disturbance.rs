@@ -144,7 +144,7 @@ impl Disturbance {
             Deployment::Quorum => &[&Self::OF_REDIS, &[Self::RestartOneByOne]],
             Deployment::Postgres => &[&Self::OF_POSTGRES],
             Deployment::ZooKeeper => &[
-                &Self::PROMOTIONS[1..],
+                &[Self::KillMaster, Self::HangMaster, Self::IsolateMaster],
                 &[Self::CutOffFromServers, Self::RestartOneByOne],
             ],
             Deployment::Etcd => &[&Self::OF_ETCD],

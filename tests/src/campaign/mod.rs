@@ -110,7 +110,7 @@ impl Campaign {
             processes: 3,
             tasks: 6,
             keys: 3,
-            ttl: Duration::from_millis(300),
+            ttl: deployment.ttl(),
             dwell: Duration::ZERO,
             renews: true,
             modes: false,

@@ -100,6 +100,16 @@ impl Deployment {
         !matches!(self, Self::Quorum | Self::Etcd)
     }
 
+    /// Returns the shortest ttl under which a busy machine loses few leases.
+    #[must_use]
+    pub fn ttl(self) -> Duration {
+        match self {
+            // The shortest lease of etcd is a second longer, and a session of ZooKeeper has four ticks.
+            Self::Etcd | Self::ZooKeeper => Duration::from_secs(1),
+            _ => Duration::from_millis(300),
+        }
+    }
+
     /// Returns the settings of a pool for it: the URL, and what the deployment has besides.
     pub fn builder(self, url: &str) -> LockPoolBuilder {
         let confirm = |replicas| RedisOptions::new().confirm_replicas(replicas);

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use super::gateway::{self, Gateway, text_of};
+use crate::program::command;
 use crate::{CANARY, Host, Network, eventually, processor_time};
 
 /// One member, with its data on the disk.

@@ -3,7 +3,6 @@
 mod gateway;
 mod member;
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
@@ -16,6 +15,7 @@ use gateway::text_of;
 pub use member::EtcdMember;
 
 use crate::eventually::PATIENCE;
+use crate::program::free_ports;
 use crate::{CANARY, Network, eventually, trace_to_file};
 
 const USER: &str = "locker";

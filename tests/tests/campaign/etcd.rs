@@ -1,25 +1,12 @@
 //! Three members of etcd.
 
-use std::time::Duration;
-
 use lockattr_tests::Deployment::Etcd;
 use lockattr_tests::campaign::Disturbance::{HandOver, HangMaster, KillMaster};
-use lockattr_tests::campaign::{Campaign, Disturbance};
-
-use super::{campaign, clean_until};
 
 /// Members are killed and stopped, the leader too.
 #[test]
 fn all_disturbances_that_etcd_survives() {
-    let campaign = Campaign {
-        duration: Duration::from_secs(25),
-        keys: 8,
-        // The shortest lease of etcd is a second longer than this.
-        ttl: Duration::from_secs(1),
-        ..campaign(Etcd, 61, &Disturbance::survivable(Etcd))
-    };
-    let what = "much was granted and given up";
-    clean_until(&campaign, what, |s| s.grants > 1000 && s.cancelled > 0);
+    super::survives_everything(Etcd, 61);
 }
 
 #[test]

@@ -5,7 +5,6 @@ mod conforming;
 mod looking;
 mod losses;
 mod places;
-mod storms;
 
 use lockattr::{Guard, LockPool, LockPoolBuilder};
 use lockattr_tests::Service;

@@ -1,7 +1,7 @@
 //! Who may use etcd, and over what.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use lockattr::{BackendErrorKind, Error, LockPool, Severity, Topic, Wait};
@@ -70,13 +70,12 @@ async fn a_waiter_is_told_though_the_token_has_ended() {
             eventually_async("it waits", || async { etcd.locks().len() > places }).await;
             etcd.end_tokens();
         }
-        let start = Instant::now();
         for (guard, next) in held.into_iter().zip(waiting).rev() {
             guard.release().await;
+            // Long before the pool would have asked again.
+            eventually_async("it is told", async || next.is_finished()).await;
             next.await.unwrap().unwrap().release().await;
         }
-        // Long before the pool would have asked again.
-        assert!(start.elapsed() < Duration::from_secs(20), "{version:?}");
     }
 }
 

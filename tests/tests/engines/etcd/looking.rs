@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use lockattr::{LockPool, Severity, Topic};
-use lockattr_tests::{Etcd, EtcdVersion, Service, eventually_async};
+use lockattr_tests::{Etcd, EtcdVersion, Service, eventually, eventually_async};
+use serde_json::json;
 
 use super::{builder, hold};
 
@@ -88,11 +89,21 @@ async fn the_doctor_names_what_is_wrong() {
 
 #[tokio::test]
 async fn an_alarm_is_told_and_locks_can_be_given_back_under_it() {
-    let etcd = Etcd::start_with(EtcdVersion::V35, 1, &["--quota-backend-bytes", "1"], None);
+    let etcd = Etcd::start(1);
     let pool = builder(etcd.url()).build().await.unwrap();
+    let guard = hold(&pool, "held").await;
+    let status = etcd.ask("maintenance/status", &json!({}));
+    let full = json!({
+        "action": "ACTIVATE",
+        "alarm": "NOSPACE",
+        "memberID": status["header"]["member_id"],
+    });
+    let _ = etcd.ask("maintenance/alarm", &full);
     let refused = pool.lock("k").try_acquire().await.unwrap_err().to_string();
     assert!(refused.contains("space exceeded"), "{refused}");
     let diagnosis = lockattr::doctor(&pool).await.unwrap();
     assert_eq!(diagnosis.worst(), Severity::Broken, "{diagnosis}");
     assert!(diagnosis.to_string().contains("NOSPACE"), "{diagnosis}");
+    guard.release().await;
+    eventually("it is given back", || etcd.locks().is_empty());
 }

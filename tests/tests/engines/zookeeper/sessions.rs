@@ -88,7 +88,7 @@ async fn calls_that_wait_for_a_session_keep_no_lease_from_its_renewal() {
 
 /// A user with rights on one node, and none above it.
 #[tokio::test]
-async fn who_may_use_the_chroot_alone_needs_no_more() {
+async fn a_user_of_the_chroot_needs_no_other_rights() {
     let servers = ZooKeepers::start(1);
     let proxy = Proxy::start(servers.node(0).port());
     let server = format!("127.0.0.1:{}", servers.node(0).port());

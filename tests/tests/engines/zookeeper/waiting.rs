@@ -9,9 +9,9 @@ use super::{builder, pool};
 
 const LONG: Duration = Duration::from_secs(60);
 const WAITERS: usize = 16;
-/// More than the requests of one handover, with the inspections and pings of the time that it takes: a
+/// More than the requests of one handoff, with the inspections and pings of the time that it takes: a
 /// release, a look, a new lease's first renewal, and the next waiter's watch.
-const REQUESTS_PER_HANDOVER: f64 = 16.0;
+const REQUESTS_PER_HANDOFF: f64 = 16.0;
 
 /// A release wakes one waiter, however many there are.
 #[expect(clippy::cast_precision_loss, reason = "a few waiters")]
@@ -48,10 +48,10 @@ async fn there_is_no_herd() {
     }
     let requests = received() - before;
     present.release().await;
-    let most = REQUESTS_PER_HANDOVER * WAITERS as f64;
+    let most = REQUESTS_PER_HANDOFF * WAITERS as f64;
     assert!(
         requests < most,
-        "{requests} requests for {WAITERS} handovers"
+        "{requests} requests for {WAITERS} handoffs"
     );
 }
 
