@@ -35,30 +35,22 @@ impl PostgresBackend {
         let channel = format!("lockattr_{}", owners.prefix());
         let schema = url.schema.clone();
         let homes = options.connections.unwrap_or(1);
-        let mut ways = vec![(url, is_pooled, false); homes];
-        let listener = match listen {
-            Some(listen) => {
-                let listen = Url {
-                    schema: schema.clone(),
-                    ..listen
-                };
-                ways.push((listen, false, true));
-                Some(homes)
-            }
-            None if is_pooled => None,
-            None => {
-                ways[0].2 = true;
-                Some(0)
-            }
+        let mut ways = vec![(url, is_pooled); homes];
+        let listener = if let Some(listen) = listen {
+            let schema = schema.clone();
+            ways.push((Url { schema, ..listen }, false));
+            Some(homes)
+        } else {
+            (!is_pooled).then_some(0)
         };
         let count = ways.len();
         let mut links = Vec::with_capacity(count);
-        for (number, (url, is_pooled, listens)) in ways.into_iter().enumerate() {
+        for (number, (url, is_pooled)) in ways.into_iter().enumerate() {
             let dialer = Arc::new(Dialer {
                 url,
                 tls: tls.clone(),
                 is_pooled,
-                channel: listens.then(|| channel.clone()),
+                channel: (listener == Some(number)).then(|| channel.clone()),
                 within: patience.connect,
             });
             let session = dialer.dial((number, 0), inbox.clone()).await?;

@@ -210,7 +210,7 @@ impl World {
         self.finish(process, id);
     }
 
-    fn finish(&mut self, process: usize, id: u64) {
+    pub(super) fn finish(&mut self, process: usize, id: u64) {
         let call = self.calls.get_mut(&(process, id)).unwrap();
         let waiter = call.waiter.clone();
         match std::mem::replace(&mut call.state, CallState::Finished) {
@@ -357,14 +357,6 @@ impl World {
                 assert!(answer.is_ok(), "{answer:?} at {now:?}");
                 asking.is_shut_down = true;
             }
-        }
-    }
-
-    pub(super) fn finish_all(&mut self) {
-        let mut open: Vec<_> = self.calls.keys().copied().collect();
-        open.sort_unstable();
-        for (process, id) in open {
-            self.finish(process, id);
         }
     }
 

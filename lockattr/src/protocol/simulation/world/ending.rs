@@ -19,6 +19,14 @@ impl World {
         assert!(self.server.is_idle());
     }
 
+    fn finish_all(&mut self) {
+        let mut open: Vec<_> = self.calls.keys().copied().collect();
+        open.sort_unstable();
+        for (process, id) in open {
+            self.finish(process, id);
+        }
+    }
+
     /// All callers finish; nothing may be left.
     pub(in super::super) fn end(&mut self) {
         self.dark = None;
